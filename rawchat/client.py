@@ -1,0 +1,209 @@
+"""`Client`: a line or two per verb, and `send`, the life of a request."""
+import logging
+import math
+import os
+import random as chance
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Callable, Optional, TypeVar, Union, overload
+
+from . import backoff, config, endpoints, reply
+from .config import ApiKey, Key, Timeout
+from .endpoints import Messages
+from .errors import APIConnectionError, APIError, APIStatusError, DeadlineExceededError, RawchatError, status_error
+from .reply import Reply
+from .stream import Stream
+from .wire import Headers, Request, Response
+
+log = logging.getLogger("rawchat")
+Answer = TypeVar("Answer")
+Transport = Callable[[Request], Response]
+WORLD: dict[str, Any] = {"sleep": time.sleep, "random": chance.random, "now": time.time, "clock": time.monotonic}
+
+
+class Client:
+    """A connection to one API: settings, and a verb for each endpoint.  Threads may share it.
+
+    api_key        str, list of str, or a function asked before every attempt; else OPENAI_API_KEY(S); '' is none
+    base_url       else OPENAI_BASE_URL, else https://api.openai.com/v1
+    model          else OPENAI_MODEL or MODEL_NAME, else `config.CHAT_MODEL`, `config.COMPLETION_MODEL`
+    organization, project       else OPENAI_ORG_ID, OPENAI_PROJECT_ID
+    timeout        seconds for each step, or (connect, read); default (5, 600)
+    deadline       seconds for a whole call: attempts, waits, the whole stream; default none
+    max_retries    further attempts after the first; default 2
+    max_bytes      bound on a body, or on one event of a stream; default 64 MiB
+    allow_http     may a key go over http:// to another machine?
+    default_headers, default_query      for every request; a header of None is left out
+    transport      any function Request -> Response; default `transport.over_http(base_url)`
+    on_reply       called with every finished Reply, streamed ones too
+    sleep, random, now, clock, environ  the world: to wait, 0 to 1, seconds since 1970, monotonic seconds, variables
+    params         body parameters for every chat and completion (temperature=0)
+
+    What is None is looked up in the environment, then in .env in the working directory.  Raises ConfigError.
+    Every verb passes what else it is given into the JSON body, but for `extra_headers`, `extra_query`, `extra_body`
+    and `timeout`, and raises an APIError; TypeError or ValueError for what JSON cannot carry.
+    """
+
+    def __init__(self, api_key: ApiKey = None, base_url: Optional[str] = None, model: Optional[str] = None,
+                 organization: Optional[str] = None, project: Optional[str] = None, timeout: Timeout = None,
+                 deadline: Optional[float] = None, max_retries: Optional[int] = None, max_bytes: Optional[int] = None,
+                 allow_http: bool = False, default_headers: Optional[Mapping[str, Optional[str]]] = None,
+                 default_query: Optional[Mapping[str, Any]] = None, transport: Optional[Transport] = None,
+                 on_reply: Optional[Callable[[Reply], Any]] = None, sleep: Callable[[float], Any] = time.sleep,
+                 random: Callable[[], float] = chance.random, now: Callable[[], float] = time.time,
+                 clock: Callable[[], float] = time.monotonic, environ: Optional[Mapping[str, str]] = None,
+                 **params: Any):
+        given = {name: value for name, value in locals().items() if name not in ("self", "params", "given")}
+        self._given = {**{name: value for name, value in given.items() if value is not WORLD.get(name)}, **params}
+        base_url = base_url or getattr(transport, "base_url", None)
+        environ = os.environ if environ is None else environ
+        self.config = config.load({**given, "base_url": base_url, "params": params}, environ)
+        self._transport, self._lock = transport, threading.Lock()
+        self._on_reply = on_reply or (lambda reply: None)
+        self._sleep, self._random, self._now, self._clock = sleep, random, now, clock
+        self._closed = False
+
+    def chat(self, messages: Messages, **params: Any) -> Reply:
+        """Ask, and wait for the whole answer.  `messages` is a text, or any iterable of messages."""
+        return self.send(endpoints.chat(self.config, messages, params), self._read)
+
+    def stream_chat(self, messages: Messages, **params: Any) -> Stream:
+        """Ask, and read the answer while it is made.  Sends at once: what is refused is raised here."""
+        return self.send(endpoints.chat(self.config, messages, params, stream=True), self._stream(params))
+
+    def complete(self, prompt: Union[str, list[Any]], **params: Any) -> Reply:
+        """Go on with a text (/v1/completions)."""
+        return self.send(endpoints.completion(self.config, prompt, params), self._read)
+
+    def stream_complete(self, prompt: Union[str, list[Any]], **params: Any) -> Stream:
+        """Go on with a text, and read what is added while it is made."""
+        return self.send(endpoints.completion(self.config, prompt, params, stream=True), self._stream(params))
+
+    def moderate(self, input: Union[str, list[Any]], **params: Any) -> Reply:
+        """Is this text harmful?  The answers are in reply["results"]."""
+        return self.send(endpoints.moderation(self.config, input, params), self._read)
+
+    def image(self, prompt: str, **params: Any) -> Reply:
+        """Draw a picture; it is in reply["data"], as a URL or as base64."""
+        return self.send(endpoints.image(self.config, prompt, params), self._read)
+
+    def models(self, **params: Any) -> Reply:
+        """The models that the server has, in reply["data"]."""
+        return self.send(endpoints.models(self.config, params), self._read)
+
+    def model(self, id: str, **params: Any) -> Reply:
+        """What the server says about one model."""
+        return self.send(endpoints.model(self.config, id, params), self._read)
+
+    @overload
+    def send(self, request: Request) -> Response: ...
+    @overload
+    def send(self, request: Request, read: Callable[[Response], Answer]) -> Answer: ...
+    def send(self, request: Request, read: Callable[[Response], Any] = lambda response: response) -> Any:
+        """The life of a request: one attempt after the other until one is answered, or is not worth repeating.
+
+        Returns what `read` makes of the 2xx Response (without it the Response, its body still to be read).  A body
+        that breaks while `read` reads it is one more failed attempt.  Raises the last attempt's APIError.
+        """
+        if self._closed:
+            raise RawchatError("this client is closed; make a new one")
+        start, retries, refused = self._clock(), 0, set[Key]()
+        deadline = self.config.deadline or math.inf
+        while True:
+            key = self._key(refused)
+            attempt = with_key(request, key)
+            if deadline < math.inf:
+                attempt = attempt._replace(deadline=deadline - (self._clock() - start))
+            try:
+                response = self.transport(attempt)
+                response.request, response.retries, response.elapsed = attempt, retries, lambda: self._clock() - start
+                if 200 <= response.status < 300:
+                    return read(response)
+                failure: APIError = refusal(response, self.config.max_bytes)
+            except APIError as error:
+                failure = error
+            failure.retries = retries
+            failure.hide(attempt.secrets)
+            if failure.status_code in (401, 429) and key:
+                refused.add(key)
+            wait = self._wait(failure, refused)
+            if wait is None:
+                raise failure               # out here, so that no half-handled exception hangs on to it
+            if self._clock() - start + wait >= deadline:
+                raise DeadlineExceededError(f"no time for another attempt; the last one: {failure.message}",
+                                            retries=retries) from failure
+            log.info("retry %d of %d in %.3g s: %s", retries + 1, self.config.max_retries, wait, failure.message)
+            self._sleep(wait)
+            retries += 1
+
+    @property
+    def transport(self) -> Transport:
+        """The function that sends: the one that was given, else `over_http`, made at the first call."""
+        with self._lock:
+            if self._transport is None:     # here, not above: requests takes longer to import than all of us together
+                from .transport import over_http
+                self._transport = over_http(self.config.base_url, environ=self.config.network)
+            return self._transport
+
+    def _key(self, refused: set[Key]) -> Optional[Key]:
+        """The key for the next attempt: one that this call has not seen refused, else the first; or None."""
+        keys = self.config.keys()
+        return next((key for key in keys if key not in refused), keys[0] if keys else None)
+
+    def _wait(self, failure: APIError, refused: set[Key]) -> Optional[float]:
+        """Seconds until the next attempt, or None for none: the arithmetic is in `backoff`."""
+        broken = isinstance(failure, APIConnectionError) or getattr(failure, "cut", False)
+        if failure.retries >= self.config.max_retries or isinstance(failure, DeadlineExceededError) \
+                or not (broken or isinstance(failure, APIStatusError)):
+            return None
+        if failure.status_code in (401, 429) and set(self.config.keys()) - refused:
+            return 0                        # another key waits for nobody
+        code = "insufficient_quota" if failure.type == "insufficient_quota" else failure.code
+        return backoff.delay(None if broken else failure.status_code, failure.headers, code, failure.retries,
+                             self._random, self._now)
+
+    def _read(self, response: Response) -> Reply:
+        whole = reply.read(response, self.config.max_bytes)
+        self._on_reply(whole)
+        return whole
+
+    def _stream(self, params: Mapping[str, Any]) -> Callable[[Response], Stream]:
+        return lambda response: Stream(response, self.config.max_bytes, params.get("n") or 1, self._on_reply)
+
+    def close(self) -> None:
+        """Close the connections; a later call is an error."""
+        self._closed = True
+        getattr(self._transport, "close", lambda: None)()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.config!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self._given                  # settings as they were given: connections do not travel, nor does a key
+                                            # that came from the environment
+
+    def __setstate__(self, given: dict[str, Any]) -> None:
+        Client.__init__(self, **given)
+
+
+def with_key(request: Request, key: Optional[Key]) -> Request:
+    """`request` with its credential, unless the caller gave it (or forbade one) by an Authorization header."""
+    if not key or not request.keyed:
+        return request
+    return request._replace(headers=Headers(request.headers, {"Authorization": f"Bearer {key}"}))
+
+
+def refusal(response: Response, limit: int) -> APIStatusError:
+    """The error that a response with a status other than 2xx tells of, even if its body breaks off."""
+    try:
+        body = response.read(limit)
+    except APIConnectionError:
+        body = b""
+    return status_error(response.status, response.headers, body, response.request.where)

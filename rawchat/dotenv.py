@@ -1,0 +1,38 @@
+"""The few lines of a `.env` file, as a dict; `os.environ` is neither read nor changed."""
+import re
+from collections.abc import Iterable
+
+from .errors import ConfigError
+
+LINE = re.compile(r"""\s* (?:export\s+)? (?P<name>[A-Za-z_][A-Za-z0-9_.]*) \s*=\s*
+    (?: '(?P<single>[^']*)' | "(?P<double>(?:[^"\\]|\\.)*)" | (?P<bare>(?:[^\s'"\#](?:(?!\s\#).)*)?) )
+    \s* (?:\#.*)? """, re.VERBOSE)
+ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+def parse(text: str, names: Iterable[str], where: str = ".env") -> dict[str, str]:
+    """The settings in `text` whose names are among `names`; the rest is nobody's business.
+
+    Knows comments, `export`, quotes ('as it is', "with \\n escapes"), CRLF and a byte order mark; interpolates
+    nothing.  Raises ConfigError with the number of a line that it cannot read, and never with its text: that
+    may be a key.
+
+    >>> parse("# mine\\nexport OPENAI_MODEL='gpt-4o'  # good\\nPATH=/bin", {"OPENAI_MODEL"})
+    {'OPENAI_MODEL': 'gpt-4o'}
+    """
+    found = {}
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text.lstrip("\ufeff")), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = LINE.fullmatch(line)
+        if not match:
+            raise ConfigError(f"{where}, line {number}: not NAME=value (a quote that does not close?)")
+        if match["name"] in names:
+            found[match["name"]] = _value(match)
+    return found
+
+
+def _value(match: "re.Match[str]") -> str:
+    if match["double"] is not None:
+        return re.sub(r"\\(.)", lambda escape: ESCAPES.get(escape[1], escape[1]), match["double"])
+    return match["single"] if match["single"] is not None else match["bare"].rstrip()

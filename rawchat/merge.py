@@ -1,0 +1,122 @@
+"""The chunks of a stream, merged into the JSON that a plain call would have returned.
+
+>>> merge = Merge()
+>>> for text in ("Hel", "lo"):
+...     merge.add({"id": "1", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
+>>> merge.whole()["choices"][0]["message"]
+{'role': 'assistant', 'content': 'Hello'}
+"""
+from typing import Any
+
+ONCE = {"id", "name", "role", "type"}       #: names, not texts: some servers repeat them in every delta
+PADDING = "obfuscation"                     #: OpenAI hides the length of tokens with it; no plain reply has it
+
+
+class Text(list[str]):
+    """A text under way, as its parts: joined once at the end, as growing one long string is quadratic."""
+
+
+class Merge:
+    """Takes chunks with `add`; `whole()` is their merged answer at any time."""
+
+    def __init__(self) -> None:
+        self.top: dict[str, Any] = {}                       # all beside the choices: the last that says something
+        self.choices: dict[int, dict[str, Any]] = {}        # by index
+
+    def add(self, chunk: dict[str, Any]) -> None:
+        """Merge one decoded chunk; parts of it that are not of the expected shape are passed over."""
+        top = self.top
+        for name, value in chunk.items():
+            if value or name not in top:                    # usage stays when later chunks carry null
+                top[name] = value
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                self._add_choice(choice)
+
+    def _add_choice(self, choice: dict[str, Any]) -> None:
+        index = choice.get("index")
+        if not isinstance(index, int):
+            index = 0
+        own = self.choices.setdefault(index, {"index": index, "finish_reason": None})
+        for name, value in choice.items():
+            if name == "delta":
+                if isinstance(value, dict):
+                    grow(own.setdefault("message", {"role": "assistant", "content": None}), value)
+            elif (name, type(value)) in (("text", str), ("logprobs", dict)):
+                grow(own, {name: value})
+            elif value is not None or name not in own:
+                own[name] = value
+
+    def finished(self, choices: int = 1) -> bool:
+        """Have (at least so many) choices begun, and has each of them a finish_reason?"""
+        return len(self.choices) >= choices and all(own["finish_reason"] for own in self.choices.values())
+
+    def whole(self) -> dict[str, Any]:
+        """The merged answer: choices sorted by index, tool calls without theirs, as in a plain reply."""
+        whole: dict[str, Any] = {name: value for name, value in self.top.items() if name != PADDING}
+        whole["choices"] = [settled(self.choices[index]) for index in sorted(self.choices)]
+        if whole.get("object") in (None, "chat.completion.chunk"):
+            texts = any("text" in choice for choice in whole["choices"])
+            whole["object"] = "text_completion" if texts else "chat.completion"
+        return whole
+
+
+def grow(own: dict[str, Any], delta: dict[str, Any]) -> None:
+    """Add `delta` to what came before: texts are joined, lists extended, objects merged, the rest replaced."""
+    for name, value in delta.items():
+        before = own.get(name)
+        if value is None:
+            own.setdefault(name, None)
+        elif name == "tool_calls" and isinstance(value, list):
+            calls: list[dict[str, Any]] = before if isinstance(before, list) else []
+            own[name] = calls
+            for call in value:
+                if isinstance(call, dict):
+                    grow(_call(calls, call), {name: item for name, item in call.items() if name != "index"})
+        elif isinstance(value, str):
+            if not isinstance(before, Text):
+                own[name] = Text([value])
+            elif name not in ONCE or value != "".join(before):      # an equal repeat of a name counts once
+                before.append(value)
+        elif isinstance(value, dict):
+            if not isinstance(before, dict):
+                own[name] = before = {}
+            grow(before, value)
+        elif isinstance(value, list):
+            own[name] = [*before, *value] if isinstance(before, list) else list(value)
+        else:
+            own[name] = value
+
+
+def _call(calls: list[dict[str, Any]], delta: dict[str, Any]) -> dict[str, Any]:
+    """The tool call that `delta` belongs to: by its index; the last one where it has none.
+
+    Another id starts a new call whatever the index: some servers number every call 0, or none.
+    """
+    index, id = delta.get("index"), delta.get("id")
+    for call in reversed(calls):
+        if not isinstance(index, int) or call["index"] == index:
+            known = call.get("id")
+            if not id or not known or "".join(known) == id:
+                found: dict[str, Any] = call
+                return found
+            break
+    new: dict[str, Any] = {"index": index if isinstance(index, int) else len(calls)}
+    calls.append(new)
+    return new
+
+
+def settled(value: Any) -> Any:
+    """A copy of `value` with its texts joined, and tool calls in the order of their index, which is dropped."""
+    if isinstance(value, Text):
+        return "".join(value)
+    if isinstance(value, list):
+        return [settled(item) for item in value]
+    if isinstance(value, dict):
+        whole = {name: settled(item) for name, item in value.items()}
+        if isinstance(whole.get("tool_calls"), list):
+            calls = sorted(whole["tool_calls"], key=lambda call: call["index"])
+            whole["tool_calls"] = [{name: item for name, item in call.items() if name != "index"} for call in calls]
+        return whole
+    return value

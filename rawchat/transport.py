@@ -1,0 +1,286 @@
+"""The network: a `Request` goes out over HTTP, its `Response` comes back in pieces.  No other file touches it.
+
+Of `requests` only the floor that speaks HTTP is used, its adapter.  The floor above, `Session`, would keep cookies,
+take keys from ~/.netrc, turn a redirected POST into a GET, and read the environment anew on every call.
+"""
+import os
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException, RemoteDisconnected
+from typing import Any, Callable, ClassVar, Optional, Union
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from .config import BASE_URL, network
+from .errors import APIConnectionError, APITimeoutError, ConfigError, DeadlineExceededError
+from .wire import Headers, Request, Response
+
+POOL = 1000                 #: idle connections kept for one host, as many as the SDK may open at all
+REDIRECTS = 5               #: ... that are followed; the key goes along, so only within one origin
+PIECE = 16384               #: bytes asked for at once: before urllib3 2.6 one piece can inflate a thousandfold
+AFTER_DONE = 0.1            #: seconds to read on after [DONE], so that the connection can be used again
+STALE = (RemoteDisconnected, ConnectionResetError, BrokenPipeError, ConnectionAbortedError)
+_here = threading.local()   # .connection: the one that this thread's request goes over; .alarm: what bounds it
+
+
+def over_http(base_url: str = BASE_URL, ca_bundle: Optional[str] = None,
+              environ: Optional[Mapping[str, str]] = None) -> "Http":
+    """A transport to `base_url`, with a pool of connections that threads share.
+
+    `ca_bundle` is a file of certificates to trust; else REQUESTS_CA_BUNDLE or SSL_CERT_FILE.  Proxies come from
+    HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.  All are looked up here, once.  TLS is always verified.
+    """
+    settings = network(os.environ if environ is None else environ)
+    ca_bundle = ca_bundle or settings.get("requests_ca_bundle") or settings.get("ssl_cert_file")
+    if ca_bundle and base_url.startswith("https:") and not os.path.exists(ca_bundle):
+        raise ConfigError(f"no such CA bundle: {ca_bundle}")
+    return Http(base_url, ca_bundle or True, settings)
+
+
+class Http:
+    """What `over_http` makes: call it with a Request."""
+
+    def __init__(self, base_url: str, verify: Union[str, bool], settings: Mapping[str, str]):
+        self.base_url, self._verify, self._settings = base_url, verify, settings
+        self._adapter = Adapter(pool_maxsize=POOL)
+        self._owner = os.getpid()           # the process that opened the connections
+
+    def __call__(self, request: Request) -> Response:
+        """Send `request` and return as soon as the headers are there.
+
+        Raises APIConnectionError or APITimeoutError, which name host, port and cause.
+        """
+        if self._owner != os.getpid():      # after a fork: a child must not read the answers of its parent
+            self.__init__(self.base_url, self._verify, self._settings)  # type: ignore[misc]
+        alarm = Alarm(request)
+        for _ in range(REDIRECTS):
+            response = self._send(request, alarm)
+            target = redirected(request, response)
+            if target is None:
+                return response
+            response.close()
+            request = request._replace(url=target)
+        return self._send(request, alarm)
+
+    def _send(self, request: Request, alarm: "Alarm") -> Response:
+        """One exchange, up to the headers of its answer."""
+        _here.connection, _here.alarm = None, alarm
+        try:
+            answer = self._adapter.send(prepared(request), stream=True, timeout=alarm.within(request.timeout),
+                                        verify=self._verify, proxies=proxies_for(request.url, self._settings))
+            alarm.check()                   # first: the headers, cut by it, can pass for an empty 200
+        except (requests.RequestException, urllib3.exceptions.HTTPError, DeadlineExceededError) as error:
+            failure, connection = translated(error, request, alarm), _here.connection
+        else:
+            return Response(answer.status_code, answer.headers, pieces(answer, request, alarm),
+                            *endings(answer.raw, _here.connection, alarm))
+        alarm.stop()
+        if connection and connection.answered and isinstance(failure.__cause__, STALE):
+            return self._send(request, alarm)           # it had been closed while idle (RFC 9112, 9.5): take a new one
+        raise failure                       # out here, without a context: the frames in there hold the key
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._adapter.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Http, (self.base_url, self._verify, self._settings)      # settings travel, connections do not
+
+
+class Alarm:
+    """The bound on a whole exchange: when it rings, it shuts the socket down, which ends any read at once.
+
+    A timeout alone bounds each read; a server that sends a byte now and then would never end.
+    """
+
+    def __init__(self, request: Request):
+        self._where = request.where
+        self._end = None if request.deadline is None else time.monotonic() + request.deadline
+        self._timer: Optional[threading.Timer] = None
+
+    def within(self, timeout: tuple[float, float]) -> tuple[float, float]:
+        """The timeouts for connecting and reading, within what is left; raises if nothing is."""
+        self.check()
+        left = float("inf") if self._end is None else self._end - time.monotonic()
+        return min(timeout[0], left), min(timeout[1], left)
+
+    def check(self) -> None:
+        """Raise DeadlineExceededError if the time is over."""
+        if self._end is not None and time.monotonic() >= self._end:
+            raise DeadlineExceededError(f"the deadline has passed ({self._where})")
+
+    def watch(self, sock: socket.socket) -> None:
+        """Begin to bound what is read from `sock`."""
+        if self._end is not None:           # the plain socket's method: TLS's own would first take its state apart
+            self._timer = threading.Timer(self._end - time.monotonic(), _quietly(socket.socket.shutdown), (sock, 2))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def stop(self) -> None:
+        """The exchange is over."""
+        if self._timer:
+            self._timer.cancel()
+
+
+class Watched:
+    """What a connection does here beside its work: it tells the thread's request of itself, and obeys its alarm."""
+
+    answered = 0                            #: exchanges so far: one that has had some may have been closed since
+
+    def request(self, *args: Any, **options: Any) -> None:
+        _here.connection = self
+        super().request(*args, **options)   # type: ignore[misc]
+
+    def getresponse(self, *args: Any, **options: Any) -> Any:
+        _here.alarm.watch(self.sock)        # type: ignore[attr-defined]
+        response = super().getresponse(*args, **options)    # type: ignore[misc]
+        self.answered += 1
+        return response
+
+
+class PlainConnection(Watched, HTTPConnection):
+    """http://"""
+
+
+class SecureConnection(Watched, HTTPSConnection):
+    """https://"""
+
+
+class PlainPool(urllib3.HTTPConnectionPool):
+    """Connections to one host, over http://"""
+    ConnectionCls = PlainConnection
+
+
+class SecurePool(urllib3.HTTPSConnectionPool):
+    """Connections to one host, over https://"""
+    ConnectionCls = SecureConnection
+
+
+class Adapter(HTTPAdapter):
+    """requests' HTTP, with connections that are Watched."""
+
+    POOLS: ClassVar = {"http": PlainPool, "https": SecurePool}
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = self.POOLS
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = self.POOLS
+        return manager
+
+
+def prepared(request: Request) -> requests.PreparedRequest:
+    """`request` as requests' adapter wants it; it is complete already, so that nothing is left to prepare."""
+    ready = requests.PreparedRequest()
+    ready.method, ready.url, ready.body = request.method, request.url, request.body
+    length = {} if request.body is None else {"Content-Length": str(len(request.body))}
+    ready.headers = Headers(request.headers, length)        # type: ignore[assignment]  # finds names as theirs does
+    return ready
+
+
+def pieces(answer: requests.Response, request: Request, alarm: Alarm) -> Iterator[bytes]:
+    """The body as it arrives, unpacked; raises APIConnectionError where it breaks, never what lies below."""
+    try:
+        for piece in _as_they_come(answer):
+            yield piece
+            alarm.check()
+        alarm.check()                       # an end that the alarm has made is none
+        return
+    except (DeadlineExceededError, requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError,
+            ValueError) as error:           # http.client raises ValueError for some bad chunk sizes
+        failure = translated(error, request, alarm)
+    raise failure
+
+
+def _as_they_come(answer: requests.Response) -> Iterator[bytes]:
+    """`read1` gives what has arrived, at once, in every framing; `iter_content` waits for full blocks."""
+    try:
+        piece = answer.raw.read1(PIECE, decode_content=True)
+    except (AttributeError, NotImplementedError):           # urllib3 before 2.2; Pyodide
+        yield from answer.iter_content(1)
+        return
+    while piece:
+        yield piece
+        piece = answer.raw.read1(PIECE, decode_content=True)
+
+
+def endings(raw: Any, connection: Any, alarm: Alarm) -> tuple[Callable[[], None], Callable[[], None]]:
+    """The two ways to end a Response: `close` at once, or `finish`: read on for a moment, to keep the connection."""
+    sock = getattr(connection, "sock", None)
+
+    def close() -> None:
+        alarm.stop()
+        raw.close()
+
+    def finish() -> None:
+        end = time.monotonic() + AFTER_DONE
+        if sock and sock.fileno() >= 0:
+            sock.settimeout(AFTER_DONE)
+            while time.monotonic() < end and raw.read1(PIECE, decode_content=True):
+                pass
+        close()
+
+    return close, _quietly(finish, close)
+
+
+def _quietly(action: Callable[..., Any], otherwise: Callable[[], None] = lambda: None) -> Callable[..., None]:
+    """`action`, where a failure does not matter any more."""
+    def quiet(*args: Any) -> None:
+        try:
+            action(*args)
+        except Exception:
+            otherwise()
+    return quiet
+
+
+def redirected(request: Request, response: Response) -> Optional[str]:
+    """Where to send the same request again, or None.
+
+    Only a redirection that keeps method and body (307, 308: RFC 9110, 15.4), and only within the origin, as the key
+    goes with it.  All others come out as an error that names the place.
+    """
+    location = response.headers.get("location")
+    keeping = {307, 308} if request.method == "POST" else {301, 302, 303, 307, 308}
+    if not location or response.status not in keeping:
+        return None
+    try:
+        target = request._replace(url=urljoin(request.url, location).partition("#")[0])
+        return target.url if target.origin == request.origin else None
+    except ValueError:                      # a location that is no URL
+        return None
+
+
+def proxies_for(url: str, settings: Mapping[str, str]) -> Optional[dict[str, str]]:
+    """The proxy for `url`, as requests takes it: {scheme: proxy}; None for the direct way."""
+    parts = urlsplit(url)
+    proxy = settings.get(f"{parts.scheme}_proxy") or settings.get("all_proxy")
+    bypassed: Callable[..., bool] = urllib.request.proxy_bypass_environment     # type: ignore[attr-defined]
+    if not proxy or bypassed(parts.netloc, {"no": settings.get("no_proxy", "")}):
+        return None
+    return {parts.scheme: proxy if "://" in proxy else f"http://{proxy}"}
+
+
+def translated(error: Exception, request: Request, alarm: Alarm) -> APIConnectionError:
+    """Our exception for one of requests, urllib3 or http.client; its cause is the first one in their chain."""
+    try:
+        alarm.check()
+    except DeadlineExceededError as late:
+        return late.with_traceback(None)
+    cause: BaseException = error
+    while cause.__context__ is not None:
+        cause = cause.__context__
+    slow = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError))
+    reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    _, host, port = request.origin
+    failure = (APITimeoutError if slow else APIConnectionError)(f"{host}:{port}: {reason} ({request.where})")
+    failure.__cause__ = cause.with_traceback(None)          # its frames hold the headers, and so the key
+    return failure

@@ -1,0 +1,122 @@
+"""The narrow waist: a `Request` goes out, a `Response` comes in, still bytes.
+
+A transport is any function `Request -> Response`.  This one answers everything with the same bytes:
+
+>>> transport = lambda request: Response(200, {"content-type": "application/json"}, [b'{"ok":', b' true}'])
+>>> transport(Request("GET", "http://localhost/v1/models")).read()
+b'{"ok": true}'
+"""
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, NamedTuple, Optional
+from urllib.parse import urlsplit
+
+from .errors import APIResponseValidationError, asked
+
+MAX_BYTES = 64 * 2**20      #: default bound on one decoded body, event or line: a plain answer is never near it
+TIMEOUT = (5.0, 600.0)      #: seconds to connect, and for each read of the socket: the SDK's defaults
+SECRET = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie", "set-cookie"}
+
+
+class Headers(dict[str, str]):
+    """Header fields, found by name without regard to case (RFC 9110, 5.1); secrets do not show in its repr.
+
+    >>> Headers({"Accept": "*/*", "X-A": "1"}, {"accept": "text/plain", "x-a": None})
+    {'accept': 'text/plain'}
+    """
+
+    def __init__(self, *layers: Mapping[str, Optional[str]]):
+        super().__init__()
+        for layer in layers:                # later layers win; None removes
+            for name, value in layer.items():
+                self.pop(self._spelling(name), None)
+                if value is not None:
+                    self[name] = value
+
+    def _spelling(self, name: str) -> str:
+        if dict.__contains__(self, name):
+            return name
+        return next((own for own in self if own.lower() == name.lower()), name)
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(self._spelling(name))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(self._spelling(name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of `name`, or `default`."""
+        return super().get(self._spelling(name), default)
+
+    def __repr__(self) -> str:
+        return repr({name: "***" if name.lower() in SECRET else value for name, value in self.items()})
+
+
+class Request(NamedTuple):
+    """What goes out, whole: nothing is added to it on the way but the key and what HTTP itself needs."""
+
+    method: str
+    url: str
+    headers: Headers = Headers()
+    body: Optional[bytes] = None
+    timeout: tuple[float, float] = TIMEOUT      #: seconds to connect, seconds for each read
+    deadline: Optional[float] = None            #: seconds that this attempt may take, to its last byte
+    keyed: bool = True                          #: does the client put its key into it?
+
+    @property
+    def where(self) -> str:
+        """Method and URL for a message, without the query: some services carry keys there."""
+        return f"{self.method} {self.url.partition('?')[0]}"
+
+    @property
+    def origin(self) -> tuple[str, str, Optional[int]]:
+        """Scheme, host and port (RFC 6454): a key stays with them."""
+        parts = urlsplit(self.url)
+        return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+    @property
+    def secrets(self) -> list[str]:
+        """The credentials in the headers, to be kept out of errors; what is shorter than a real key stays a word."""
+        values = [value.split(" ", 1)[-1] for name, value in self.headers.items() if name.lower() in SECRET]
+        return [value for value in values if len(value) >= 8]
+
+
+class Response:
+    """What comes in: status, headers, and the body in pieces as they arrive, already unpacked (gzip).
+
+    `close` frees the connection at once.  `finish` is called when the answer is known to be whole, and may
+    read on for a moment so that the connection can be used again.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], pieces: Iterable[bytes],
+                 close: Callable[[], None] = lambda: None, finish: Optional[Callable[[], None]] = None):
+        self.status, self.headers, self.pieces = status, Headers(headers), pieces
+        self.close, self.finish = close, finish or close
+        self.request = Request("?", "?")        # the client fills these in: what was asked,
+        self.retries = 0                        # after how many retries it was answered,
+        self.elapsed: Callable[[], float] = lambda: 0.0     # and the seconds that the caller has waited so far
+
+    @property
+    def asked(self) -> str:
+        """What was asked, for a message: 'POST https://host/path, request id req_1'."""
+        return asked(self.request.where, self.headers)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The fields that an error about this response carries."""
+        return {"status_code": self.status, "headers": self.headers, "retries": self.retries,
+                "request_id": self.headers.get("x-request-id")}
+
+    def read(self, limit: int = MAX_BYTES) -> bytes:
+        """The whole body.  Raises APIResponseValidationError over `limit` bytes, and what the transport raises."""
+        whole: list[bytes] = []
+        size = 0
+        try:
+            for piece in self.pieces:
+                whole.append(piece)
+                size += len(piece)
+                if size > limit:
+                    raise APIResponseValidationError(
+                        f"the answer is over {limit} bytes; raise max_bytes if it may be ({self.asked})", **self.facts)
+        finally:
+            self.close()
+        return b"".join(whole)

@@ -1,0 +1,39 @@
+"""What all tests share: no key and no .env of the developer's, clients that do not wait, one local model."""
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import rawchat
+
+SETTINGS = ("OPENAI_", "MODEL_NAME", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE",
+            "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "RAWCHAT_")
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """An empty working directory and an environment without settings."""
+    for name in list(os.environ):
+        if name.upper().startswith(SETTINGS):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+class Waits(list[float]):
+    """Stands in for `time.sleep` and writes down how long it was asked to wait."""
+
+    def __call__(self, seconds: float) -> None:
+        self.append(seconds)
+
+
+@pytest.fixture
+def waits() -> Waits:
+    return Waits()
+
+
+@pytest.fixture(scope="session")
+def local_url() -> Iterator[str]:
+    """The base_url of the embedded model; it is a real one, loaded once for all tests."""
+    with rawchat.local.serve() as base_url:
+        yield base_url
