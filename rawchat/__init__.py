@@ -41,7 +41,8 @@ HOMES = {
     "client": ["Client"], "reply": ["Reply"], "stream": ["Chunk", "Stream"], "wire": ["Headers", "Request", "Response"],
     "errors": [
         "RawchatError", "ConfigError", "MissingKeyError", "APIError", "APIResponseValidationError",
-        "APIConnectionError", "APITimeoutError", "DeadlineExceededError", "StreamInterruptedError", "StreamTimeoutError", "APIStatusError",
+        "APIConnectionError", "APITimeoutError",
+        "DeadlineExceededError", "StreamInterruptedError", "StreamTimeoutError", "APIStatusError",
         "BadRequestError", "ContextLengthExceededError", "AuthenticationError", "PermissionDeniedError",
         "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError", "InternalServerError",
         "LengthFinishReasonError", "ContentFilterFinishReasonError"],

@@ -123,7 +123,8 @@ def head(status: int = 200, headers: Optional[dict[str, str]] = None, **fields: 
 def answer(payload: Any = None, status: int = 200, headers: Optional[dict[str, str]] = None) -> bytes:
     """A plain answer: `payload` as JSON, or bytes as they are."""
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return head(status, {"Content-Type": "application/json", **(headers or {}), "Content-Length": str(len(body))}) + body
+    fields = {"Content-Type": "application/json", **(headers or {}), "Content-Length": str(len(body))}
+    return head(status, fields) + body
 
 
 def completion(text: str = "Hello", **fields: Any) -> dict[str, Any]:
