@@ -55,7 +55,7 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], folder: str = "."
     Raises ConfigError, in one line that says which setting, from where, and never a key.
     """
     found, source = {}, {}
-    for origin, values in (("arguments", given), ("the environment", _named(environ)), (".env", _dotenv(folder))):
+    for origin, values in (("the arguments", given), ("the environment", _named(environ)), (".env", _dotenv(folder))):
         for name, value in values.items():
             if value is not None and name not in found:
                 found[name], source[name] = value, origin

@@ -54,7 +54,7 @@ def models(config: Config, params: Mapping[str, Any]) -> Request:
 
 def model(config: Config, id: str, params: Mapping[str, Any]) -> Request:
     """GET /models/{id}; the id is one path segment whatever it holds."""
-    if id in ("", ".", ".."):
+    if not isinstance(id, str) or id in ("", ".", "..") or not id.isprintable():
         raise ValueError(f"not a model id: {id!r}")
     return build(config, "GET", f"/models/{quote(id, safe=SEGMENT)}", None, params)
 
@@ -137,17 +137,20 @@ def encode(body: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        for place, reason in faults(body):
-            raise (TypeError if isinstance(error, TypeError) else ValueError)(f"{place}: {reason}") from None
-        raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        try:
+            place, reason = next(faults(body), ("the body", str(error)))
+        except RecursionError:
+            place, reason = "the body", "it holds itself, or is nested too deeply"
+        raise kind(f"{place}: {reason}") from None
 
 
 def faults(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
     """The places in `value` that JSON cannot carry, each with the reason."""
-    if isinstance(value, (Mapping, list, tuple)):
-        for name, item in value.items() if isinstance(value, Mapping) else enumerate(value):
-            step = f"[{name}]" if isinstance(name, int) else f".{name}" if place else str(name)
-            yield from faults(name, f"{place}{step!a} (the name)") if isinstance(name, str) else ()
+    if isinstance(value, (dict, list, tuple)):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            step = f"[{name}]" if isinstance(name, int) else f".{name}" if place else f"{name}"
+            yield from faults(name, f"{place}{step!a}, the name itself")
             yield from faults(item, place + step)
     elif isinstance(value, str):
         for at, character in enumerate(value):

@@ -126,7 +126,8 @@ class Stream:
         response, count = self._response, 0
         start, pieces = peeked(response.pieces)
         if start in (b"{", b"[", b"<"):         # no event begins so: the server answered without streaming
-            yield whole_chunk(Response.read(response, self._limit), response)
+            response.pieces = pieces
+            yield whole_chunk(response.read(self._limit), response)
             return
         for event in events(pieces, self._limit):
             if event.data.lstrip().startswith("[DONE]"):
@@ -174,7 +175,8 @@ def whole_chunk(body: bytes, response: Response) -> Chunk:
     reply = decode(body, response)
     if not reply.choices:
         raise not_json(body, response)
-    choices = [{**choice, "delta": choice["message"]} if "message" in choice else choice for choice in reply.choices]
+    choices = [{("delta" if name == "message" else name): value for name, value in choice.items()}
+               for choice in reply.choices]
     return Chunk({**reply, "choices": choices}, body.decode("utf-8-sig"))
 
 

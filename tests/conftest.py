@@ -37,3 +37,7 @@ def local_url() -> Iterator[str]:
     """The base_url of the embedded model; it is a real one, loaded once for all tests."""
     with rawchat.local.serve() as base_url:
         yield base_url
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "row(*numbers): the rows of tests/rows.py that a test proves")

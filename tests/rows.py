@@ -1,0 +1,118 @@
+"""The rows of the behaviour table, by number: `@row("3.2")` on a test says that it proves that row.
+
+`=`: the same as openai-python 3.52.0.  `>`: better.  `python -m tests.rows` writes docs/behaviour.md, which leads from
+each row to its tests.
+"""
+import ast
+import pathlib
+import sys
+
+TESTS = pathlib.Path(__file__).parent
+PAGE = TESTS.parent / "docs" / "behaviour.md"
+SECTIONS = {"1": "Request", "2": "Time, connections, redirects", "3": "Retries", "4": "Replies and errors",
+            "5": "Streams", "6": "The merged reply of a stream", "8": "Traps of requests and sseclient-py",
+            "9": "The person's machine", "10": "Decided, where two readings were possible"}
+ROWS = {
+    "1.1": "= the paths of the endpoints under the base path, which is never dropped; trailing slashes are folded",
+    "1.2": "> a base_url with a query keeps both path and query",
+    "1.3": "= a model id is percent-encoded as one segment; `.` and `..` are refused",
+    "1.4": "= headers: defaults < default_headers < extra_headers, without regard to case; None removes",
+    "1.5": "= the environment is read when a client is made, not at import",
+    "1.6": "= compact UTF-8 JSON; NaN refused; None is null; extra_body wins; a generator is read once",
+    "1.7": "> bytes in messages and lone surrogates are refused, with their place",
+    "1.8": "> a key is trimmed, or refused when the client is made, with the position and never the key",
+    "1.9": "> ~/.netrc never replaces the key; proxies and CA settings keep working",
+    "1.10": "> a base_url with user:password@, a fragment or another scheme is refused",
+    "1.11": "= no key and OpenAI's base_url is an error; api_key may be a function; > no key is fine elsewhere",
+    "1.12": "> http:// with a key only to loopback, or with allow_http",
+    "1.13": "> .env: the working directory only, our names only, never redirects an inherited key",
+    "2.1": "= timeouts: 5 s to connect, 600 s for each read; per call",
+    "2.2": "> deadline: one bound on attempts, waits, body and stream",
+    "2.3": "= one pool, safe for threads: 128 at once without a warning; idle closed connections are replaced",
+    "2.4": "> a stream that ended in [DONE] gives its connection back; reading on is bounded",
+    "2.5": "> a client survives fork and pickling",
+    "2.6": "= 307/308 within the origin are followed, at most 5; > all others are errors that name the place",
+    "2.7": "= gzip and deflate, proxies, close(), with; a call after close() is an error",
+    "2.8": "> max_bytes bounds bodies, error bodies, events and lines, unpacked",
+    "2.9": "> no cookies; bytes that come unasked are never taken for an answer",
+    "2.10": "> a deadline also ends headers that drip byte by byte",
+    "3.1": "= 408, 409, 429, 5xx, connection errors, timeouts, cut bodies are retried; x-should-retry overrules",
+    "3.2": "= the waits: own backoff, retry-after-ms, Retry-After; over 120 s no retry",
+    "3.3": "= streams are retried until good headers have arrived, never after",
+    "3.4": "> 429 with insufficient_quota is not retried",
+    "3.5": "= exceptions that do not come from the network pass at once",
+    "3.6": "= .retries on replies and errors; a log line for each retry",
+    "3.7": "> with several keys, 401 and 429 move on to the next key",
+    "4.1": "= the tree of errors; body, code, param, type, request id",
+    "4.2": "> the message keeps what the server said, with status and request id",
+    "4.3": "> a 2xx that is not the JSON asked for is an error with an excerpt and a hint",
+    "4.4": "> every exception pickles",
+    "4.5": "> no key in any message, repr, log line, traceback or pickled error",
+    "4.6": "= unknown fields are kept, missing ones tolerated",
+    "5.1": "= a chunk is delivered the moment it arrives, in all framings and with gzip",
+    "5.2": "= [DONE] ends; comments, pings, empty data, ids and retry lines are ignored",
+    "5.3": "= LF, CRLF, CR, cut at any byte; > a BOM is dropped, invalid UTF-8 becomes U+FFFD",
+    "5.4": "> an end without [DONE] and without finish_reason is a StreamInterruptedError",
+    "5.5": "> a last event without its blank line counts only if it is whole",
+    "5.6": "> cut bodies, resets, silence: StreamInterruptedError with .partial, after what had arrived whole",
+    "5.7": "> errors told inside a stream are raised; odd events are passed over",
+    "5.8": "> a 200 with JSON instead of events: an error raises, a completion is one chunk; HTML and nothing raise",
+    "5.9": "> bad JSON in an event is an error with an excerpt",
+    "5.10": "= leaving the loop, close() or with frees the connection; a second iteration yields nothing",
+    "5.11": "> a 10 MB event, a 2 MB line, 80,000 lines cost linear time",
+    "6.1": "the merged reply equals the plain one",
+    "8.1": "pieces are prompt in every framing; what was buffered is not lost when the connection breaks",
+    "8.2": "sseclient is handed one whole, clean, LF-ended event at a time",
+    "8.3": "completeness is not left to HTTP",
+    "8.4": "no bare exception of what lies below",
+    "8.5": "keys are looked at before requests sees them; causes carry no frames that hold headers",
+    "8.6": "bodies are UTF-8 whatever the charset says; deep JSON and huge numbers are clean errors",
+    "8.7": "environment and netrc are not read on each call",
+    "8.8": "fork, pickle, cookies, pool size, a loop that is left",
+    "9.2": "> no option takes a key's value",
+    "9.4": "> TLS is always verified",
+    "9.5": "> pickled clients: a key from the environment is read anew, one given travels; repr shows neither",
+    "10.1": "settings live in the config; the default chat model is never added to moderations or images",
+    "10.2": ".body is the value of error whatever its shape; error texts are one line",
+    "10.3": "a stream of nothing, or of nothing but [DONE], raises; [DONE] is a prefix",
+    "10.4": "a deadline in a stream raises DeadlineExceededError itself, with .partial",
+    "10.5": "merged: object, order of choices, tool calls without index, equal repeats count once",
+    "10.6": "stream_chat sends at once; Reply.texts is a property, Stream.texts() a method",
+    "10.7": 'api_key="" is no key; settings one by one; base_url from .env with a key from elsewhere is refused',
+    "10.8": "OPENAI_API_KEYS: commas, blanks trimmed; a fresh key at once, a 5xx keeps its key",
+    "10.9": "max_retries is a whole number; flat queries, repeated lists, true/false",
+    "10.10": "cut JSON may be retried; HTML, empty and null bodies are not",
+}
+
+
+def proofs() -> dict[str, list[str]]:
+    """The tests that name each row, as 'test_file.py::test_name'."""
+    found: dict[str, list[str]] = {number: [] for number in ROWS}
+    for path in sorted(TESTS.glob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for mark in getattr(node, "decorator_list", ()):
+                if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "row":
+                    for number in mark.args:
+                        found[ast.literal_eval(number)].append(f"{path.name}::{node.name}")
+    return found
+
+
+def page() -> str:
+    """docs/behaviour.md."""
+    lines = ["# How rawchat behaves, row by row", "",
+             "`=` the same as openai-python 3.52.0, `>` better. Under each row stand the tests that prove it.",
+             "Written by `python -m tests.rows`; a test fails when it is stale.", ""]
+    section = ""
+    for number, tests in proofs().items():
+        if number.split(".")[0] != section:
+            section = number.split(".")[0]
+            lines += [f"## {section}. {SECTIONS[section]}", ""]
+        lines += [f"**{number}** {ROWS[number]}", ""]
+        lines += [f"- [{test}](../tests/{test.split('::')[0]})" for test in tests] + [""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"wrote {PAGE}", file=sys.stderr)

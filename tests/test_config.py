@@ -1,0 +1,188 @@
+"""Where the settings come from, and which are refused."""
+import math
+import pathlib
+from typing import Any, Optional
+
+import pytest
+
+from rawchat import config
+from rawchat.config import Config, load
+from rawchat.errors import ConfigError, MissingKeyError
+
+row = pytest.mark.row
+LOCAL = "http://127.0.0.1:1/v1"
+
+
+def made(environ: Optional[dict[str, str]] = None, dotenv: str = "", **given: Any) -> Config:
+    """The Config for some arguments, an environment, and a .env in the working directory."""
+    if dotenv:
+        pathlib.Path(".env").write_text(dotenv, encoding="utf-8")
+    return load(given, environ or {})
+
+
+@row("1.5", "10.7")
+def test_arguments_before_environment_before_dotenv_before_defaults() -> None:
+    dotenv = "OPENAI_API_KEY=sk-dotenv\nOPENAI_MODEL=m-dotenv\nOPENAI_ORG_ID=o-dotenv\n"
+    environ = {"OPENAI_API_KEY": "sk-environ", "OPENAI_MODEL": "m-environ"}
+    settings = made(environ, dotenv, api_key="sk-argument")
+    assert settings.keys() == ("sk-argument",)
+    assert settings.model == "m-environ"
+    assert settings.headers[0] == {"OpenAI-Organization": "o-dotenv", "OpenAI-Project": None}
+    assert settings.base_url == config.BASE_URL
+    assert (settings.timeout, settings.max_retries, settings.max_bytes) == ((5, 600), 2, 64 * 2**20)
+
+
+@row("1.5")
+def test_every_variable_is_known() -> None:
+    settings = made({"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "https://h/v1/", "OPENAI_ORG_ID": "o",
+                     "OPENAI_PROJECT_ID": "p", "MODEL_NAME": "m", "OPENAI_CUSTOM_HEADERS": "X-A: 1\n\nX-B:two: three"})
+    assert (settings.base_url, settings.model) == ("https://h/v1", "m")
+    assert settings.headers[:2] == ({"OpenAI-Organization": "o", "OpenAI-Project": "p"},
+                                    {"X-A": "1", "X-B": "two: three"})
+    assert made({"OPENAI_API_KEY": "sk-1", "MODEL_NAME": "m", "OPENAI_MODEL": "n"}).model == "n"
+    with pytest.raises(ConfigError, match="Name: value"):
+        made({"OPENAI_API_KEY": "sk-1", "OPENAI_CUSTOM_HEADERS": "nonsense"})
+
+
+@row("10.8")
+def test_several_keys_are_separated_by_commas() -> None:
+    assert made({"OPENAI_API_KEYS": " sk-1, sk-2 ,,sk-3,"}).keys() == ("sk-1", "sk-2", "sk-3")
+    assert made(api_key=["sk-1", " sk-2 "]).keys() == ("sk-1", "sk-2")
+
+
+@row("1.11", "10.7")
+def test_no_key_is_an_error_at_openai_only() -> None:
+    for given in ({}, {"api_key": ""}, {"api_key": []}, {"base_url": "https://api.openai.com/v1/"}):
+        with pytest.raises(MissingKeyError, match="OPENAI_API_KEY"):
+            made(**given)
+    assert made(base_url=LOCAL).keys() == ()
+    assert made({"OPENAI_API_KEY": "sk-1"}, base_url=LOCAL, api_key="").keys() == ()
+    assert made({"OPENAI_API_KEY": ""}, "OPENAI_API_KEY=sk-2").keys() == ("sk-2",)
+
+
+@row("1.11")
+def test_a_function_is_asked_each_time() -> None:
+    keys = iter(["sk-1", " sk-2 ", "sk\n3", 4])
+    settings = made(api_key=lambda: next(keys))
+    assert (settings.keys(), settings.keys()) == (("sk-1",), ("sk-2",))
+    with pytest.raises(ConfigError, match=r"api_key\(\) returned has U\+000A at position 3 of 4"):
+        settings.keys()
+    with pytest.raises(ConfigError, match="not a string but int"):
+        settings.keys()
+
+
+@row("1.8", "8.5")
+@pytest.mark.parametrize(("key", "say"), [
+    ("sk-secret\nkey", r"U\+000A at position 10 of 13"), ("sk-secretü", r"U\+00FC at position 10 of 10"),
+    ("sk secret", r"U\+0020 at position 3 of 9"), ("sk-secret\u200b", r"U\+200B at position 10"),
+    ("sk-secret\x00x", r"U\+0000 at position 10"), (b"sk-secret", "not a string but bytes"), (7, "not iterable")])
+def test_a_key_that_no_header_can_carry_is_refused_by_its_position(key: Any, say: str) -> None:
+    with pytest.raises((ConfigError, TypeError), match=say) as caught:
+        made(api_key=key)
+    assert "secret" not in str(caught.value)
+
+
+@row("1.8")
+def test_blanks_around_a_key_are_trimmed_and_its_repr_hides_it() -> None:
+    settings = made({"OPENAI_API_KEY": " sk-secret\r\n"})
+    assert settings.keys() == ("sk-secret",)
+    assert "secret" not in repr(settings) + repr(settings.keys())
+
+
+@row("1.10")
+@pytest.mark.parametrize("url", ["", "api.openai.com/v1", "ftp://h/v1", "http://", "http:///v1", "https://h:port/v1",
+                                 "https://h v/1",
+                                 "https://h/\nv1", "https://[::1/v1", "file:///etc/passwd", 7])
+def test_what_is_no_url_is_refused(url: Any) -> None:
+    with pytest.raises(ConfigError, match="not an http"):
+        made(api_key="sk-1", base_url=url)
+
+
+@row("1.10")
+def test_credentials_and_fragments_in_a_url_are_refused() -> None:
+    with pytest.raises(ConfigError, match="user:password") as caught:
+        made(base_url="https://user:hunter2@h/v1")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConfigError, match="fragment"):
+        made(base_url="https://h/v1#x")
+
+
+@row("1.1", "1.2")
+def test_trailing_slashes_are_folded_and_a_query_stays() -> None:
+    assert made(base_url="https://h/proxy/v1///").base_url == "https://h/proxy/v1"
+    assert made(base_url="https://h/v1/?api-version=x").base_url == "https://h/v1?api-version=x"
+
+
+@row("1.12")
+@pytest.mark.parametrize("host", ["localhost", "api.localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
+def test_a_key_may_go_over_http_within_this_machine(host: str) -> None:
+    assert made(api_key="sk-1", base_url=f"http://{host}:8080/v1").keys() == ("sk-1",)
+
+
+@row("1.12")
+@pytest.mark.parametrize("host", ["h", "192.168.1.2", "localhost.evil.com", "127.0.0.1.evil.com", "notlocalhost",
+                                  "0.0.0.0"])
+def test_a_key_must_not_go_over_http_to_another(host: str) -> None:
+    for key in ("sk-1", lambda: "sk-1"):
+        with pytest.raises(ConfigError, match="allow_http=True"):
+            made(api_key=key, base_url=f"http://{host}/v1")
+    assert made(api_key="sk-1", base_url=f"http://{host}/v1", allow_http=True).keys() == ("sk-1",)
+    assert made(base_url=f"http://{host}/v1").keys() == ()
+
+
+@row("1.13", "10.7")
+def test_a_dotenv_never_sends_an_inherited_key_elsewhere() -> None:
+    evil = "OPENAI_BASE_URL=https://evil/v1\n"
+    for environ, given in (({"OPENAI_API_KEY": "sk-1"}, {}), ({"OPENAI_API_KEYS": "sk-1,sk-2"}, {}),
+                           ({}, {"api_key": "sk-1"}),
+                           ({}, {"api_key": lambda: "sk-1"}), ({"OPENAI_CUSTOM_HEADERS": "api-key: sk-1"}, {})):
+        with pytest.raises(ConfigError, match=r"base_url comes from \.env, the key from the (environment|arguments)"):
+            made(environ, evil, **given)
+    with pytest.raises(ConfigError, match="base_url comes from"):
+        made({"OPENAI_API_KEY": "sk-1"}, evil + "OPENAI_API_KEY=sk-2")
+    assert made({}, evil + "OPENAI_API_KEY=sk-2").keys() == ("sk-2",)
+    assert made({}, evil).base_url == "https://evil/v1"
+    assert made({"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "https://good/v1"}, evil).base_url == "https://good/v1"
+
+
+@row("1.13")
+def test_a_dotenv_that_cannot_be_read_is_one_clear_line() -> None:
+    pathlib.Path(".env").write_bytes(b"A=\xff\xfe")
+    with pytest.raises(ConfigError, match=r"\.env cannot be read: it is not UTF-8 text"):
+        made(api_key="sk-1")
+    pathlib.Path(".env").write_bytes(b"OPENAI_API_KEY='sk-secret")
+    with pytest.raises(ConfigError, match=r"\.env, line 1") as caught:
+        made()
+    assert "secret" not in str(caught.value)
+
+
+@row("1.13")
+def test_a_directory_of_that_name_is_no_dotenv() -> None:
+    pathlib.Path(".env").mkdir()
+    assert made(api_key="sk-1").keys() == ("sk-1",)
+
+
+@row("2.1")
+@pytest.mark.parametrize(("given", "pair"), [(None, (5, 600)), (30, (30, 30)), (0.5, (0.5, 0.5)), ((1, 2), (1, 2)),
+                                             ([1, 2], (1, 2))])
+def test_timeouts(given: Any, pair: tuple[float, float]) -> None:
+    assert made(api_key="sk-1", timeout=given).timeout == pair
+
+
+@row("10.9")
+@pytest.mark.parametrize("given", [
+    {"timeout": 0}, {"timeout": -1}, {"timeout": math.inf}, {"timeout": math.nan}, {"timeout": "5"},
+    {"timeout": (1, 2, 3)},
+    {"timeout": True}, {"deadline": 0}, {"deadline": "x"}, {"max_retries": -1}, {"max_retries": 1.5},
+    {"max_retries": True},
+    {"max_retries": "2"}, {"max_bytes": -1}])
+def test_a_number_that_makes_no_sense_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(given))):
+        made(api_key="sk-1", **given)
+
+
+@row("1.5", "8.7")
+def test_the_networks_settings_are_taken_along() -> None:
+    environ = {"HTTPS_PROXY": "http://big", "https_proxy": "http://small", "NO_PROXY": "h", "PATH": "/bin",
+               "ALL_PROXY": ""}
+    assert made(environ, api_key="sk-1").network == {"https_proxy": "http://small", "no_proxy": "h"}

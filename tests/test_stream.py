@@ -1,0 +1,325 @@
+"""Bytes to events to chunks: fed whole, fed one byte at a time, stopped in the middle."""
+import json
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Optional
+
+import pytest
+
+from rawchat.errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    APITimeoutError,
+    DeadlineExceededError,
+    StreamInterruptedError,
+    StreamTimeoutError,
+)
+from rawchat.stream import Stream, events
+from rawchat.wire import Headers, Request, Response
+
+from .server import HELLO, completion, delta, event
+
+row = pytest.mark.row
+
+
+def data(*pieces: bytes) -> list[str]:
+    return [event.data for event in events(pieces)]
+
+
+def cut(whole: bytes) -> Iterator[list[bytes]]:
+    """`whole` in every way that cuts it once, and in single bytes."""
+    yield [whole]
+    yield [bytes([byte]) for byte in whole]
+    for at in range(len(whole) + 1):
+        yield [whole[:at], whole[at:]]
+
+
+def stream_of(pieces: Iterable[bytes], fails: Optional[Exception] = None, **fields: Any) -> Stream:
+    def body() -> Iterator[bytes]:
+        yield from pieces
+        if fails:
+            raise fails
+
+    response = Response(200, {"Content-Type": "text/event-stream", "x-request-id": "req_1"}, body())
+    response.request = Request("POST", "https://host/v1/chat/completions",
+                               Headers({"Authorization": "Bearer sk-very-secret"}))
+    return Stream(response, **fields)
+
+
+def broken(pieces: Iterable[bytes], fails: Optional[Exception] = None, **fields: Any) -> tuple[list[str], APIError]:
+    """The texts of a stream, and the error that ends it."""
+    stream, texts = stream_of(pieces, fails, **fields), list[str]()
+    with pytest.raises(APIError) as caught:     # noqa: PT012  # one by one: those before the error count
+        for text in stream.texts():
+            texts.append(text)
+    assert caught.value.request_id == "req_1"
+    assert caught.value.partial["choices"] == stream._merge.whole()["choices"]
+    return texts, caught.value
+
+
+# ---- events: the examples of the WHATWG's standard (HTML, 9.2.6), and its odd corners
+
+@row("5.3", "8.2")
+@pytest.mark.parametrize(("text", "found"), [
+    ("data: YHOO\ndata: +2\ndata: 10\n\n", [("message", "YHOO\n+2\n10")]),
+    (": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n",
+     [("message", "first event"), ("message", "second event"), ("message", " third event")]),
+    ("data\n\ndata\ndata\n\ndata:", [("message", ""), ("message", "\n")]),
+    ("data:test\n\ndata: test\n\n", [("message", "test"), ("message", "test")]),
+    ("event: add\ndata: 1\n\nevent: remove\ndata: 2\n\n", [("add", "1"), ("remove", "2")]),
+    ("event: x\n\ndata: 1\n\n", [("message", "1")]), ("event: x\nevent:\ndata: 1\n\n", [("message", "1")]),
+    ("data: a: b\n\n", [("message", "a: b")]), ("retry: 5\ndata: a\nunknown: x\n:c\n\n", [("message", "a")]),
+    ("data: a\r\rdata: b\r\n\r\ndata: c\n\r\ndata: d\r\n\n",
+     [("message", "a"), ("message", "b"), ("message", "c"), ("message", "d")]),
+    ("\n\n\r\ndata: a\n\n\n\n\ndata: b\n\n", [("message", "a"), ("message", "b")]),
+    ("data: a\u2028b\u0085c\x0bd\x0ce\x1cf\x00g\n\n", [("message", "a\u2028b\u0085c\x0bd\x0ce\x1cf\x00g")]),
+    ("\ufeffdata: a\n\n", [("message", "a")]), ("\ufeff\ufeffdata: a\n\n", []),
+    ("data: \ufeffa\n\n", [("message", "\ufeffa")]),
+    (" data: a\n\ndata : b\n\n", []), ("Data: a\n\n", []), ("", []), ("\n", []), ("data: half", []),
+    ("data: half\n", [])])
+def test_events_cut_anywhere(text: str, found: list[tuple[str, str]]) -> None:
+    for pieces in cut(text.encode()):
+        assert [(event.event, event.data) for event in events(pieces)] == found, pieces
+
+
+@row("5.3")
+def test_invalid_utf8_becomes_the_replacement_character() -> None:
+    for pieces in cut(b"data: a\xffb\xe2\x82\n\ndata: \xe2\x82\xac\n\n"):
+        assert data(*pieces) == ["a\ufffdb\ufffd", "€"]
+
+
+@row("5.5")
+@pytest.mark.parametrize(("tail", "found"), [
+    (b"data: [DONE]", ["[DONE]"]), (b"data:[DONE]\n", ["[DONE]"]), (b'data: {"a": 1}', ['{"a": 1}']),
+    (b'data: {"a": 1}\nda', ['{"a": 1}']), (b'data: {"a": 1', []), (b"data: 1", []), (b"data: [1]", []),
+    (b"data: text", [])])
+def test_a_last_event_without_its_blank_line_counts_if_it_is_whole(tail: bytes, found: list[str]) -> None:
+    assert data(b"data: a\n\n" + tail) == ["a", *found]
+
+
+@row("2.8")
+def test_an_event_is_bounded_in_one_piece_or_many() -> None:
+    for pieces in ([b"data: " + b"x" * 200 + b"\n\n"], [b"data: "] + [b"x"] * 200, [b": x\n"] * 100):
+        with pytest.raises(APIError, match="over 100 bytes; raise max_bytes"):
+            list(events(pieces, 100))
+    assert len(list(events([b"data: " + b"x" * 90 + b"\n\n"] * 50, 100))) == 50
+    assert len(list(events([b"data: x\n\n" * 50], 100))) == 50
+
+
+@row("5.11", "8.2")
+@pytest.mark.parametrize("line", [b"x" * 999 + b"\n", b"x" * 1000, b"data: " + b"x" * 993 + b"\n", b"data:\n",
+                                  b": comment\n"])
+def test_time_is_linear_in_the_size_of_an_event(line: bytes) -> None:
+    """Twice the size takes about twice the time, measured in one run; a quadratic reader takes four times."""
+    def seconds(size: int) -> float:
+        best = 1e9
+        for _ in range(3):
+            start = time.process_time()
+            list(events([b"data: ", *[line] * (size // len(line)), b"\n\n"]))
+            best = min(best, time.process_time() - start)
+        return best
+
+    small = 100_000 if len(line) < 20 else 2_000_000
+    assert seconds(2 * small) < 3.2 * seconds(small) + 0.01
+
+
+@row("8.2")
+def test_a_long_event_keeps_its_name_and_every_line() -> None:
+    lines = [f"data: {number}" for number in range(1000)]
+    text = "\n".join([*lines[:150], "event: first", *lines[150:650], "event: last", *lines[650:], *[": c"] * 300,
+                      "id: 7"])
+    (found,) = events([(text + "\n\n").encode()])
+    assert (found.event, found.data) == ("last", "\n".join(str(number) for number in range(1000)))
+    assert data(b": c\n" * 500 + b"\n") == []
+    assert data(b": c\n" * 500 + b"data\n\n") == [""]
+
+
+# ---- streams
+
+@row("5.2", "10.6")
+def test_a_stream_gives_its_texts_and_its_reply() -> None:
+    for pieces in cut(b"".join(HELLO)):
+        stream = stream_of(pieces)
+        assert list(stream.texts()) == ["Hel", "lo"]
+        assert stream.reply.text == "Hello"
+        assert (stream.reply.finish_reason, stream.reply.request_id, stream.request_id) == ("stop", "req_1", "req_1")
+
+
+@row("5.2", "10.3")
+@pytest.mark.parametrize("done", [b"data: [DONE]\n\n", b"data:[DONE]\n\n", b"data:   [DONE]  \n\n",
+                                  b"data: [DONE] x\n\n", b"data: [DONE]"])
+def test_done_ends_and_what_follows_is_ignored(done: bytes) -> None:
+    stream = stream_of([*HELLO[:3], done, event(delta(" more")), b"\xff junk"])
+    assert "".join(stream.texts()) == "Hello"
+
+
+@row("5.2", "5.7")
+@pytest.mark.parametrize("noise", [
+    b": ping", b"event: ping\ndata: {}", b'event: ping\ndata: {"error": 1}', b"data:", b"data: ", b"id: 7",
+    b"retry: 10",
+    b"foo: bar", b"data: null", b"data: [1]", b"data: 7", b'data: "text"', b'data: {"choices": null}',
+    b'data: {"choices": [null]}', b'data: {"choices": [{"index": 0, "delta": "text"}]}',
+    b'data: {"choices": 5, "error": null}'])
+def test_noise_is_passed_over(noise: bytes) -> None:
+    assert "".join(stream_of([noise + b"\n\n", HELLO[1], noise + b"\n\n", *HELLO[2:]]).texts()) == "Hello"
+
+
+@row("5.4", "8.3")
+def test_an_end_without_done_and_without_a_reason_is_an_interruption() -> None:
+    texts, error = broken(HELLO[:3])
+    assert texts == ["Hel", "lo"]
+    assert type(error) is StreamInterruptedError
+    assert error.partial.text == "Hello"
+    assert error.partial.finish_reason is None
+    assert error.status_code == 200
+
+
+@row("5.4")
+def test_done_or_a_reason_for_every_choice_is_the_end() -> None:
+    assert stream_of(HELLO[:4]).reply.text == "Hello"
+    assert stream_of([*HELLO[:3], HELLO[4]]).reply.finish_reason is None
+    assert type(broken(HELLO[:4], choices=2)[1]) is StreamInterruptedError
+    assert type(broken([event(delta("a", "stop")), event(delta("b", index=1))])[1]) is StreamInterruptedError
+
+
+@row("5.6", "5.4")
+def test_cut_at_every_byte_it_is_whole_or_interrupted_and_never_silent() -> None:
+    whole = b"".join(HELLO)
+    finished = len(b"".join(HELLO[:4])) - 2            # from here on its finish_reason is known
+    for at in range(len(whole)):
+        for fails in (None, APIConnectionError("reset")):
+            stream = stream_of([whole[:at]], fails)
+            if at >= finished + (2 if fails else 0):
+                assert stream.reply.text == "Hello"
+                continue
+            with pytest.raises(StreamInterruptedError) as caught:
+                list(stream)
+            assert "Hello".startswith(caught.value.partial.text)
+
+
+@row("5.6")
+@pytest.mark.parametrize(("fails", "kind"), [
+    (APIConnectionError("host: reset"), StreamInterruptedError), (APITimeoutError("host: slow"), StreamTimeoutError),
+    (DeadlineExceededError("late"), DeadlineExceededError),
+    (APIResponseValidationError("odd"), APIResponseValidationError)])
+def test_whatever_breaks_it_carries_what_came(fails: APIError, kind: type[APIError]) -> None:
+    fails.__cause__ = cause = OSError("the cause")
+    texts, error = broken(HELLO[:2], fails)
+    assert texts == ["Hel"]
+    assert type(error) is kind
+    assert error.partial.text == "Hel"
+    assert error.__cause__ is cause
+    assert error.__context__ is None
+    assert fails.message in str(error)
+
+
+@row("5.7")
+@pytest.mark.parametrize(("wrong", "say"), [
+    (b'data: {"error": {"message": "it is full", "code": "busy"}}\n\n',
+     "it is full"), (b'data: {"error": "it is full"}\n\n', "it is full"),
+    (b'data: {"object": "error", "message": "it is full"}\n\n', "it is full"),
+    (b"event: error\ndata: it is full\n\n", "it is full"),
+    (b'event: error\ndata: {"message": "it is full"}\n\n', "it is full"),
+    (b'event: error\ndata: "it is full"\n\n', "it is full"),
+    (b'event: error\ndata: {"detail": "it is full"}\n\n', "it is full"),
+    (b"event: error\ndata:\n\n", "error in the stream"),
+    (b"event: error\ndata: null\n\n", "error in the stream"),
+    (b'data: {"error": {}, "object": "error"}\n\n', "error in the stream")])
+def test_an_error_told_in_the_stream_is_raised(wrong: bytes, say: str) -> None:
+    texts, error = broken([HELLO[1], wrong, *HELLO[2:]])
+    assert texts == ["Hel"]
+    assert type(error) is APIError
+    assert say in str(error)
+    if b"busy" in wrong:
+        assert (error.code, error.body) == ("busy", {"message": "it is full", "code": "busy"})
+
+
+@row("5.8")
+def test_a_whole_completion_instead_of_events_is_one_chunk() -> None:
+    body = json.dumps(completion("Hello", usage={"total_tokens": 3})).encode()
+    for pieces in cut(body):
+        stream = stream_of(pieces)
+        assert list(stream.texts()) == ["Hello"]
+        assert stream.reply == json.loads(body)
+    stream = stream_of([b'{"object": "text_completion", "choices": [{"index": 0, "text": "Hello", "finish_reason": "stop"}]}'])
+    assert (list(stream.texts()), stream.reply.text) == (["Hello"], "Hello")
+
+
+@row("5.8")
+@pytest.mark.parametrize(("body", "say"), [
+    (b'{"error": {"message": "no such model"}}', "no such model"), (b"<html>Welcome", "is base_url right"),
+    (b"[1]", "no JSON object"),
+    (b'{"choices": [', "half way"), (b"{}", "no JSON object"), (b"", "after 0 chunks"), (b"OK", "after 0 chunks"),
+    (b"\n\n\n", "after 0 chunks")])
+def test_anything_else_instead_of_events_raises(body: bytes, say: str) -> None:
+    texts, error = broken([body])
+    assert texts == []
+    assert say in str(error)
+
+
+@row("10.3", "5.8")
+def test_a_stream_of_nothing_but_done_raises() -> None:
+    assert "nothing but [DONE]" in str(broken([b": hi\n\n", HELLO[4]])[1])
+
+
+@row("5.9", "8.6")
+@pytest.mark.parametrize("bad", [b"oops, not JSON", b'{"choices": [', b"{'a': 1}", b"[" * 200_000, b"9" * 5000])
+def test_bad_json_in_an_event_is_an_error_with_an_excerpt(bad: bytes) -> None:
+    texts, error = broken([HELLO[1], event(bad), *HELLO[2:]])
+    assert texts == ["Hel"]
+    assert type(error) is APIResponseValidationError
+    assert bad[:20].decode() in str(error)
+    assert len(str(error)) < 400
+
+
+@row("4.5")
+def test_a_key_that_the_stream_echoes_is_not_told() -> None:
+    _, error = broken([event({"error": {"message": "bad key sk-very-secret"}})])
+    assert "sk-very-secret" not in f"{error!r} {error} {error.__dict__}"
+
+
+@row("5.10")
+def test_leaving_frees_the_connection_and_a_second_look_yields_nothing() -> None:
+    for leave in ("break", "close", "with", "end"):
+        stream, closed = stream_of(HELLO), list[int]()
+        stream._response.close = lambda closed=closed: closed.append(1)     # type: ignore[misc]
+        if leave == "break":
+            for _ in stream:
+                break
+        elif leave == "close":
+            stream.close()
+        elif leave == "with":
+            with stream:
+                next(stream)
+        else:
+            list(stream)
+        assert closed
+        assert list(stream) == []
+        assert stream.reply.text == ("Hello" if leave == "end" else "")
+
+
+def test_reply_reads_what_is_still_to_come() -> None:
+    stream = stream_of(HELLO)
+    assert next(stream).text == ""
+    assert stream.reply.text == "Hello"
+    assert stream.reply is stream.reply
+
+
+def test_on_reply_is_called_once_with_the_finished_reply() -> None:
+    seen: list[Any] = []
+    stream = stream_of(HELLO, on_reply=seen.append)
+    assert list(stream.texts()) == ["Hel", "lo"]
+    assert stream.reply is seen[0]
+    assert len(seen) == 1
+    broken(HELLO[:2], on_reply=seen.append)
+    stream_of(HELLO, on_reply=seen.append).close()
+    assert len(seen) == 1
+
+
+def test_a_chunk_is_the_dict_that_was_sent_and_remembers_its_text() -> None:
+    payload = delta("Hi", new_field=[1])
+    chunk = next(stream_of([event(payload), HELLO[4]]))
+    assert chunk == payload
+    assert json.loads(chunk.data) == payload
+    assert next(stream_of([event(delta("Hi", index=1))])).text == ""

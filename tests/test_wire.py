@@ -1,0 +1,58 @@
+"""Headers, Request, Response."""
+import pytest
+
+from rawchat.errors import APIResponseValidationError
+from rawchat.wire import Headers, Request, Response
+
+row = pytest.mark.row
+
+
+@row("1.4")
+def test_headers_are_merged_without_regard_to_case_and_none_removes() -> None:
+    headers = Headers({"Accept": "a", "X-One": "1"}, {"ACCEPT": "b"}, {"x-one": None, "x-two": "2"})
+    assert headers == {"ACCEPT": "b", "x-two": "2"}
+    assert headers["accept"] == headers.get("Accept") == "b"
+    assert "X-TWO" in headers
+    assert "x-one" not in headers
+    assert headers.get("x-one", "none") == "none"
+
+
+@row("4.5")
+def test_secrets_do_not_show_in_a_repr() -> None:
+    request = Request("POST", "https://h/v1", Headers({"Authorization": "Bearer sk-secret-1",
+                                                       "Api-Key": "sk-secret-2"}))
+    assert "sk-secret" not in repr(request)
+    assert request.secrets == ["sk-secret-1", "sk-secret-2"]
+
+
+def test_a_message_names_a_request_without_its_query() -> None:
+    assert Request("GET", "https://h/v1/models?key=secret").where == "GET https://h/v1/models"
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [
+    ("https://h/a", "https://h:443/b?c", True), ("http://h/", "https://h/", False),
+    ("http://h/", "http://h:81/", False),
+    ("http://H/", "http://h/", True), ("http://h/", "http://h.evil/", False)])
+def test_an_origin_is_scheme_host_and_port(one: str, other: str, same: bool) -> None:
+    assert (Request("GET", one).origin == Request("GET", other).origin) is same
+
+
+def test_read_joins_the_pieces_and_closes() -> None:
+    closed = []
+    response = Response(200, {}, [b"a", b"b"], close=lambda: closed.append(1))
+    assert response.read() == b"ab"
+    assert closed == [1]
+
+
+@row("2.8")
+def test_read_stops_at_its_bound() -> None:
+    read = []
+
+    def endless():
+        while True:
+            read.append(1)
+            yield b"x" * 10
+
+    with pytest.raises(APIResponseValidationError, match="over 100 bytes; raise max_bytes"):
+        Response(200, {}, endless()).read(100)
+    assert len(read) == 11
