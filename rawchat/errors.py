@@ -72,6 +72,8 @@ class APIError(RawchatError):
         for secret in filter(None, secrets):
             self.args = tuple(_without(secret, arg) for arg in self.args)
             self.__dict__.update({k: _without(secret, v) for k, v in self.__dict__.items() if k != "partial"})
+            if secret in repr(self.__cause__):
+                self.__cause__ = None
 
 
 class APIResponseValidationError(APIError):

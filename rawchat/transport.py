@@ -75,12 +75,14 @@ class Http:
         try:
             answer = self._adapter.send(prepared(request), stream=True, timeout=alarm.within(request.timeout),
                                         verify=self._verify, proxies=proxies_for(request.url, self._settings))
-            alarm.check()                   # first: the headers, cut by it, can pass for an empty 200
         except (requests.RequestException, urllib3.exceptions.HTTPError, DeadlineExceededError) as error:
             failure, connection = translated(error, request, alarm), _here.connection
         else:
-            return Response(answer.status_code, answer.headers, pieces(answer, request, alarm),
-                            *endings(answer.raw, _here.connection, alarm))
+            close, finish = endings(answer.raw, _here.connection, alarm)
+            if not alarm.over():            # else it may have cut the headers, which then pass for an empty 200
+                return Response(answer.status_code, answer.headers, pieces(answer, request, alarm), close, finish)
+            close()
+            failure, connection = translated(OSError("too late"), request, alarm), None
         alarm.stop()
         if connection and connection.answered and isinstance(failure.__cause__, STALE):
             return self._send(request, alarm)           # it had been closed while idle (RFC 9112, 9.5): take a new one
@@ -111,9 +113,13 @@ class Alarm:
         left = float("inf") if self._end is None else self._end - time.monotonic()
         return min(timeout[0], left), min(timeout[1], left)
 
+    def over(self) -> bool:
+        """Has it rung, or should it have?"""
+        return self._end is not None and time.monotonic() >= self._end
+
     def check(self) -> None:
         """Raise DeadlineExceededError if the time is over."""
-        if self._end is not None and time.monotonic() >= self._end:
+        if self.over():
             raise DeadlineExceededError(f"the deadline has passed ({self._where})")
 
     def watch(self, sock: socket.socket) -> None:

@@ -91,15 +91,13 @@ def test_the_old_function_call() -> None:
 
 @row("6.1")
 def test_logprobs_are_put_together() -> None:
-    first, second = {"token": "Hel", "logprob": -1, "top_logprobs": []},
-    {"token": "lo", "logprob": -2, "top_logprobs": []}
+    first, second = {"token": "Hel", "logprob": -1}, {"token": "lo", "logprob": -2, "top_logprobs": []}
     chunks = [delta("Hel"), delta("lo"), delta(finish="stop")]
     chunks[0]["choices"][0]["logprobs"] = {"content": [first], "refusal": None}
     chunks[1]["choices"][0]["logprobs"] = {"content": [second], "refusal": None}
     chunks[2]["choices"][0]["logprobs"] = None
     assert merged(*chunks)["choices"][0]["logprobs"] == {"content": [first, second], "refusal": None}
-    assert merged(*chunks)["choices"][0]["logprobs"] == {"content": [first, second],
-                                                         "refusal": None}     # asking is free
+    assert merged(*chunks)["choices"][0]["logprobs"] == {"content": [first, second], "refusal": None}
 
 
 @row("6.1")

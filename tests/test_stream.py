@@ -242,7 +242,7 @@ def test_a_whole_completion_instead_of_events_is_one_chunk() -> None:
         stream = stream_of(pieces)
         assert list(stream.texts()) == ["Hello"]
         assert stream.reply == json.loads(body)
-    stream = stream_of([b'{"object": "text_completion", "choices": [{"index": 0, "text": "Hello", "finish_reason": "stop"}]}'])
+    stream = stream_of([b'{"choices": [{"index": 0, "text": "Hello", "finish_reason": "stop"}]}'])
     assert (list(stream.texts()), stream.reply.text) == (["Hello"], "Hello")
 
 

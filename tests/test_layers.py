@@ -1,0 +1,111 @@
+"""The floors: imports only point down, and what is not ours comes in at one place."""
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import rawchat
+
+from . import rows
+
+PACKAGE = pathlib.Path(rawchat.__file__).parent
+FLOORS = {
+    0: "errors backoff schema usage version",
+    1: "wire reply config dotenv",
+    2: "endpoints merge stream transport cache trace limits",
+    3: "client",
+    4: "history tools bulk aio",
+    5: "cli local",
+    6: "__main__ __init__",
+}
+FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
+ORDER = [name for names in FLOORS.values() for name in names.split()]
+# within a floor: a file may use one that stands before it here
+BESIDE = {("reply", "wire"), ("config", "wire"), ("config", "dotenv"), ("stream", "merge"), ("cli", "local"),
+          ("__main__", "__init__")}
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+def imports(name: str) -> list[tuple[str, bool]]:
+    """What a file imports: our modules by their names, others by the first part of theirs; and whether it is ours."""
+    found = []
+    tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found += [(each.split(".")[0], True) for each in names if each]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(((node.module or "").split(".")[0], False))
+        elif isinstance(node, ast.Import):
+            found += [(alias.name.split(".")[0], False) for alias in node.names]
+    return found
+
+
+def test_every_file_has_its_floor() -> None:
+    assert [name for name in MODULES if name not in FLOOR] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_only_point_down(name: str) -> None:
+    for other, ours in imports(name):
+        if ours:
+            assert FLOOR[other] < FLOOR[name] or (name, other) in BESIDE, f"{name} imports {other}"
+
+
+@pytest.mark.parametrize(("foreign", "home"), [
+    ("requests", {"transport"}), ("urllib3", {"transport"}), ("sseclient", {"stream"}),
+    ("argparse", {"cli", "local", "bulk"}), ("xllamacpp", {"local"}), ("socket", {"transport", "local"})])
+def test_what_is_not_ours_comes_in_at_one_place(foreign: str, home: set[str]) -> None:
+    assert {name for name in MODULES if (foreign, False) in imports(name)} <= home
+
+
+def test_only_the_standard_library_and_the_two_dependencies_are_used() -> None:
+    known = set(getattr(sys, "stdlib_module_names", ())) | {"requests", "urllib3", "sseclient", "xllamacpp"}
+    if len(known) > 4:                      # Python 3.9 has no such list
+        assert {other for name in MODULES for other, ours in imports(name) if not ours} <= known
+
+
+def test_importing_rawchat_loads_nothing_more() -> None:
+    code = ("import sys; before = set(sys.modules); import rawchat; "
+            "print(sorted(name for name in set(sys.modules) - before if name.split('.')[0] in "
+            "('rawchat', 'requests', 'urllib3', 'sseclient', 'ssl', 'socket', 'logging')))")
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True)
+    assert shown.stdout.strip() == "['rawchat', 'rawchat.version']"
+
+
+def test_making_a_client_does_not_load_requests() -> None:
+    code = "import sys, rawchat; rawchat.Client(api_key='sk-1'); print('requests' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True)
+    assert shown.stdout.strip() == "False"
+
+
+def test_the_public_names_are_all_there() -> None:
+    for name in rawchat.__all__:
+        assert getattr(rawchat, name) is not None
+    for name in rawchat.HOMES:
+        assert getattr(rawchat, name).__name__ == f"rawchat.{name}"
+    assert set(rawchat.__all__) | set(rawchat.HOMES) <= set(dir(rawchat))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = rawchat.nonsense
+    from rawchat import errors
+    classes = {name for name, thing in vars(errors).items() if isinstance(thing,
+                                                                          type) and thing.__module__ == errors.__name__}
+    assert classes == set(rawchat.HOMES["errors"])
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
+    import doctest
+    if name not in ("__main__", "__init__"):
+        module = getattr(rawchat, name) if name in rawchat.HOMES else sys.modules[f"rawchat.{name}"]
+        assert doctest.testmod(module).failed == 0
+
+
+def test_every_row_of_the_behaviour_table_has_a_proof() -> None:
+    assert [number for number, tests in rows.proofs().items() if not tests] == []
+
+
+def test_the_page_that_leads_from_rows_to_proofs_is_fresh() -> None:
+    assert rows.PAGE.read_text(encoding="utf-8") == rows.page(), "stale: python -m tests.rows"
