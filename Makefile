@@ -3,7 +3,7 @@ PYTHON ?= python3
 PROMPT ?= In one sentence: why is the sky blue?
 VENV := .venv
 BIN := $(VENV)/bin
-READ := errors backoff wire reply dotenv config endpoints merge stream transport client
+READ := errors backoff headers wire reply dotenv keys urls config encode endpoints framing merge stream alarm transport client
 
 .PHONY: help run test lint read clean
 

@@ -4,15 +4,17 @@ The path of a request, in reading order; each file imports only what stands abov
 
     errors      all that can go wrong, as a tree
     backoff     is it worth another try, and when?
-    wire        Request and Response: the narrow waist
+    wire        Request and Response: the narrow waist          headers   their fields, checked, secrets hidden
     reply       the JSON of an answer, with names
-    dotenv      the lines of a .env file
-    config      arguments > environment > .env > defaults
-    endpoints   arguments → Request
-    merge       chunks → the JSON that a plain call would have returned
-    stream      bytes → events → chunks → Reply
-    transport   the network
+    config      arguments > environment > .env > defaults       dotenv    the lines of that file
+                                                                keys      credentials, checked and hidden
+                                                                urls      where requests may go
+    endpoints   arguments → Request                             encode    their body as JSON
+    stream      bytes → events → chunks → Reply                 framing   whole events; merge: their sum
+    transport   the network                                     alarm     the deadline
     client      the verbs, and the life of a request
+
+The files on the left are the path; what stands beside one of them is a detail that it needs.
 
 and its doors: `cli` (python -m rawchat) and `local` (a small real model on this machine).
 
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
     from .errors import *  # noqa: F403
     from .reply import Reply as Reply
     from .stream import Chunk as Chunk, Stream as Stream
-    from .wire import Headers as Headers, Request as Request, Response as Response
+    from .headers import Headers as Headers
+    from .wire import Request as Request, Response as Response
 
 HOMES = {
-    "client": ["Client"], "reply": ["Reply"], "stream": ["Chunk", "Stream"], "wire": ["Headers", "Request", "Response"],
+    "client": ["Client"], "reply": ["Reply"], "stream": ["Chunk", "Stream"], "wire": ["Request", "Response"],
+    "headers": ["Headers"],
     "errors": [
         "RawchatError", "ConfigError", "MissingKeyError", "APIError", "APIResponseValidationError",
         "APIConnectionError", "APITimeoutError",
@@ -46,7 +50,8 @@ HOMES = {
         "BadRequestError", "ContextLengthExceededError", "AuthenticationError", "PermissionDeniedError",
         "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError", "InternalServerError",
         "LengthFinishReasonError", "ContentFilterFinishReasonError"],
-    "backoff": [], "config": [], "dotenv": [], "endpoints": [], "merge": [], "transport": [], "cli": [], "local": []}
+    "alarm": [], "backoff": [], "cli": [], "config": [], "dotenv": [], "encode": [], "endpoints": [], "framing": [],
+    "keys": [], "local": [], "merge": [], "transport": [], "urls": []}
 VERBS = ["chat", "stream_chat", "complete", "stream_complete", "moderate", "image", "models", "model"]
 __all__ = ["__version__", *VERBS, *(name for names in HOMES.values() for name in names)]
 

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
 from . import backoff, config, endpoints, reply
-from .config import ApiKey, Key, Timeout
+from .config import Timeout
 from .endpoints import Messages
 from .errors import APIConnectionError, APIError, APIStatusError, DeadlineExceededError, RawchatError, status_error
+from .headers import Headers
+from .keys import ApiKey, Key, hide, next_key
 from .reply import Reply
 from .stream import Stream
-from .wire import Headers, Request, Response
+from .wire import Request, Response
 
 log = logging.getLogger("rawchat")
 Answer = TypeVar("Answer")
@@ -111,7 +113,7 @@ class Client:
         start, retries, refused = self._clock(), 0, set[Key]()
         deadline = self.config.deadline or math.inf
         while True:
-            key = self._key(refused)
+            key = next_key(self.config.keys(), refused)
             attempt = with_key(request, key)
             if deadline < math.inf:
                 attempt = attempt._replace(deadline=deadline - (self._clock() - start))
@@ -124,7 +126,7 @@ class Client:
             except APIError as error:
                 failure = error
             failure.retries = retries
-            failure.hide(attempt.secrets)
+            hide(attempt.headers.secrets, failure)
             if failure.status_code in (401, 429) and key:
                 refused.add(key)
             wait = self._wait(failure, refused)
@@ -145,11 +147,6 @@ class Client:
                 from .transport import over_http
                 self._transport = over_http(self.config.base_url, environ=self.config.network)
             return self._transport
-
-    def _key(self, refused: set[Key]) -> Optional[Key]:
-        """The key for the next attempt: one that this call has not seen refused, else the first; or None."""
-        keys = self.config.keys()
-        return next((key for key in keys if key not in refused), keys[0] if keys else None)
 
     def _wait(self, failure: APIError, refused: set[Key]) -> Optional[float]:
         """Seconds until the next attempt, or None for none: the arithmetic is in `backoff`."""

@@ -3,7 +3,8 @@ import json
 from typing import Any, Optional
 
 from .errors import APIResponseValidationError, one_line, told
-from .wire import MAX_BYTES, Headers, Response
+from .headers import Headers
+from .wire import MAX_BYTES, Response
 
 
 class Reply(dict[str, Any]):

@@ -12,7 +12,7 @@ from . import rows
 
 PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
-    0: "errors backoff schema usage version",
+    0: "errors backoff encode framing headers keys urls alarm schema usage version",
     1: "wire reply config dotenv",
     2: "endpoints merge stream transport cache trace limits",
     3: "client",
@@ -23,7 +23,8 @@ FLOORS = {
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 ORDER = [name for names in FLOORS.values() for name in names.split()]
 # within a floor: a file may use one that stands before it here
-BESIDE = {("reply", "wire"), ("config", "wire"), ("config", "dotenv"), ("stream", "merge"), ("cli", "local"),
+BESIDE = {("framing", "errors"), ("headers", "errors"), ("keys", "errors"), ("urls", "errors"), ("alarm", "errors"),
+          ("reply", "wire"), ("config", "wire"), ("config", "dotenv"), ("stream", "merge"), ("cli", "local"),
           ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
@@ -56,7 +57,7 @@ def test_imports_only_point_down(name: str) -> None:
 
 @pytest.mark.parametrize(("foreign", "home"), [
     ("requests", {"transport"}), ("urllib3", {"transport"}), ("sseclient", {"stream"}),
-    ("argparse", {"cli", "local", "bulk"}), ("xllamacpp", {"local"}), ("socket", {"transport", "local"})])
+    ("argparse", {"cli", "local", "bulk"}), ("xllamacpp", {"local"}), ("socket", {"alarm", "local"})])
 def test_what_is_not_ours_comes_in_at_one_place(foreign: str, home: set[str]) -> None:
     assert {name for name in MODULES if (foreign, False) in imports(name)} <= home
 

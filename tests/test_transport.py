@@ -1,4 +1,5 @@
 """The network, against exact bytes from a raw socket on loopback."""
+import contextlib
 import gzip
 import http.server
 import logging
@@ -15,8 +16,10 @@ import pytest
 
 import rawchat
 from rawchat.errors import APIConnectionError, APITimeoutError, ConfigError, DeadlineExceededError
-from rawchat.transport import over_http, proxies_for
-from rawchat.wire import Headers, Request, Response
+from rawchat.headers import Headers
+from rawchat.transport import over_http
+from rawchat.urls import proxies_for
+from rawchat.wire import Request, Response
 
 from .server import CLOSE, HELLO, PATIENCE, RESET, answer, completion, delta, event, head, serving, streamed
 
@@ -247,8 +250,9 @@ def test_a_loop_that_is_left_frees_the_connection() -> None:
 
     def wait_for_end(connection: socket.socket) -> None:
         connection.settimeout(PATIENCE)
-        if connection.recv(1) == b"":
-            gone.set()
+        with contextlib.suppress(ConnectionError):      # it may close with bytes unread: a reset
+            connection.recv(1)
+        gone.set()
 
     with serving([*streamed(HELLO[:3], end=False), wait_for_end]) as server:
         stream = rawchat.Client(base_url=server.url, environ={}).stream_chat("Hi")
