@@ -113,7 +113,8 @@ class Client:
         start, retries, refused = self._clock(), 0, set[Key]()
         deadline = self.config.deadline or math.inf
         while True:
-            key = next_key(self.config.keys(), refused)
+            keys = self.config.keys()
+            key = next_key(keys, refused)
             attempt = with_key(request, key)
             if deadline < math.inf:
                 attempt = attempt._replace(deadline=deadline - (self._clock() - start))
@@ -129,7 +130,7 @@ class Client:
             hide(attempt.headers.secrets, failure)
             if failure.status_code in (401, 429) and key:
                 refused.add(key)
-            wait = self._wait(failure, refused)
+            wait = self._wait(failure, another_key=bool(set(keys) - refused))
             if wait is None:
                 raise failure               # out here, so that no half-handled exception hangs on to it
             if self._clock() - start + wait >= deadline:
@@ -148,14 +149,14 @@ class Client:
                 self._transport = over_http(self.config.base_url, environ=self.config.network)
             return self._transport
 
-    def _wait(self, failure: APIError, refused: set[Key]) -> Optional[float]:
+    def _wait(self, failure: APIError, another_key: bool) -> Optional[float]:
         """Seconds until the next attempt, or None for none: the arithmetic is in `backoff`."""
         broken = isinstance(failure, APIConnectionError) or getattr(failure, "cut", False)
         if failure.retries >= self.config.max_retries or isinstance(failure, DeadlineExceededError) \
                 or not (broken or isinstance(failure, APIStatusError)):
             return None
-        if failure.status_code in (401, 429) and set(self.config.keys()) - refused:
-            return 0                        # another key waits for nobody
+        if failure.status_code in (401, 429) and another_key:
+            return 0                        # it has nothing to wait for
         code = "insufficient_quota" if failure.type == "insufficient_quota" else failure.code
         return backoff.delay(None if broken else failure.status_code, failure.headers, code, failure.retries,
                              self._random, self._now)
