@@ -16,7 +16,8 @@ The path of a request, in reading order; each file imports only what stands abov
 
 The files on the left are the path; what stands beside one of them is a detail that it needs.
 
-and its doors: `cli` (python -m rawchat) and `local` (a small real model on this machine).
+and its doors: `cli` (python -m rawchat) with `prompt`, what goes in, and `output`, what comes out; and `local`, a small
+real model on this machine.
 
 >>> import rawchat
 >>> reply = rawchat.chat("Say hi")                                                  # doctest: +SKIP
@@ -51,7 +52,7 @@ HOMES = {
         "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError", "InternalServerError",
         "LengthFinishReasonError", "ContentFilterFinishReasonError"],
     "alarm": [], "backoff": [], "cli": [], "config": [], "dotenv": [], "encode": [], "endpoints": [], "framing": [],
-    "keys": [], "local": [], "merge": [], "transport": [], "urls": []}
+    "keys": [], "local": [], "merge": [], "output": [], "prompt": [], "transport": [], "urls": []}
 VERBS = ["chat", "stream_chat", "complete", "stream_complete", "moderate", "image", "models", "model"]
 __all__ = ["__version__", *VERBS, *(name for names in HOMES.values() for name in names)]
 

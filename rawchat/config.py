@@ -59,7 +59,8 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], folder: str = "."
         raise ConfigError(f"base_url comes from .env, the key from {source.get('api_key', 'the environment')}: "
                           "a .env file must not send your key elsewhere; put both into .env, or set both yourself")
     if keys and not found.get("allow_http") and not private(base_url):
-        raise ConfigError(f"{base_url} would carry the key unencrypted: use https://, or allow it with allow_http=True")
+        raise ConfigError(f"{base_url} would carry the key unencrypted: use https://, or allow it with "
+                          "allow_http=True (--allow-http)")
     return Config(keys or (lambda: ()), base_url, found.get("model"), _headers(found, environ),
                   found.get("default_query") or {}, found.get("params") or {}, timeouts(found.get("timeout")),
                   _positive("deadline", found.get("deadline")), _count("max_retries", found.get("max_retries", 2)),

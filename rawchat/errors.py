@@ -71,7 +71,7 @@ class APIResponseValidationError(APIError): cut = False       # is it JSON that 
 class APIConnectionError(APIError): hint = "check base_url, the network and the proxy settings"
 class APITimeoutError(APIConnectionError): hint = "a larger timeout may help"
 class DeadlineExceededError(APITimeoutError): hint = "a larger deadline may help"
-class StreamInterruptedError(APIConnectionError): hint = "what came is in .partial"
+class StreamInterruptedError(APIConnectionError): hint = "what came before is kept (.partial)"
 class StreamTimeoutError(StreamInterruptedError, APITimeoutError): """A stream fell silent for longer than `timeout`."""
 
 class APIStatusError(APIError): """The server answered with a status that is not 2xx."""
