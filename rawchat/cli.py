@@ -38,16 +38,14 @@ THREE_WAYS = ("no API key: set OPENAI_API_KEY (or --key-file FILE), or name a se
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors of one line, and a closed pipe told of like any other."""
+    """argparse, with errors of one line."""
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"(--[\w-]+)=\S+", r"\1", message)     # somebody may have tried --api-key=...
         raise UsageError(f"{message} (--help shows how)")
 
-    def exit(self, status: int = 0, message: Optional[str] = None) -> NoReturn:
-        if sys.stdout:
-            sys.stdout.flush()              # here, as later only Python would see it fail, and complain
-        super().exit(status, message)
+    def _print_message(self, message: str, file: Any = None) -> None:
+        print(message, end="", file=file, flush=True)       # argparse's own swallows a closed pipe
 
 
 def parser() -> Parser:
@@ -181,11 +179,11 @@ def connected(options: argparse.Namespace) -> Iterator[Client]:
 
 
 def keyed_client(settings: dict[str, Any]) -> Optional[Client]:
-    """The client for a server elsewhere; None, and a word of it, if there is no key but there is a local model."""
+    """The client for a server elsewhere; None, and a word of it, if there is no key but a local model to take over."""
     try:
         return Client(**settings)
     except MissingKeyError:
-        if not local.available():
+        if settings["base_url"] or not local.available():
             raise MissingKeyError(THREE_WAYS) from None
     complain("no API key, so the small local model answers; --local asks for it without this line")
     return None
