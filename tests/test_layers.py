@@ -13,7 +13,7 @@ from . import rows
 PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
     0: "errors backoff encode framing headers keys urls alarm schema usage version",
-    1: "wire reply config dotenv",
+    1: "wire reply config dotenv prompt output",
     2: "endpoints merge stream transport cache trace limits",
     3: "client",
     4: "history tools bulk aio",
