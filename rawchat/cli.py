@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn, Optional
 from . import endpoints, errors, local, reply
 from .client import Client
 from .errors import APIError, MissingKeyError, RawchatError
-from .output import Output, utf8
+from .output import Output, abandon, utf8
 from .prompt import UsageError, from_file, json_or_text, prompt_of, read_file
 from .reply import Reply
 from .stream import Stream
@@ -105,7 +105,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         out.end_line()
         return 130
     except BrokenPipeError:
-        out.abandon()
+        abandon(sys.stdout)
         return 141
     except Exception as error:
         out.end_line()
@@ -130,9 +130,11 @@ def exit_code(error: Exception) -> int:
 
 def complain(text: str) -> None:
     """One line on standard error."""
-    with contextlib.suppress(OSError, AttributeError):      # it may be closed, or None: 2>&-
-        sys.stderr.write(f"rawchat: {errors.one_line(text, 2000)}\n")
-        sys.stderr.flush()
+    if sys.stderr:                          # None if it was closed: 2>&-
+        try:
+            print(f"rawchat: {errors.one_line(text, 2000)}", file=sys.stderr, flush=True)
+        except OSError:
+            abandon(sys.stderr)
 
 
 class Question(NamedTuple):

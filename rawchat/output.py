@@ -1,7 +1,7 @@
 """Standard output: what is shown is there at once, in UTF-8, and ends with exactly one newline."""
 import contextlib
 import os
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 class Output:
@@ -25,7 +25,7 @@ class Output:
             self._file.write(data)
             self._file.flush()
         except OSError:
-            self.abandon()
+            abandon(self._file)
             raise
 
     def end(self) -> None:
@@ -39,9 +39,10 @@ class Output:
             with contextlib.suppress(OSError):
                 self.end()
 
-    def abandon(self) -> None:
-        """Nobody reads any more: what is still held would fail again when Python ends, and make it complain."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
+
+def abandon(file: Any) -> None:
+    """Nobody reads `file` any more: what it still holds would fail again when Python ends, and make it complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
 
 def parted(text: str) -> tuple[str, str]:

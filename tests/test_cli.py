@@ -40,7 +40,9 @@ from .server import (
 )
 
 ROOT = str(pathlib.Path(rawchat.__file__).parent.parent)
+PLAIN = {"PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "", "PYTHONDONTWRITEBYTECODE": "1"}
 KEY = "sk-secret-0123456789"
+row = pytest.mark.row
 SOON = 0.2                  # seconds that the issue gives to Ctrl-C
 CUT = [event(delta("Hel")), event(delta("lo", finish="length")), event("[DONE]")]
 
@@ -82,7 +84,7 @@ def started(*argv: str, env: Optional[dict[str, str]] = None, sh: str = "", **op
     if sh:
         command = ["sh", "-c", f'exec "$@" {sh}', "sh", *command]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": ROOT, **(env or {})}, **pipes) as process:
+    with subprocess.Popen(command, env={**os.environ, **PLAIN, **(env or {})}, **pipes) as process:
         try:
             yield process
         finally:
@@ -92,7 +94,7 @@ def started(*argv: str, env: Optional[dict[str, str]] = None, sh: str = "", **op
 def ran(*argv: str, input: Optional[bytes] = None, **options: Any) -> Ran:
     """The same, from its start to its end."""
     with started(*argv, **options, **({"stdin": subprocess.PIPE} if input is not None else {})) as process:
-        out, err = process.communicate(input, timeout=20)
+        out, err = process.communicate(input, timeout=60)
     return Ran(process.returncode, out or b"", (err or b"").decode())
 
 
@@ -629,7 +631,7 @@ def test_a_key_does_not_go_unencrypted_to_another_machine(run: Run, monkeypatch:
     assert "--allow-http" in line(result)
 
 
-@pytest.mark.row("9.2")
+@row("9.2")
 def test_a_guessed_api_key_option_does_not_print_the_key(run: Run, hello: Server) -> None:
     result = run("--base-url", hello.url, f"--api-key={KEY}", "Q")
     assert (result.code, line(result)) == (2, "unrecognized arguments: --api-key (--help shows how)")
@@ -666,8 +668,10 @@ def test_local_is_used_in_silence_and_no_key_or_proxy_goes_there(run: Run, playe
         monkeypatch.setenv(name, KEY)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
-    assert run("--local", "Q") == (0, b"Hello\n", "")
-    assert KEY.encode() not in played.requests[0].head
+    write("key", KEY.encode())
+    for argv in (["--local", "Q"], ["--local", "--key-file", "key", "Q"]):
+        assert run(*argv) == (0, b"Hello\n", "")
+    assert not any(KEY.encode() in seen.head for seen in played.requests)
 
 
 def test_openai_asked_for_by_name_is_not_replaced_by_the_local_model(run: Run, played: Server) -> None:
@@ -803,7 +807,7 @@ def test_a_full_disk_is_one_line(text: str, tmp_path: pathlib.Path) -> None:
         with open(target, "wb") as out:
             done = subprocess.run([*limit, sys.executable, "-m", "rawchat", "--base-url", server.url, "Q"], stdout=out,
                                   stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=20,
-                                  env={**os.environ, "PYTHONPATH": ROOT, "PYTHONDONTWRITEBYTECODE": "1"}, check=False)
+                                  env={**os.environ, **PLAIN}, check=False)
     result = Ran(done.returncode, b"", done.stderr.decode())
     assert result.code == 1
     assert "OSError" in line(result)
