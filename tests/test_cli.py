@@ -721,6 +721,18 @@ def test_ctrl_c_within_the_answer_is_130_and_ends_the_line() -> None:
     never.set()
 
 
+def test_ctrl_c_after_the_reader_has_gone_is_130_in_silence() -> None:
+    never = threading.Event()
+    with serving(streamed([event(delta("Hel")), never])) as server, started("--base-url", server.url, "Q") as process:
+        assert process.stdout
+        assert process.stderr
+        assert os.read(process.stdout.fileno(), 100) == b"Hel"
+        process.stdout.close()
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(20), process.stderr.read()) == (130, b"")
+        never.set()
+
+
 def test_ctrl_c_before_the_answer_is_130_in_silence() -> None:
     def attempt() -> tuple[Ran, float]:
         arrived = threading.Event()
