@@ -1,11 +1,12 @@
 # The targets; `make help` lists them.  Each needs nothing but Python and make: what else it uses, it installs into .venv.
 PYTHON ?= python3
+EXAMPLES ?= 20000
 PROMPT ?= In one sentence: why is the sky blue?
 VENV := .venv
 BIN := $(VENV)/bin
 READ := errors backoff headers wire reply dotenv keys urls config encode endpoints framing merge stream alarm transport client
 
-.PHONY: help run test lint read clean
+.PHONY: help run test fuzz lint read clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -17,6 +18,9 @@ export PROMPT
 
 test: $(VENV)/dev  ## run all tests
 	$(BIN)/python -m pytest -q
+
+fuzz: $(VENV)/dev  ## the tests with generated input, for as long as EXAMPLES=100000 takes
+	HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/test_generated.py
 
 lint: $(VENV)/dev  ## ruff and mypy --strict
 	$(BIN)/ruff check --line-length 120 --target-version py39 --select E,F,W,B,UP,SIM,RUF,C4,PT,N rawchat tests

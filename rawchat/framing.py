@@ -32,7 +32,10 @@ def clean(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def blocks(pieces: Iterable[bytes], limit: int = 2**26) -> Iterator[tuple[bytes, bool]]:
-    """The lines between blank lines, as one block each, and whether the blank line has come; in linear time."""
+    """The lines between blank lines, as one block each, and whether the blank line has come; in linear time.
+
+    Raises APIError for a block of more than `limit` bytes, before it takes the memory.
+    """
     held: list[bytes] = [b""]
     size = 0
     for piece in clean(pieces):
@@ -40,18 +43,17 @@ def blocks(pieces: Iterable[bytes], limit: int = 2**26) -> Iterator[tuple[bytes,
             held.append(piece)
             *whole, rest = b"".join(held).split(b"\n\n")
             for block in whole:
-                yield _bounded(block, limit), True
-            held = [rest]
-            size = len(rest)
+                yield within(limit, block, len(block)), True
+            held, size = [rest], len(rest)
         elif piece:
             held.append(piece)
             size += len(piece)
-        if size > limit:
-            _bounded(b"".join(held), limit)
+        within(limit, b"", size)
     yield b"".join(held).strip(b"\n"), False
 
 
-def _bounded(block: bytes, limit: int) -> bytes:
-    if len(block) > limit:
+def within(limit: int, block: bytes, size: int) -> bytes:
+    """`block` without the line ends around it; raises APIError if its `size` is over the limit."""
+    if size > limit:
         raise APIError(f"an event of the stream is over {limit} bytes; raise max_bytes if it may be")
     return block.strip(b"\n")
