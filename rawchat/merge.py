@@ -43,6 +43,9 @@ class Merge:
             if name == "delta":
                 if isinstance(value, dict):
                     grow(own.setdefault("message", {"role": "assistant", "content": None}), value)
+            elif name == "message" and isinstance(value, dict):     # said whole; beside a delta it says the same again
+                if "delta" not in choice:
+                    grow(own.setdefault("message", {}), value)
             elif (name, type(value)) in (("text", str), ("logprobs", dict)):
                 grow(own, {name: value})
             elif value is not None or name not in own:

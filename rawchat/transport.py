@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from http.client import HTTPException, RemoteDisconnected
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from typing import Any, Callable, Optional, Union
 from urllib.parse import urljoin
 
@@ -66,7 +66,7 @@ class Http:
             target = redirected(request, response)
             if target is None:
                 return response
-            response.close()
+            response.finish()               # its body read, the connection serves the next request
             request = request._replace(url=target)
         return self._send(request, alarm)
 
@@ -97,10 +97,40 @@ class Http:
         return Http, (self.base_url, self._verify, self._settings)      # settings travel, connections do not
 
 
+class Lines:
+    """A socket's file that keeps the last line that was read from it."""
+
+    last: Optional[bytes] = None
+
+    def __init__(self, file: Any):
+        self.file = file
+
+    def readline(self, *size: int) -> bytes:
+        """As the file's own."""
+        self.last = line = bytes(self.file.readline(*size))
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+class Answer(HTTPResponse):
+    """Headers have to end: http.client takes some that break off for those of an empty 200."""
+
+    def begin(self) -> None:
+        self.fp = lines = Lines(self.fp)    # type: ignore[assignment]
+        super().begin()
+        if lines.last == b"":
+            raise HTTPException("the answer breaks off in its headers")
+        if self.fp:                         # the body needs no watching
+            self.fp = lines.file
+
+
 class Watched:
     """What a connection does here beside its work: it tells the thread's request of itself, and obeys its alarm."""
 
     answered = 0                            #: exchanges so far: one that has had some may have been closed since
+    response_class: type[HTTPResponse] = Answer
 
     def request(self, *args: Any, **options: Any) -> None:
         _here.connection = self

@@ -144,6 +144,7 @@ def test_silence_in_mid_stream_is_a_timeout_and_an_interruption() -> None:
 
 @row("8.4", "8.5", "4.5")
 @pytest.mark.parametrize(("steps", "say"), [
+    ([b"HTTP/1.1 200 OK\r\nX: y\r\n", CLOSE], "breaks off in its headers"),
     ([CLOSE], "closed connection without response"), ([RESET], "reset"), ([b"junk\r\n\r\n", CLOSE], "junk"),
     ([b"HTTP/1.1 999999999999 x\r\n\r\n", CLOSE], ""), ([b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200, CLOSE], "headers"),
     ([b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000, CLOSE], "header line")])
@@ -366,8 +367,8 @@ def test_the_same_request_goes_to_another_place_within_the_origin(status: int, l
         place = location.format(origin=server.origin, port=server.port)
         server.script.insert(0, answer(b"", status, {"Location": place}))
         assert send(server.url).status == 200
-        assert [(seen.method, seen.target, seen.body) for seen in server.requests] == [
-            ("POST", "/v1/chat/completions", b"{}"), ("POST", "/v2/chat?x=1", b"{}")]
+        assert [(seen.method, seen.target, seen.body, seen.connection) for seen in server.requests] == [
+            ("POST", "/v1/chat/completions", b"{}", 0), ("POST", "/v2/chat?x=1", b"{}", 0)]
         assert server.requests[1].headers["authorization"] == f"Bearer {KEY}"
 
 
