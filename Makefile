@@ -9,11 +9,11 @@ READ := errors backoff headers wire reply dotenv keys urls config encode endpoin
 .PHONY: help run test fuzz lint read clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run  ## ask the embedded model a question (PROMPT="…" asks yours; OPENAI_API_KEY set asks OpenAI)
-	@echo "asking: $(value PROMPT)" >&2
-	@$(BIN)/python -m rawchat "$$PROMPT"
+	@echo "asking: $$PROMPT" >&2
+	@$(BIN)/python -m rawchat "$$PROMPT" </dev/null
 export PROMPT
 
 test: $(VENV)/dev  ## run all tests
