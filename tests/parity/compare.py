@@ -71,10 +71,11 @@ def shown(seen: Seen, apart: Sequence[str]) -> str:
 
 
 def short(value: Any) -> str:
-    """A value as JSON that fits into a cell; – where there is none."""
+    """A value as JSON that fits into a cell."""
     if value is None:
-        return "–"
-    text = json.dumps(value, ensure_ascii=True) if not isinstance(value, str) or not value.isprintable() else value or '""'
+        return "absent"
+    plain = isinstance(value, str) and value.isprintable() and value
+    text = str(value) if plain else json.dumps(value)
     return text if len(text) <= WIDEST else text[:WIDEST] + "…"
 
 

@@ -1,13 +1,14 @@
 """The merged reply of a stream: beside the SDK's own merging, and beside its plain reply with the same content."""
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
 from tests.server import answer, completion, delta, event, streamed
 
-from .scenario import HI, MERGE, Scenario, call
+from .scenario import HI, MERGE, Scenario, call, without_nulls
 
 DONE = event("[DONE]")
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+ROLE = delta({"role": "assistant", "content": None})
 START, STOP = delta({"role": "assistant", "content": ""}), delta(finish="stop")
 
 
@@ -25,10 +26,11 @@ def called(*calls: tuple[str, str, str]) -> dict[str, Any]:
         for id, name, arguments in calls]}, "tool_calls")
 
 
-def plain(message: Mapping[str, Any], finish: str = "stop", choice: Mapping[str, Any] = {}, **fields: Any) -> dict[str, Any]:  # noqa: B006
+def plain(message: Mapping[str, Any], finish: str = "stop", choice: Optional[Mapping[str, Any]] = None,
+          **fields: Any) -> dict[str, Any]:
     """The plain reply with this message."""
-    return completion(choices=[{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish, **choice}],
-                      **fields)
+    whole = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish, **(choice or {})}
+    return completion(choices=[whole], **fields)
 
 
 def logprobs(*tokens: str) -> dict[str, Any]:
@@ -63,32 +65,37 @@ SAME: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "reasoning_content": (plain({"content": "4", "reasoning_content": "2 and 2"}),
                           [delta({"role": "assistant", "content": None, "reasoning_content": "2 and "}),
                            delta({"reasoning_content": "2"}), delta({"content": "4"}), STOP]),
-    "one tool call": (called(WEATHER), [tool(0, "", "call_1", "weather"), tool(0, '{"city"'), tool(0, ':"Rome"}'), ENDED]),
-    "two tool calls": (called(WEATHER, TIME), [tool(0, "", "call_1", "weather"), tool(0, '{"city":"Rome"}'),
+    "one tool call": (called(WEATHER), [ROLE, tool(0, "", "call_1", "weather"), tool(0, '{"city"'),
+                                        tool(0, ':"Rome"}'), ENDED]),
+    "two tool calls": (called(WEATHER, TIME), [ROLE, tool(0, "", "call_1", "weather"), tool(0, '{"city":"Rome"}'),
                                                tool(1, "", "call_2", "time"), tool(1, "{}"), ENDED]),
-    "tool calls in one chunk each": (called(WEATHER, TIME), [tool(0, WEATHER[2], "call_1", "weather"),
+    "tool calls in one chunk each": (called(WEATHER, TIME), [ROLE, tool(0, WEATHER[2], "call_1", "weather"),
                                                              tool(1, "{}", "call_2", "time"), ENDED]),
-    "tool calls whose first index is 1": (called(WEATHER, TIME), [tool(1, WEATHER[2], "call_1", "weather"),
+    "tool calls whose first index is 1": (called(WEATHER, TIME), [ROLE, tool(1, WEATHER[2], "call_1", "weather"),
                                                                   tool(2, "{}", "call_2", "time"), ENDED]),
-    "tool calls without an index": (called(WEATHER, TIME), [tool(None, WEATHER[2], "call_1", "weather"),
+    "tool calls without an index": (called(WEATHER, TIME), [ROLE, tool(None, WEATHER[2], "call_1", "weather"),
                                                             tool(None, "{}", "call_2", "time"), ENDED]),
-    "tool calls that all have index 0": (called(WEATHER, TIME), [tool(0, WEATHER[2], "call_1", "weather"),
+    "tool calls that all have index 0": (called(WEATHER, TIME), [ROLE, tool(0, WEATHER[2], "call_1", "weather"),
                                                                  tool(0, "{}", "call_2", "time"), ENDED]),
-    "a tool call whose id and name are repeated": (called(WEATHER), [tool(0, '{"city"', "call_1", "weather"),
+    "a tool call whose id and name are repeated": (called(WEATHER), [ROLE, tool(0, '{"city"', "call_1", "weather"),
                                                                      tool(0, ':"Rome"}', "call_1", "weather"), ENDED]),
     "tool calls whose parts are interleaved": (called(WEATHER, TIME), [
-        tool(0, "", "call_1", "weather"), tool(1, "{", "call_2", "time"), tool(0, '{"city"'), tool(1, "}"),
+        ROLE, tool(0, "", "call_1", "weather"), tool(1, "{", "call_2", "time"), tool(0, '{"city"'), tool(1, "}"),
         tool(0, ':"Rome"}'), ENDED]),
-    "the old function_call": (plain({"content": None, "function_call": {"name": "weather", "arguments": "{}"}}, "function_call"),
+    "the old function_call": (plain({"content": None, "function_call": {"name": "weather", "arguments": "{}"}},
+                                    "function_call"),
                               [delta({"role": "assistant", "content": None,
                                       "function_call": {"name": "weather", "arguments": ""}}),
-                               delta({"function_call": {"arguments": "{"}}), delta({"function_call": {"arguments": "}"}}),
+                               delta({"function_call": {"arguments": "{"}}),
+                               delta({"function_call": {"arguments": "}"}}),
                                delta(finish="function_call")]),
     "logprobs": (plain({"content": "Hello"}, choice={"logprobs": logprobs("Hel", "lo")}),
                  [START, chosen("Hel", logprobs=logprobs("Hel")), chosen("lo", logprobs=logprobs("lo")), STOP]),
-    "audio": (plain({"content": None, "audio": {"id": "a1", "transcript": "Hi you", "data": "AAAABBBB", "expires_at": 9}}),
+    "audio": (plain({"content": None, "audio": {"id": "a1", "transcript": "Hi you", "data": "AAAABBBB",
+                                                "expires_at": 9}}),
               [delta({"role": "assistant", "content": None, "audio": {"id": "a1", "transcript": "Hi "}}),
-               delta({"audio": {"transcript": "you"}}), delta({"audio": {"data": "AAAA"}}), delta({"audio": {"data": "BBBB"}}),
+               delta({"audio": {"transcript": "you"}}), delta({"audio": {"data": "AAAA"}}),
+               delta({"audio": {"data": "BBBB"}}),
                delta({"audio": {"expires_at": 9}}), STOP]),
     "annotations": (plain({"content": "See", "annotations": [{"type": "url_citation", "url": "http://a"},
                                                              {"type": "url_citation", "url": "http://b"}]}),
@@ -109,35 +116,61 @@ SAME: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
                                             [{**chunk, "system_fingerprint": "fp", "service_tier": "default"}
                                              for chunk in (START, delta("Hello"), STOP)]),
     "padding": (completion("Hello"), [{**START, "obfuscation": "xYz"}, {**delta("Hello"), "obfuscation": "1"}, STOP]),
-    "Azure's first chunk": (completion("Hello"), [{**delta(), "choices": [], "id": "", "model": "", "created": 0}, START,
+    "Azure's first chunk": (completion("Hello"), [{**delta(), "choices": [], "id": "", "model": "", "created": 0},
+                                                  START,
                                                   delta("Hello"), STOP]),
     "chunks without object": (completion("Hello"), [{k: v for k, v in chunk.items() if k != "object"}
                                                     for chunk in (START, delta("Hello"), STOP)]),
-    "an unknown field of a choice": (plain({"content": "Hello"}, choice={"content_filter_results": {"hate": {"filtered": False}}}),
-                                     [START, chosen("Hello", content_filter_results={"hate": {"filtered": False}}), STOP])}
+    "an unknown field of a choice": (plain({"content": "Hello"},
+                                           choice={"content_filter_results": {"hate": {"filtered": False}}}),
+                                     [START, chosen("Hello", content_filter_results={"hate": {"filtered": False}}),
+                                      STOP])}
 
 
 def beside_plain(name: str, whole: dict[str, Any], chunks: list[dict[str, Any]]) -> Scenario:
     return Scenario(f"a stream beside a plain reply: {name}", "6 Equal to what the plain call would have returned",
-                    [answer(whole)], [call("yardstick", HI)], played=[streamed([*map(event, chunks), DONE])], look=("reply", "text"))
+                    [answer(whole)], [call("yardstick", HI)], played=[streamed([*map(event, chunks), DONE])],
+                    look=("reply", "text"))
 
 
-def beside_merged(name: str, chunks: list[dict[str, Any]]) -> Scenario:
+def beside_merged(name: str, whole: dict[str, Any], chunks: list[dict[str, Any]]) -> Scenario:
+    better, raised = STUMBLES.get(name, ("", False))
+    ours = {"reply": without_nulls(whole)} if better else {}
+    if raised:
+        ours.update(error=None, text=whole["choices"][0]["message"]["content"] or "")
     return Scenario(f"a stream, merged by both: {name}", "6 The merged reply of a stream",
-                    [streamed([*map(event, chunks), DONE])], [MERGE], look=("reply", "text", "error"))
+                    [streamed([*map(event, chunks), DONE])], [MERGE], look=("reply", "text", "error"), better=better,
+                    ours=ours)
 
 
-#: where the SDK's merging stumbles: why ours is better
-STUMBLES: dict[str, str] = {}
+AS_PLAIN = "tool calls carry no index, as in a plain reply"
+#: where the SDK's merging gives something else than the plain reply: why ours is better, and whether the SDK raises
+STUMBLES = {
+    "role in every chunk": ("the role is not assistantassistant", False),
+    "no role at all": ("the message has its role, and can be sent back as it is", False),
+    "cut by length": ("what came is the answer, with its finish_reason, as in a plain reply", True),
+    "one tool call": (AS_PLAIN, False),
+    "two tool calls": (AS_PLAIN, False),
+    "tool calls in one chunk each": (AS_PLAIN, False),
+    "tool calls whose parts are interleaved": (AS_PLAIN, False),
+    "tool calls whose first index is 1": ("they are merged by index, whichever comes first", True),
+    "tool calls without an index": ("another id is another call", True),
+    "tool calls that all have index 0": ("another id is another call", False),
+    "a tool call whose id and name are repeated": ("a repeat counts once", False),
+    "annotations": ("lists are joined, whatever is in them", True),
+    "usage, then chunks with null": ("usage is kept", False),
+    "Azure's first chunk": ("id, model and date are the first that say something", False),
+    "chunks without object": ("a missing field does no harm", True),
+    "an unknown field of a choice": ("it is kept, as in a plain reply", False)}
 
 TEXT = {"id": "c", "object": "text_completion", "created": 1, "model": "m"}
 SCENARIOS = [beside_plain(name, whole, chunks) for name, (whole, chunks) in SAME.items()]
 SCENARIOS += [
-    beside_merged(name, chunks)._replace(better=STUMBLES.get(name, ""), ours={"reply": whole, "text": "x"} if name in STUMBLES else {})
-    for name, (whole, chunks) in SAME.items()]
+    beside_merged(name, whole, chunks) for name, (whole, chunks) in SAME.items()]
 SCENARIOS += [
     Scenario("a stream beside a plain reply: text of /completions", "6 text of /v1/completions",
-             [answer({**TEXT, "choices": [{"index": 0, "text": "upon a time", "finish_reason": "stop"}], "usage": USAGE})],
+             [answer({**TEXT, "choices": [{"index": 0, "text": "upon a time", "finish_reason": "stop"}],
+                      "usage": USAGE})],
              [call("yardstick_complete", "Once")], look=("reply", "text"),
              played=[streamed([event({**TEXT, "choices": [{"index": 0, "text": "upon ", "finish_reason": None}]}),
                                event({**TEXT, "choices": [{"index": 0, "text": "a time", "finish_reason": "stop"}]}),

@@ -23,7 +23,7 @@ from typing import Any
 
 from tests.server import PATIENCE, Seen, Server
 
-from .scenario import KEY, Call, Scenario
+from .scenario import KEY, Call, Scenario, without_nulls
 from .scenarios import ALL
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -161,13 +161,6 @@ def flat(seen: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         elif value is not None:
             whole[prefix + name] = value
     return whole
-
-
-def without_nulls(value: Any) -> Any:
-    """`value` without the nulls in its objects: the SDK makes some of its own, and nobody can tell them from absent."""
-    if isinstance(value, dict):
-        return {name: without_nulls(item) for name, item in value.items() if item is not None}
-    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def filled(value: Any, names: Mapping[str, str]) -> Any:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from tests.server import PATIENCE, Answer, answer, completion
 
+VERSION = "3.52.0"          #: the openai-python that rawchat is compared with
 NOW = 1_700_000_000         #: what time it is in every scenario: Tue, 14 Nov 2023 22:13:20 GMT
 KEY = "sk-parity-0123456789"
 HI = [{"role": "user", "content": "Hi"}]
@@ -55,6 +56,29 @@ class Scenario(NamedTuple):
     words: str = ""                         #: what the server says, and an error should tell
     better: str = ""
     ours: Mapping[str, Any] = {}
+
+
+def without_nulls(value: Any) -> Any:
+    """`value` without the nulls in its objects: the SDK makes some of its own, and nobody can tell them from absent."""
+    if isinstance(value, dict):
+        return {name: without_nulls(item) for name, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+#: what is seen of a chat that goes well, and of one that is not even sent
+ANSWERED = {"reply": without_nulls(completion()), "text": "Hello"}
+SENT = {
+    "requests": 1, "connections": 1, "request.line": "POST /v1/chat/completions",
+    "request.body": {"model": "m", "messages": HI}, "request.accept": "application/json",
+    "request.accept-encoding": "gzip, deflate", "request.authorization": f"Bearer {KEY}",
+    "request.content-type": "application/json", "request.content-length": "57", "request.user-agent": "its own"}
+UNSENT = {**dict.fromkeys([*SENT, *ANSWERED]), "requests": 0, "connections": 0}
+
+
+def failed(error: str, body: Any = None, status: int = 200, **fields: Any) -> dict[str, Any]:
+    """What is seen of an answer that is turned into an error."""
+    facts = {"error": error, "status": status, "request id": "req_1", **fields}
+    return facts if body is None else {**facts, "body": body}
 
 
 def dated(seconds: int) -> str:

@@ -1,4 +1,5 @@
 """What the calls of a scenario are for openai-python, in the words of its own documentation."""
+import sys
 import time
 import types
 from collections.abc import Mapping
@@ -8,11 +9,13 @@ import openai
 import openai._base_client
 from openai import OpenAI
 
-from .scenario import NOW
+from .scenario import NOW, VERSION
 
 
 def opened(settings: Mapping[str, Any], added: Mapping[str, Any], waits: list[float]) -> OpenAI:
     """A client that does not wait: `waits` is told how long it would have."""
+    if openai.__version__ != VERSION:
+        sys.exit(f"this is openai {openai.__version__}, the comparison is with {VERSION}")
     world = {**vars(time), "sleep": waits.append, "time": lambda: NOW}
     openai._base_client.time = types.SimpleNamespace(**world)
     openai._base_client.random = lambda: 0.5
