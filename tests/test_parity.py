@@ -28,7 +28,7 @@ BETTER = Scenario("s", "1", better="it is", ours={"requests": 1})
      "WORSE: a reason and its values go together"),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_a_verdict(scenario: Scenario, sdk: Any, ours: Any, told: str) -> None:
-    assert verdict(scenario, sdk, ours).told == told
+    assert verdict(scenario, sdk, ours).says == told
 
 
 def test_a_table_shows_what_differs_and_nothing_breaks_out_of_its_cells() -> None:

@@ -25,8 +25,9 @@ HEADING = f"""# Beside the official SDK
 One scripted server on loopback plays the same to openai-python {VERSION} and to rawchat. Compared are the requests as
 they were on the wire (method, target, headers that matter, parsed body), their number and that of the connections, the
 waits that were asked for, and what the caller saw (the reply, the text, chunks, the class of the error, its fields).
-Where nothing differs the verdict is *same*, and the cells show what came. Where something does, the cells show just
-that, `absent` where one side has none; every such field is promised in `tests/parity/`, with the reason.
+Where nothing differs the verdict is *same*, and the cells show what is out of the ordinary. Where something does, they
+show just that, `absent` where one side has none; every such field is promised in `tests/parity/`, with the reason.
+The ordinary is a POST to `/v1/chat/completions` that is answered with "Hello" at once.
 
 `make parity` wrote this page.
 """
@@ -42,7 +43,7 @@ def main() -> int:
     worse = [one for one in verdicts if one.word == "WORSE"]
     text = page(groups)
     for one in worse:
-        print(f"{one.name}\n    {one.told}\n    SDK      {one.sdk}\n    rawchat  {one.ours}")
+        print(f"{one.name}\n    {one.says}\n    SDK      {one.sdk}\n    rawchat  {one.ours}")
     stale = options.check and (not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text)
     if not options.check:
         PAGE.parent.mkdir(exist_ok=True)

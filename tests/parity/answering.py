@@ -75,7 +75,7 @@ MORE_ERRORS = [
              client={"base_url": "http://127.0.0.1:{dead}/v1"},
              better="a worker process can hand its error on", ours={"pickles": True}),
     Scenario("the server echoes the key", "4 no key in any message", also=("key shown",),
-             script=[answer({"error": {"message": "bad key sk-parity-0123456789"}}, 401)],
+             script=[answer({"error": {"message": "bad key sk-parity-abcdefghij"}}, 401)],
              better="the key is taken out of it", ours={"body": {"message": "bad key ***"}, "key shown": False})]
 
 GOOD = [

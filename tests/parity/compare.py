@@ -4,17 +4,18 @@ A verdict is `same`, or `better, because …`, or `WORSE` with what is wrong:
 
 >>> verdict(Scenario("s", "1"), {"text": "a"}, {"text": "b"}).word
 'WORSE'
->>> verdict(Scenario("s", "1", better="b is right", ours={"text": "b"}), {"text": "a"}, {"text": "b"}).told
+>>> verdict(Scenario("s", "1", better="b is right", ours={"text": "b"}), {"text": "a"}, {"text": "b"}).says
 'better, because b is right'
 """
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .scenario import Scenario
+from .scenario import ORDINARY, Scenario
 
 Seen = Mapping[str, Any]
-SUMMARY = ("error", "status", "code", "request id", "text", "reply", "chunks", "partial", "tells")
+LIKE_JSON = re.compile(r'$|[\[{"]|(-?[0-9.]+|true|false|null)$')
 WIDEST = 160                #: characters of one value in the table
 
 
@@ -24,7 +25,7 @@ class Verdict(NamedTuple):
     sdk: str
     ours: str
     word: str               #: same, better or WORSE
-    told: str
+    says: str
 
 
 def verdict(scenario: Scenario, sdk: Seen, ours: Seen) -> Verdict:
@@ -32,8 +33,9 @@ def verdict(scenario: Scenario, sdk: Seen, ours: Seen) -> Verdict:
     apart = differing(sdk, ours)
     faults = [*unexcused(scenario, apart, ours), *stale(scenario, apart)]
     word = "WORSE" if faults else "better" if apart else "same"
-    told = f"WORSE: {'; '.join(faults)}" if faults else f"better, because {scenario.better}" if apart else "same"
-    return Verdict(scenario.name, scenario.row, shown(sdk, apart), shown(ours, apart), word, told)
+    says = f"WORSE: {'; '.join(faults)}" if faults else f"better, because {scenario.better}" if apart else "same"
+    cells = (shown(seen, told(apart, sdk, ours)) for seen in (sdk, ours))
+    return Verdict(scenario.name, scenario.row, *cells, word, says)
 
 
 def differing(sdk: Seen, ours: Seen) -> list[str]:
@@ -60,29 +62,32 @@ def stale(scenario: Scenario, apart: Sequence[str]) -> list[str]:
     return faults
 
 
+def told(apart: Sequence[str], sdk: Seen, ours: Seen) -> list[str]:
+    """The differences worth a place in the table: of a request that only one side made, that it did."""
+    if 0 not in (sdk.get("requests"), ours.get("requests")):
+        return list(apart)
+    return [name for name in apart if not name.startswith(("request.", "connections", "reply"))]
+
+
 def shown(seen: Seen, apart: Sequence[str]) -> str:
-    """A cell: where they differ, those fields; else in short what came."""
-    if apart:
-        return ", ".join(f"{name}: {short(seen.get(name))}" for name in apart)
-    waits = seen.get("waits")
-    facts = [f"{seen[name]}" if name == "error" else f"{name} {short(seen[name])}" for name in SUMMARY if name in seen]
-    asked = [f"{seen['requests']} requests"] if seen.get("requests", 1) > 1 else []
-    return ", ".join([*facts, *asked, *([f"waits {short(waits)}"] if waits else [])])
+    """A cell: where the sides differ, those fields; else what is out of the ordinary."""
+    odd = [name for name, value in seen.items() if ORDINARY.get(name) != value]
+    return ", ".join(f"{name}: {short(seen.get(name))}" for name in apart or odd) or "as usual"
 
 
 def short(value: Any) -> str:
-    """A value as JSON that fits into a cell."""
+    """A value as JSON that fits into a cell; a text that looks like nothing else without its quotes."""
     if value is None:
         return "absent"
-    plain = isinstance(value, str) and value.isprintable() and value
-    text = str(value) if plain else json.dumps(value)
+    plain = isinstance(value, str) and value.isprintable() and not LIKE_JSON.match(value)
+    text = str(value) if plain else json.dumps(value, sort_keys=True)
     return text if len(text) <= WIDEST else text[:WIDEST] + "…"
 
 
 def table(verdicts: Iterable[Verdict]) -> str:
     """A Markdown table."""
     rows = ["| scenario | SDK | rawchat | verdict |", "| --- | --- | --- | --- |"]
-    rows += [f"| {cell(v.name)} | {cell(v.sdk)} | {cell(v.ours)} | {cell(v.told)} |" for v in verdicts]
+    rows += [f"| {cell(v.name)} | {cell(v.sdk)} | {cell(v.ours)} | {cell(v.says)} |" for v in verdicts]
     return "\n".join(rows)
 
 

@@ -75,7 +75,7 @@ CONNECTIONS = [
              better="no cookies are kept", ours={"changed.2": None}),
     Scenario("bytes that come unasked", "2 bytes that come unasked", [OK + answer(completion("evil")), OK],
              [CHAT, CHAT],
-             better="they are never taken for the next answer",
+             better="they are never taken for the next answer", look=("call",),
              ours={f"call 2.{name}": value for name, value in ANSWERED.items()}),
     Scenario("a call after close()", "2 a call after close() is an error", calls=[CHAT, call("close"), CHAT],
              better="an error under RawchatError", look=("call 3", "requests"), words="closed",

@@ -59,7 +59,7 @@ def played(scenario: Scenario, side: Any) -> dict[str, Any]:
             waits: list[float] = []
             answers = called(scenario, side, {n: v for n, v in settings.items() if v is not None}, waits)
         seen = {**wire(server.requests), "waits": waits, **answers}
-        places = {str(server.port): "PORT", dead: "DEAD"}
+        places = {f":{server.port}": ":PORT", f":{dead}": ":DEAD"}
     kept = {name: value for name, value in flat(seen).items() if not scenario.look or name.startswith(scenario.look)}
     return filled(kept, places)
 
@@ -147,7 +147,9 @@ def request(seen: Seen) -> dict[str, Any]:
         body = seen.json if seen.body else None
     except ValueError:
         body = repr(seen.body)
-    headers = {name: value for name, value in seen.headers.items() if MATTER.fullmatch(name)}
+    headers: dict[str, Any] = {name: seen.headers[name] for name in sorted(seen.headers) if MATTER.fullmatch(name)}
+    if "content-length" in headers:
+        headers["content-length"] = int(headers["content-length"])
     headers["user-agent"] = re.sub("^(OpenAI/Python|rawchat/).*", "its own", headers.get("user-agent", "none"))
     return {"line": f"{seen.method} {seen.target}", "body": body, **headers}
 

@@ -19,7 +19,7 @@ from tests.server import PATIENCE, Answer, answer, completion
 
 VERSION = "3.52.0"          #: the openai-python that rawchat is compared with
 NOW = 1_700_000_000         #: what time it is in every scenario: Tue, 14 Nov 2023 22:13:20 GMT
-KEY = "sk-parity-0123456789"
+KEY = "sk-parity-abcdefghij"
 HI = [{"role": "user", "content": "Hi"}]
 OK = answer(completion())
 
@@ -71,7 +71,8 @@ SENT = {
     "requests": 1, "connections": 1, "request.line": "POST /v1/chat/completions",
     "request.body": {"model": "m", "messages": HI}, "request.accept": "application/json",
     "request.accept-encoding": "gzip, deflate", "request.authorization": f"Bearer {KEY}",
-    "request.content-type": "application/json", "request.content-length": "57", "request.user-agent": "its own"}
+    "request.content-type": "application/json", "request.content-length": 57, "request.user-agent": "its own"}
+ORDINARY = {**SENT, **ANSWERED, "waits": []}
 UNSENT = {**dict.fromkeys([*SENT, *ANSWERED]), "requests": 0, "connections": 0}
 
 
