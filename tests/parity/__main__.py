@@ -27,7 +27,9 @@ they were on the wire (method, target, headers that matter, parsed body), their 
 waits that were asked for, and what the caller saw (the reply, the text, chunks, the class of the error, its fields).
 Where nothing differs the verdict is *same*, and the cells show what is out of the ordinary. Where something does, they
 show just that, `absent` where one side has none; every such field is promised in `tests/parity/`, with the reason.
-The ordinary is a POST to `/v1/chat/completions` that is answered with "Hello" at once.
+The ordinary is a POST to `/v1/chat/completions` that is answered with "Hello" at once. An AttributeError of the SDK is
+that of its caller, who reads `reply.choices[0].message.content` from what is no reply. `tells` is whether the error's
+text has what the server said, `changed.2` what the second request had different from the first.
 
 `make parity` wrote this page.
 """

@@ -63,11 +63,11 @@ MORE_ERRORS = [
              words="packed"),
     Scenario("too long for the context, by OpenAI", "4 the tree and mapping",
              [answer({"error": {"message": "too many tokens", "code": "context_length_exceeded"}}, 400)],
-             better="its own class, so that a caller can shorten and go on",
+             better="it has its own class, so that a caller can shorten and go on",
              ours={"error": "ContextLengthExceededError"}),
     Scenario("too long for the context, by llama.cpp", "4 the tree and mapping",
              [answer({"error": {"message": "too many tokens", "type": "exceed_context_size_error", "code": 400}}, 400)],
-             better="its own class, so that a caller can shorten and go on",
+             better="it has its own class, so that a caller can shorten and go on",
              ours={"error": "ContextLengthExceededError"}),
     Scenario("an error is pickled", "4 every exception pickles", [answer(FULL, 404, ID)], also=("pickles",),
              better="a worker process can hand its error on", ours={"pickles": True}),
@@ -107,8 +107,8 @@ GOOD = [
     Scenario("a reply without a type", "4 JSON under text/plain is fine", [typed(BODY, "")]),
     Scenario("a reply with a BOM", "4 JSON", [typed(b"\xef\xbb\xbf" + BODY)])]
 
-SAYS = "an error that says so"
-HINTS = "an error that says so, with a hint at base_url"
+SAYS = "it is an error, and says so"
+HINTS = "it is an error, and says so, with a hint at base_url"
 ODD_GOOD = [
     Scenario(f"200 whose body is {name}", "4 2xx that is not the JSON asked for", [typed(body, kind)], words=words,
              better=HINTS if words == "base_url" else SAYS,
@@ -145,14 +145,15 @@ ODD_GOOD += [
              better="a cut answer is asked for again", ours={"requests": 2, "waits": [0.4375], "error": None,
                                                              **ANSWERED}),
     Scenario("200 whose body is cut JSON, for ever", "10 Cut JSON may be retried", [typed(BODY[:-9])], words="half way",
-             better="it is asked for again, then an error that says so",
+             better="it is asked for again; then it is an error, and says so",
              ours=failed("APIResponseValidationError", BODY[:-9].decode(), tells=True, requests=3,
                          waits=[0.4375, 0.875])),
     Scenario("200 whose body is very deep JSON", "4 2xx that is not the JSON asked for", [typed(b"[" * 100_000)],
-             words="200, but", better="an error of ours, not RecursionError; the SDK's caller catches APIError in vain",
+             words="200, but",
+             better="it is an error of ours, not RecursionError; the SDK's caller catches APIError in vain",
              ours=failed("APIResponseValidationError", "[" * 2000, tells=True)),
     Scenario("200 with a number of 5000 digits", "4 2xx that is not the JSON asked for",
-             [typed(b'{"x":' + b"7" * 5000 + b"}")], words="200, but", better="an error of ours, not ValueError",
+             [typed(b'{"x":' + b"7" * 5000 + b"}")], words="200, but", better="it is an error of ours, not ValueError",
              ours=failed("APIResponseValidationError", '{"x":' + "7" * 1995, tells=True)),
     Scenario("204", "4 2xx that is not the JSON asked for", [head(204, ID)], words="204", better=SAYS,
              ours=failed("APIResponseValidationError", "", 204, tells=True, reply=None))]

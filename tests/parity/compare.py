@@ -9,7 +9,7 @@ A verdict is `same`, or `better, because …`, or `WORSE` with what is wrong:
 """
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .scenario import ORDINARY, Scenario
@@ -34,11 +34,10 @@ def verdict(scenario: Scenario, sdk: Seen, ours: Seen) -> Verdict:
     faults = [*unexcused(scenario, apart, ours), *stale(scenario, apart)]
     word = "WORSE" if faults else "better" if apart else "same"
     says = f"WORSE: {'; '.join(faults)}" if faults else f"better, because {scenario.better}" if apart else "same"
-    cells = (shown(seen, told(apart, sdk, ours)) for seen in (sdk, ours))
-    return Verdict(scenario.name, scenario.row, *cells, word, says)
+    return Verdict(scenario.name, scenario.row, *cells(apart, sdk, ours), word, says)
 
 
-def differing(sdk: Seen, ours: Seen) -> list[str]:
+def differing(sdk: Mapping[Any, Any], ours: Mapping[Any, Any]) -> list[Any]:
     """The fields in which they differ, in a fixed order."""
     return [name for name in dict.fromkeys([*ours, *sdk]) if sdk.get(name) != ours.get(name)]
 
@@ -62,17 +61,31 @@ def stale(scenario: Scenario, apart: Sequence[str]) -> list[str]:
     return faults
 
 
-def told(apart: Sequence[str], sdk: Seen, ours: Seen) -> list[str]:
-    """The differences worth a place in the table: of a request that only one side made, that it did."""
-    if 0 not in (sdk.get("requests"), ours.get("requests")):
-        return list(apart)
-    return [name for name in apart if not name.startswith(("request.", "connections", "reply"))]
+def cells(apart: Sequence[str], sdk: Seen, ours: Seen) -> tuple[str, str]:
+    """What the table shows of each side: where they differ, just that; else what is out of the ordinary."""
+    if not apart:
+        odd = ", ".join(f"{name}: {short(value)}" for name, value in ours.items() if ORDINARY.get(name) != value)
+        return odd or "as usual", odd or "as usual"
+    if 0 in (sdk.get("requests"), ours.get("requests")):    # of a request that only one of them made, that it did
+        apart = [name for name in apart if not name.startswith(("request.", "connections", "reply"))]
+    fields = [field for name in apart for field in narrowed(name, sdk.get(name), ours.get(name))]
+    return (", ".join(f"{name}: {short(value)}" for name, value, _ in fields),
+            ", ".join(f"{name}: {short(value)}" for name, _, value in fields))
 
 
-def shown(seen: Seen, apart: Sequence[str]) -> str:
-    """A cell: where the sides differ, those fields; else what is out of the ordinary."""
-    odd = [name for name, value in seen.items() if ORDINARY.get(name) != value]
-    return ", ".join(f"{name}: {short(seen.get(name))}" for name in apart or odd) or "as usual"
+def narrowed(name: str, sdk: Any, ours: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The places in a field that differ.
+
+    >>> list(narrowed("reply", {"a": [{"b": 1, "c": 2}]}, {"a": [{"b": 1, "c": 3}]}))
+    [('reply.a.0.c', 2, 3)]
+    """
+    alike = isinstance(sdk, list) and isinstance(ours, list) and len(sdk) == len(ours)
+    first, second = (dict(enumerate(sdk)), dict(enumerate(ours))) if alike else (sdk, ours)
+    if not (isinstance(first, dict) and isinstance(second, dict)):
+        yield name, sdk, ours
+        return
+    for place in differing(first, second):
+        yield from narrowed(f"{name}.{place}", first.get(place), second.get(place))
 
 
 def short(value: Any) -> str:

@@ -33,7 +33,7 @@ KEYS = [
              also=("key shown",), words="position 21", better=REFUSED, ours={"error": "ConfigError", "tells": True}),
     Scenario("no key, and the default base_url", "1 error when the client is made",
              client={"api_key": None, "base_url": None}, words="OPENAI_API_KEY",
-             better="its own class, under ConfigError",
+             better="it has its own class, under ConfigError",
              ours={"error": "MissingKeyError"}),
     Scenario("no key, and another base_url", "1 no key and another base_url", client={"api_key": None},
              better="a local server needs no key", ours=KEYLESS),
@@ -78,7 +78,7 @@ CONNECTIONS = [
              better="they are never taken for the next answer", look=("call",),
              ours={f"call 2.{name}": value for name, value in ANSWERED.items()}),
     Scenario("a call after close()", "2 a call after close() is an error", calls=[CHAT, call("close"), CHAT],
-             better="an error under RawchatError", look=("call 3", "requests"), words="closed",
+             better="it is an error of ours", look=("call 3", "requests"), words="closed",
              ours={"call 3.error": "RawchatError"})]
 
 BOUND = "max_bytes= bounds what a server can fill memory with"

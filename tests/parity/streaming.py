@@ -15,7 +15,7 @@ WHOLE = b"".join(HELLO)
 TOLD = {"error": {"message": "overloaded", "type": "server_error", "code": "busy", "param": None}}
 CUT = "the caller learns that the answer is not whole, and .partial holds what came"
 EMPTY = "no answer is an error"
-WHATWG = "read by the rules of the WHATWG"
+WHATWG = "it is read by the rules of the WHATWG"
 INTERRUPTED = failed("StreamInterruptedError", partial="Hel")
 UNTOLD = {name: INTERRUPTED[name] for name in ("status", "request id", "partial")}     # what the SDK's APIError lacks
 ALL_READ = {"chunks": 4, "text": "Hello", "error": None}
@@ -153,7 +153,7 @@ ERRORS += [
 
 ERRORS += [
     stream(f"an event that is {name}", "5 bad JSON in an event", *HEL, event(data), words=words,
-           better="an error of ours, with an excerpt", ours={**UNTOLD, "error": "APIResponseValidationError",
+           better="it is an error of ours, with an excerpt", ours={**UNTOLD, "error": "APIResponseValidationError",
                                                              "tells": True})
     for name, data, words in (("not JSON", "oops <html>", "oops"), ("cut JSON", '{"choices":[{"ind', '{"choices"'),
                               ("deep JSON", b"[" * 100_000, "not JSON"))]
@@ -186,7 +186,7 @@ INSTEAD = [
                          code="busy")),
     Scenario("a web page instead of events", "5 HTML raises",
              [answer(b"<html>Login</html>", headers={"Content-Type": "text/html", **ID})], [STREAM], words="base_url",
-             better="an error that says so, with a hint at base_url",
+             better="it is an error, and says so, with a hint at base_url",
              ours=failed("APIResponseValidationError", "<html>Login</html>", tells=True, partial="")),
     Scenario("an empty body instead of events", "5 an empty stream raises", [answer(b"", headers=ID)], [STREAM],
              better=EMPTY, ours={**INTERRUPTED, "partial": ""}),
