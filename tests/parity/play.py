@@ -3,7 +3,7 @@
     python -m tests.parity.play the_sdk       (with a Python that has openai)
     python -m tests.parity.play the_client    (with one that has rawchat's dependencies)
 
-What was seen is a dict of plain fields: `request.target`, `requests`, `connections`, `waits`, `text`, `error` …
+What was seen is a dict of plain fields: `request.line`, `requests`, `connections`, `waits`, `text`, `error` …
 Ports and versions are taken out of it, so that it is the same in every run.
 """
 import contextlib
@@ -30,7 +30,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MATTER = re.compile("accept|accept-encoding|authorization|content-(type|length)|cookie|openai-.*|proxy-.*|user-agent|"
                     "x-(?!stainless).*")
 SETTING = re.compile("OPENAI_|RAWCHAT_|MODEL_NAME|(HTTPS?|ALL|NO)_PROXY|SSL_CERT|REQUESTS_CA|CURL_CA", re.IGNORECASE)
+SPELLED = {"status_code": "status", "request_id": "request id"}
 STREAMS = {"stream", "stream_complete"}
+TEXTLESS = {"models", "model", "moderate", "image"}
 
 
 def main(name: str) -> None:
@@ -92,10 +94,10 @@ def say(call: Call, side: Any, client: Any, saw: dict[str, Any]) -> None:
         saw.update(chunks=0, text="")
         with reply:
             read(itertools.islice(reply, take), gates, side, saw)
-    elif reply is not None or call.verb != "close":
+    elif call.verb != "close":
         saw["reply"] = without_nulls(side.dumped(reply))
         saw["request id"] = side.request_id(reply)
-        if call.verb not in ("models", "model", "moderate", "image"):
+        if call.verb not in TEXTLESS:
             saw["text"] = side.text(reply) or ""
 
 
@@ -114,7 +116,7 @@ def failure(error: Exception, scenario: Scenario) -> dict[str, Any]:
     name = type(error).__name__
     facts = {"error": name if home in ("openai", "rawchat", "builtins") else f"{home}.{name}"}
     for field in ("status_code", "code", "param", "type", "request_id", "body"):
-        facts[field.replace("_", " ").replace("status code", "status")] = getattr(error, field, None)
+        facts[SPELLED.get(field, field)] = getattr(error, field, None)
     if scenario.words:
         facts["tells"] = scenario.words in str(error)
     if "pickles" in scenario.also:
