@@ -50,9 +50,9 @@ HOMES = {
         "DeadlineExceededError", "StreamInterruptedError", "StreamTimeoutError", "APIStatusError",
         "BadRequestError", "ContextLengthExceededError", "AuthenticationError", "PermissionDeniedError",
         "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError", "InternalServerError",
-        "LengthFinishReasonError", "ContentFilterFinishReasonError"],
-    "alarm": [], "backoff": [], "cli": [], "config": [], "dotenv": [], "encode": [], "endpoints": [], "framing": [],
-    "keys": [], "local": [], "merge": [], "output": [], "prompt": [], "transport": [], "urls": []}
+        "LengthFinishReasonError", "ContentFilterFinishReasonError"]}
+MODULES = [*HOMES, "alarm", "backoff", "cli", "config", "dotenv", "encode", "endpoints", "framing", "har", "keys",
+           "local", "merge", "output", "prompt", "trace", "transport", "urls"]
 VERBS = ["chat", "stream_chat", "complete", "stream_complete", "moderate", "image", "models", "model"]
 __all__ = ["__version__", *VERBS, *(name for names in HOMES.values() for name in names)]
 
@@ -110,7 +110,7 @@ def model(id: str, **params: Any) -> "Reply":
 
 def __getattr__(name: str) -> Any:
     """A public name or a module, loaded when it is first used (PEP 562)."""
-    if name in HOMES:
+    if name in MODULES:
         return importlib.import_module(f".{name}", __name__)
     for home, names in HOMES.items():
         if name in names:
@@ -119,4 +119,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *HOMES})
+    return sorted({*globals(), *__all__, *MODULES})

@@ -16,11 +16,10 @@ from .headers import Headers
 from .keys import ApiKey, Key, hide, next_key
 from .reply import Reply
 from .stream import Stream
-from .wire import Request, Response
+from .wire import Request, Response, Transport
 
 log = logging.getLogger("rawchat")
 Answer = TypeVar("Answer")
-Transport = Callable[[Request], Response]
 WORLD: dict[str, Any] = {"sleep": time.sleep, "random": chance.random, "now": time.time, "clock": time.monotonic}
 
 
@@ -172,7 +171,10 @@ class Client:
     def close(self) -> None:
         """Close the connections; a later call is an error."""
         self._closed = True
-        getattr(self._transport, "close", lambda: None)()
+        transport: Any = self._transport
+        while hasattr(transport, "__wrapped__"):        # functools.wraps leaves it: the transport within
+            transport = transport.__wrapped__
+        getattr(transport, "close", lambda: None)()
 
     def __enter__(self) -> "Client":
         return self

@@ -81,7 +81,9 @@ class Http:
         else:
             close, finish = endings(answer.raw, _here.connection, alarm)
             if not alarm.over():            # else it may have cut the headers, which then pass for an empty 200
-                return Response(answer.status_code, answer.headers, pieces(answer, request, alarm), close, finish)
+                response = Response(answer.status_code, answer.headers, pieces(answer, request, alarm), close, finish)
+                response.reused = getattr(_here.connection, "answered", 1) > 1
+                return response
             close()
             failure, connection = translated(OSError("too late"), request, alarm), None
         alarm.stop()

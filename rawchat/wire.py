@@ -53,6 +53,7 @@ class Response:
         self.close, self.finish = close, finish or close
         self.request = Request("?", "?")        # the client fills these in: what was asked,
         self.retries = 0                        # after how many retries it was answered,
+        self.reused: Optional[bool] = None      # over a connection that had served before? (the transport knows)
         self.elapsed: Callable[[], float] = lambda: 0.0     # and the seconds that the caller has waited so far
 
     @property
@@ -80,3 +81,6 @@ class Response:
         finally:
             self.close()
         return b"".join(whole)
+
+
+Transport = Callable[[Request], Response]

@@ -14,7 +14,7 @@ PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
     0: "errors backoff encode framing headers keys urls alarm schema usage version",
     1: "wire reply config dotenv prompt output",
-    2: "endpoints merge stream transport cache trace limits",
+    2: "endpoints merge stream transport cache trace har limits",
     3: "client",
     4: "history tools bulk aio",
     5: "cli local",
@@ -24,8 +24,8 @@ FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split(
 ORDER = [name for names in FLOORS.values() for name in names.split()]
 # within a floor: a file may use one that stands before it here
 BESIDE = {("framing", "errors"), ("headers", "errors"), ("keys", "errors"), ("urls", "errors"), ("alarm", "errors"),
-          ("reply", "wire"), ("config", "wire"), ("config", "dotenv"), ("stream", "merge"), ("cli", "local"),
-          ("__main__", "__init__")}
+          ("reply", "wire"), ("config", "wire"), ("config", "dotenv"), ("stream", "merge"), ("har", "trace"),
+          ("cli", "local"), ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 
@@ -85,9 +85,9 @@ def test_making_a_client_does_not_load_requests() -> None:
 def test_the_public_names_are_all_there() -> None:
     for name in rawchat.__all__:
         assert getattr(rawchat, name) is not None
-    for name in rawchat.HOMES:
+    for name in rawchat.MODULES:
         assert getattr(rawchat, name).__name__ == f"rawchat.{name}"
-    assert set(rawchat.__all__) | set(rawchat.HOMES) <= set(dir(rawchat))
+    assert set(rawchat.__all__) | set(rawchat.MODULES) <= set(dir(rawchat))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = rawchat.nonsense
     from rawchat import errors
@@ -100,7 +100,7 @@ def test_the_public_names_are_all_there() -> None:
 def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
     import doctest
     if name not in ("__main__", "__init__"):
-        module = getattr(rawchat, name) if name in rawchat.HOMES else sys.modules[f"rawchat.{name}"]
+        module = getattr(rawchat, name) if name in rawchat.MODULES else sys.modules[f"rawchat.{name}"]
         assert doctest.testmod(module).failed == 0
 
 
