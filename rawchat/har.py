@@ -10,7 +10,8 @@ from typing import Any, Callable
 from urllib.parse import parse_qsl, urlsplit
 
 from .headers import Headers
-from .trace import Exchange, clean, shown, veiled
+from .keys import without
+from .trace import Exchange, clean, shown
 from .version import __version__
 
 
@@ -25,7 +26,7 @@ def into(exchanges: list[Exchange]) -> Callable[[Exchange, str], None]:
 def archive(exchanges: list[Exchange]) -> dict[str, Any]:
     """The exchanges as the JSON of an archive."""
     return {"log": {"version": "1.2", "creator": {"name": "rawchat", "version": __version__},
-                    "entries": [_entry(exchange) for exchange in exchanges]}}
+                    "entries": [without(exchange.request.headers.secrets, _entry(exchange)) for exchange in exchanges]}}
 
 
 def _entry(exchange: Exchange) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def _entry(exchange: Exchange) -> dict[str, Any]:
     came = _message(headers, len(body))
     came.update(status=response.status if response else 0, statusText="", redirectURL=headers.get("location", ""))
     came["content"] = {"size": len(body), "mimeType": headers.get("content-type", ""),
-                       "text": veiled(body.decode("utf-8", "replace"), request)}
+                       "text": body.decode("utf-8", "replace")}
     if exchange.error:
         came["_error"] = clean(exchange)
     wait, whole = exchange.head * 1000, exchange.end * 1000

@@ -1,5 +1,5 @@
 """Keys: checked before anything else sees them, hidden when they are shown, and the next one if one is refused."""
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Callable, Optional, Union
 
 from .errors import APIError, ConfigError
@@ -48,21 +48,25 @@ def next_key(keys: Sequence[Key], refused: Collection[Key]) -> Optional[Key]:
     return next((key for key in keys if key not in refused), keys[0] if keys else None)
 
 
-def hide(secrets: Iterable[str], error: APIError) -> None:
-    """Take `secrets` out of every field of `error`: servers echo keys.  `.partial` is the answer itself and stays."""
-    for secret in filter(None, secrets):
-        error.args = _without(secret, error.args)
-        error.__dict__.update({k: _without(secret, v) for k, v in error.__dict__.items() if k != "partial"})
-        if secret in repr(error.__cause__):
-            error.__cause__ = None
+def hide(secrets: Collection[str], error: APIError) -> None:
+    """Take `secrets` out of every field of `error`: servers echo keys.  Of `.partial` the answer itself stays."""
+    error.args = without(secrets, error.args)
+    fields = {name: value if name == "partial" else without(secrets, value) for name, value in error.__dict__.items()}
+    error.__dict__.update(fields)
+    if error.partial is not None:
+        error.partial.headers = without(secrets, error.partial.headers)
+    if any(secret in repr(error.__cause__) for secret in filter(None, secrets)):
+        error.__cause__ = None
 
 
-def _without(secret: str, value: Any) -> Any:
-    """`value`, and all that it holds, with `secret` replaced by ***."""
+def without(secrets: Collection[str], value: Any) -> Any:
+    """`value`, and all that it holds, with every one of `secrets` replaced by ***."""
     if isinstance(value, str):
-        return value.replace(secret, "***")
+        for secret in filter(None, secrets):
+            value = value.replace(secret, "***")
+        return value
     if isinstance(value, dict):
-        return type(value)({_without(secret, name): _without(secret, item) for name, item in value.items()})
+        return type(value)({without(secrets, name): without(secrets, item) for name, item in value.items()})
     if isinstance(value, (list, tuple)):
-        return type(value)(_without(secret, item) for item in value)
+        return type(value)(without(secrets, item) for item in value)
     return value

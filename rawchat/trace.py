@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional
 
 from .errors import APIError
 from .headers import SECRET, Headers
+from .keys import without
 from .wire import Request, Response, Transport
 
 
@@ -91,7 +92,7 @@ def traced(transport: Transport, say: Callable[[str], Any], clock: Callable[[], 
             again = bool(before) and before[0].request.body is exchange.request.body
             attempts = attempts + 1 if again else 1
         for line in told(exchange, what, before[0] if before else exchange, attempts):
-            say(veiled(line, exchange.request))
+            say(without(exchange.request.headers.secrets, line))
         before[:] = [exchange]
 
     return observed(transport, see, clock)
@@ -114,11 +115,6 @@ def told(exchange: Exchange, what: str, before: Exchange, attempt: int) -> Itera
         yield f"* {summary(exchange, attempt)}"
 
 
-def veiled(line: str, request: Request) -> str:
-    """`line` without the credentials of the request: servers echo them."""
-    return functools.reduce(lambda line, secret: line.replace(secret, "***"), request.headers.secrets, line)
-
-
 def text(request: Request) -> str:
     """A request as text: method and URL, headers, a blank line, the body."""
     lines = [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in shown(request.headers).items())]
@@ -138,7 +134,8 @@ def outcome(exchange: Exchange) -> str:
 def clean(exchange: Exchange) -> str:
     """What broke an attempt, without the key."""
     error = exchange.error
-    return veiled(error.message, exchange.request) if isinstance(error, APIError) else type(error).__name__
+    secrets = exchange.request.headers.secrets
+    return str(without(secrets, error.message)) if isinstance(error, APIError) else type(error).__name__
 
 
 def summary(exchange: Exchange, attempts: int) -> str:

@@ -1,6 +1,7 @@
 """The wire, shown: every attempt as it happens, and a request as text, curl line and archive."""
 import json
 import shlex
+import shutil
 import subprocess
 from typing import Any
 
@@ -91,6 +92,7 @@ def test_a_request_as_text() -> None:
     assert trace.text(endpoints.models(load({"base_url": "http://h"}, {}), {})).endswith("\n")
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
 @pytest.mark.parametrize("messages", ["Hi", "It's \"$HOME\" `x` é \\ !\n\t'", [{"role": "user", "content": "@file"}]])
 def test_the_curl_line_sends_the_same_bytes(messages: Any) -> None:
     """It is pasted into a real shell and run by a real curl."""
