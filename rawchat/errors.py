@@ -5,6 +5,7 @@
     │   └── MissingKeyError                   there is no key, and the server wants one
     ├── LengthFinishReasonError               a typed answer was cut by the token limit
     ├── ContentFilterFinishReasonError        ... or by the content filter
+    ├── ToolRoundsError                       the model went on calling tools
     └── APIError                              a call failed (itself: an error told inside a stream)
         ├── APIResponseValidationError        a 2xx that is not what was asked for
         ├── APIConnectionError                no whole answer came: refused, reset, cut
@@ -79,6 +80,7 @@ class APIError(RawchatError):
 class APIResponseValidationError(APIError):
     """A 2xx whose body is not what was asked for."""
     cut = False                             #: is it JSON that stops half way?
+    reply: Any = None                       #: of `parse`: what came instead of an instance
 
 class APIConnectionError(APIError):
     """No whole answer came.  The message names host, port and cause."""
@@ -142,6 +144,10 @@ class LengthFinishReasonError(RawchatError):
 class ContentFilterFinishReasonError(RawchatError):
     """A typed answer was cut by the content filter; `.reply` holds what came."""
     reply: Any = None
+
+class ToolRoundsError(RawchatError):
+    """The last round that was allowed ended in tool calls; `.messages` holds all that was said, to go on from."""
+    messages: Any = None
 
 
 BY_STATUS: dict[int, type[APIStatusError]] = {

@@ -12,9 +12,9 @@ from . import rows
 
 PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
-    0: "errors backoff schema usage version",
+    0: "errors backoff schema typed usage estimate window version",
     1: "wire reply config dotenv",
-    2: "endpoints merge stream transport cache trace limits",
+    2: "endpoints merge stream transport images cache trace limits",
     3: "client",
     4: "history tools bulk aio",
     5: "cli local",
@@ -23,8 +23,8 @@ FLOORS = {
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 ORDER = [name for names in FLOORS.values() for name in names.split()]
 # within a floor: a file may use one that stands before it here
-BESIDE = {("reply", "wire"), ("config", "wire"), ("config", "dotenv"), ("stream", "merge"), ("cli", "local"),
-          ("__main__", "__init__")}
+BESIDE = {("typed", "schema"), ("window", "estimate"), ("reply", "wire"), ("config", "wire"), ("config", "dotenv"),
+          ("stream", "merge"), ("images", "transport"), ("cli", "local"), ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 
