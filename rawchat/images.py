@@ -76,7 +76,7 @@ def _content(picture: dict[str, Any], transport: Optional[Callable[[Request], Re
     """The bytes of one picture of a reply."""
     try:
         data = base64.b64decode(picture["b64_json"]) if picture.get("b64_json") else _fetched(picture["url"], transport)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise APIResponseValidationError("a picture of the reply is neither base64 nor a URL") from None
     if mime_type(data) is None:
         raise APIResponseValidationError("what came is not a picture (PNG, JPEG, GIF or WebP)")
@@ -84,7 +84,7 @@ def _content(picture: dict[str, Any], transport: Optional[Callable[[Request], Re
 
 
 def _fetched(url: str, transport: Optional[Callable[[Request], Response]]) -> bytes:
-    if not url.startswith("https://") and transport is None:        # a server must not point us at our own network
+    if not url.startswith("https://") and transport is None:    # a server must not point us at our own network
         raise RawchatError(f"a picture is at {url[:80]!r}, which is not https://; pass transport= to fetch it")
     if transport is None:
         from .transport import over_http    # here, not above: it loads requests

@@ -10,7 +10,8 @@ import sys
 TESTS = pathlib.Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "behaviour.md"
 SECTIONS = {"1": "Request", "2": "Time, connections, redirects", "3": "Retries", "4": "Replies and errors",
-            "5": "Streams", "6": "The merged reply of a stream", "7": "Structured output", "8": "Traps of requests and sseclient-py",
+            "5": "Streams", "6": "The merged reply of a stream", "7": "Structured output",
+            "8": "Traps of requests and sseclient-py",
             "9": "The person's machine", "10": "Decided, where two readings were possible"}
 ROWS = {
     "1.1": "= the paths of the endpoints under the base path, which is never dropped; trailing slashes are folded",
@@ -63,7 +64,7 @@ ROWS = {
     "6.1": "the merged reply equals the plain one",
     "7.1": "> strict schemas of dataclass, TypedDict, Enum, Literal, Optional, Union, list, nested and recursive types",
     "7.2": "> what strict JSON Schema cannot hold is a TypeError before sending",
-    "7.3": "> the answer is checked and built; mismatch, refusal, length, content_filter: an error that keeps the reply",
+    "7.3": "> the answer is checked and built; else an error that keeps the reply (mismatch, refusal, cut)",
     "7.4": "> a pydantic model passed in works; pydantic is never imported",
     "8.1": "pieces are prompt in every framing; what was buffered is not lost when the connection breaks",
     "8.2": "sseclient is handed one whole, clean, LF-ended event at a time",
