@@ -8,5 +8,5 @@ SAVED = pathlib.Path("talk.jsonl")
 
 history = rawchat.History.load(SAVED) if SAVED.exists() else rawchat.History(system="You are a helpful assistant.")
 for line in sys.stdin:
-    print(history.ask(line, max_tokens=100).text)
+    print(history.ask(line, max_tokens=50).text)
     history.save(SAVED)

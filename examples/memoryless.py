@@ -4,4 +4,4 @@ import sys
 import rawchat
 
 for line in sys.stdin:
-    print(rawchat.chat(line, max_tokens=100).text)
+    print(rawchat.chat(line, max_tokens=50).text)

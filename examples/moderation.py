@@ -4,15 +4,15 @@ import sys
 import rawchat
 
 
-class Flagged(Exception):
+class FlaggedError(Exception):
     """A text that is not to be shown."""
 
 
 def check(text: str) -> None:
-    """Raise Flagged if `text` is harmful."""
+    """Raise FlaggedError if `text` is harmful."""
     verdict = rawchat.moderate(text)
     if verdict.flagged:
-        raise Flagged(", ".join(verdict.categories))
+        raise FlaggedError(", ".join(verdict.categories))
 
 
 history = rawchat.History(system="You are a helpful assistant.")
@@ -23,6 +23,6 @@ for line in sys.stdin:
             answer = history.ask(line).text
             check(answer)
             print(answer)
-    except Flagged as flagged:
+    except FlaggedError as flagged:
         print(f"(not shown: {flagged})")
 print(f"{len(history)} messages kept")

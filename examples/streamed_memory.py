@@ -6,7 +6,7 @@ import rawchat
 history = rawchat.History(system="You are a helpful assistant.", max_tokens=1200)
 for line in sys.stdin:
     try:
-        for piece in history.stream(line, max_tokens=100):
+        for piece in history.stream(line, max_tokens=50):
             print(piece, end="", flush=True)
     except KeyboardInterrupt:
         print(" (forgotten)", end="")

@@ -17,14 +17,13 @@ from .test_tools import calling
 ROOT = pathlib.Path(rawchat.__file__).parent.parent
 FILES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 PICTURE = {"data": [{"b64_json": base64.b64encode(PNG).decode()}]}
-NAMES: set[str] = set()                     # of the examples that a test below runs
 
 
 def shown(name: str, url: str, typed: str = "", **environ: str) -> str:
     """What an example prints, told where to ask and what to read."""
-    ran = subprocess.run([sys.executable, "-X", "utf8", "-W", "error", str(ROOT / "examples" / f"{name}.py")], input=typed,
-                         capture_output=True, text=True, encoding="utf-8", timeout=120, check=False,
-                         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "OPENAI_BASE_URL": url, **environ})
+    command = [sys.executable, "-X", "utf8", "-W", "error", str(ROOT / "examples" / f"{name}.py")]
+    ran = subprocess.run(command, input=typed, capture_output=True, encoding="utf-8", timeout=120, check=False, env={
+        **environ, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "OPENAI_BASE_URL": url})
     assert (ran.returncode, "Traceback" in ran.stderr) == (0, False), ran.stderr
     return ran.stdout + ran.stderr
 
@@ -38,12 +37,12 @@ def scripted(name: str, *script: Answer, typed: str = "", **environ: str) -> tup
 @pytest.mark.parametrize(("name", "typed", "told"), [
     ("memoryless", "Say hi\nSay bye\n", ""), ("memory", "My name is Ann.\nWho am I?\n", ""),
     ("streamed_memory", "Say hi\nAgain\n", ""), ("pirate", "", "assistant says: "),
-    ("tokens", "", " tokens, $0.000"), ("window", "", "9 messages are kept, 4 were sent"),
-    ("calendar_event", "", "CalendarEvent(name="), ("completions", "", "Once upon a time"), ("retry", "", "(after 0 retries)")])
+    ("tokens", "", " tokens, $0.000"), ("window", "", "9 messages are kept, 5 are in the window"),
+    ("calendar_event", "", "CalendarEvent(name="), ("completions", "", "Once upon a time")])
 def test_with_the_embedded_model(local_url: str, tmp_path: pathlib.Path, name: str, typed: str, told: str) -> None:
     text = shown(name, local_url, typed)
     assert told in text
-    assert len(text.strip()) > len(told) > -1
+    assert len(text.strip()) > len(told)
     if name == "memory":
         assert [message["role"] for message in rawchat.History.load(tmp_path / "talk.jsonl")] == [
             "system", "user", "assistant", "user", "assistant"]
@@ -79,7 +78,8 @@ def test_email_in_json_mode(said: str, told: str) -> None:
 
 
 def test_cluster_state_by_tool_call() -> None:
-    text, seen = scripted("cluster_state", calling(("cluster_state", '{"zone": "b"}')), answer(completion("b1 is down.")))
+    call = calling(("cluster_state", '{"zone": "b"}'))
+    text, seen = scripted("cluster_state", call, answer(completion("b1 is down.")))
     assert text == "(looking at zone b)\nb1 is down.\n"
     assert "disk full" in seen[1].json["messages"][-1]["content"]
 
@@ -95,8 +95,8 @@ def test_moderation() -> None:
     def verdict(**categories: bool) -> bytes:
         return answer({"results": [{"flagged": any(categories.values()), "categories": categories}]})
     fine, bad = verdict(violence=False), verdict(violence=True)
-    text, seen = scripted("moderation", fine, answer(completion("Hello")), fine, bad, fine, answer(completion("Boo")), bad,
-                          typed="Hi\nHarm\nScare me\n")
+    hello, boo = answer(completion("Hello")), answer(completion("Boo"))
+    text, seen = scripted("moderation", fine, hello, fine, bad, fine, boo, bad, typed="Hi\nHarm\nScare me\n")
     assert text == "Hello\n(not shown: violence)\n(not shown: violence)\n3 messages kept\n"
     assert [request.target for request in seen].count("/v1/chat/completions") == 2
 

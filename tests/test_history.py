@@ -469,7 +469,7 @@ def test_ten_turns_never_fail(model: rawchat.Client) -> None:
 def test_a_conversation_that_is_too_long_recovers(model: rawchat.Client) -> None:
     history = talk(0, client=model)
     for number in range(3):
-        text = f"Story {number}? " + "Once upon a time there was a king. " * (200 if number < 2 else 10)
+        text = f"Story {number}? " + "Once upon a time there was a king. " * (260 if number == 0 else 10)
         history += [said("user", text), said("assistant", "So.")]
     with pytest.raises(rawchat.ContextLengthExceededError):
         model.chat(history)
