@@ -143,7 +143,7 @@ class History(list[Message]):
     def load(cls, path: Path, client: Optional[Client] = None, **settings: Any) -> "History":
         """The conversation that `save` wrote; `settings` as for a new one.  Raises RawchatError that names the line."""
         history = cls(client, **settings)
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             for number, line in enumerate(file, 1):
                 history.append(_loaded(line, f"{os.fspath(path)}, line {number}"))
         return history

@@ -89,7 +89,7 @@ def _fetched(url: str, transport: Optional[Callable[[Request], Response]]) -> by
     if transport is None:
         from .transport import over_http    # here, not above: it loads requests
         with_default = over_http(url)
-    response = (transport or with_default)(Request("GET", url, Headers({"Accept": "image/*"}), keyed=False))
+    response = (transport or with_default)(Request("GET", url, Headers({"Accept": "image/*"})))
     data = response.read()
     if response.status != 200:
         raise APIResponseValidationError(f"{response.status} for the picture ({response.asked})")

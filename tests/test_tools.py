@@ -130,6 +130,7 @@ def test_what_goes_wrong_is_told_to_the_model_and_logged(call: tuple[str, str], 
         assert tools.run("Go", [temperature, broken], client(server)).text == "It is 20 degrees."
     assert told(server)[0].startswith(expected)
     assert f"tool {call[0]}: {expected[len('error: '):]}" in caplog.text
+    assert ("Traceback" in caplog.text) is ("Error: " in expected)
 
 
 @pytest.mark.parametrize("call", [{"id": "c0"}, {"id": "c0", "type": "custom", "custom": {"name": "x"}},
@@ -187,6 +188,7 @@ def test_inside_a_history_the_window_is_sent_and_the_turn_stays_whole(on_text: A
         "system", "user", "assistant", "user", "assistant", "tool", "assistant"]
     sent = server.requests[1].json["messages"]
     assert [message["role"] for message in sent] == ["system", "user", "assistant", "tool"]
+    assert ("stream_options" in server.requests[0].json) is bool(on_text)
     assert history[-1] == reply.message
     assert history.usage.calls == 2
 
