@@ -1,22 +1,27 @@
 # The targets; `make help` lists them.  Each needs nothing but Python and make: what else it uses, it installs into .venv.
 PYTHON ?= python3
+EXAMPLES ?= 20000
 PROMPT ?= In one sentence: why is the sky blue?
 VENV := .venv
 BIN := $(VENV)/bin
-READ := errors backoff wire reply dotenv config endpoints merge stream transport client
+SDK := .venv-parity
+READ := errors backoff headers wire reply dotenv keys urls config encode endpoints framing merge stream alarm transport client
 
-.PHONY: help run test lint read clean
+.PHONY: help run test fuzz lint read parity parity-check clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run  ## ask the embedded model a question (PROMPT="…" asks yours; OPENAI_API_KEY set asks OpenAI)
-	@echo "asking: $(value PROMPT)" >&2
-	@$(BIN)/python -m rawchat "$$PROMPT"
+	@echo "asking: $$PROMPT" >&2
+	@$(BIN)/python -m rawchat "$$PROMPT" </dev/null
 export PROMPT
 
 test: $(VENV)/dev  ## run all tests
 	$(BIN)/python -m pytest -q
+
+fuzz: $(VENV)/dev  ## the tests with generated input, for as long as EXAMPLES=100000 takes
+	HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/test_generated.py
 
 lint: $(VENV)/dev  ## ruff and mypy --strict
 	$(BIN)/ruff check --line-length 120 --target-version py39 --select E,F,W,B,UP,SIM,RUF,C4,PT,N rawchat tests
@@ -25,8 +30,14 @@ lint: $(VENV)/dev  ## ruff and mypy --strict
 read:  ## print the files of the request path in reading order
 	@cat $(READ:%=rawchat/%.py)
 
+parity: $(VENV)/run $(SDK)/sdk  ## play one script to the official SDK and to rawchat, and write docs/parity.md
+	$(BIN)/python -m tests.parity --sdk $(SDK)/bin/python
+
+parity-check: $(VENV)/run $(SDK)/sdk  ## the same, but fail if docs/parity.md is not what it would write
+	$(BIN)/python -m tests.parity --sdk $(SDK)/bin/python --check
+
 clean:  ## remove what the targets made
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(SDK) build dist *.egg-info
 
 # Two stamps, so that `make run` does not wait for what only the tests need.
 $(VENV)/run: setup.cfg pyproject.toml
@@ -39,4 +50,11 @@ $(VENV)/run: setup.cfg pyproject.toml
 $(VENV)/dev: $(VENV)/run
 	@echo "installing what the tests need into $(VENV) (once) ..." >&2
 	@$(BIN)/python -m pip install -q -e '.[dev]'
+	@touch $@
+
+# The SDK has a place of its own: rawchat must not be able to lean on what comes with it, nor the other way round.
+$(SDK)/sdk: Makefile
+	@echo "installing the official SDK into $(SDK) (once) ..." >&2
+	@$(PYTHON) -m venv $(SDK)
+	@$(SDK)/bin/python -m pip install -q openai==3.52.0
 	@touch $@

@@ -9,20 +9,23 @@ The path of a request, in reading order; each file imports only what stands abov
     estimate    tokens that nobody has counted yet
     window      which messages of a conversation are sent
     backoff     is it worth another try, and when?
-    wire        Request and Response: the narrow waist
+    wire        Request and Response: the narrow waist          headers   their fields, checked, secrets hidden
     reply       the JSON of an answer, with names
-    dotenv      the lines of a .env file
-    config      arguments > environment > .env > defaults
-    endpoints   arguments → Request
-    merge       chunks → the JSON that a plain call would have returned
-    stream      bytes → events → chunks → Reply
-    transport   the network
+    config      arguments > environment > .env > defaults       dotenv    the lines of that file
+                                                                keys      credentials, checked and hidden
+                                                                urls      where requests may go
+    endpoints   arguments → Request                             encode    their body as JSON
+    stream      bytes → events → chunks → Reply                 framing   whole events; merge: their sum
+    transport   the network                                     alarm     the deadline
     images      pictures in messages, and out of replies
     client      the verbs, and the life of a request
     history     conversations
     tools       functions that the model may call
 
-and its doors: `cli` (python -m rawchat) and `local` (a small real model on this machine).
+The files on the left are the path; what stands beside one of them is a detail that it needs.
+
+and its doors: `cli` (python -m rawchat) with `prompt`, what goes in, and `output`, what comes out; and `local`, a small
+real model on this machine.
 
 >>> import rawchat
 >>> reply = rawchat.chat("Say hi")                                                  # doctest: +SKIP
@@ -45,11 +48,13 @@ if TYPE_CHECKING:
     from .images import Pictures as Pictures, image_part as image_part
     from .reply import Reply as Reply
     from .stream import Chunk as Chunk, Stream as Stream
+    from .headers import Headers as Headers
     from .usage import Meter as Meter, Usage as Usage
-    from .wire import Headers as Headers, Request as Request, Response as Response
+    from .wire import Request as Request, Response as Response
 
 HOMES = {
-    "client": ["Client"], "reply": ["Reply"], "stream": ["Chunk", "Stream"], "wire": ["Headers", "Request", "Response"],
+    "client": ["Client"], "reply": ["Reply"], "stream": ["Chunk", "Stream"], "wire": ["Request", "Response"],
+    "headers": ["Headers"],
     "errors": [
         "RawchatError", "ConfigError", "MissingKeyError", "APIError", "APIResponseValidationError",
         "APIConnectionError", "APITimeoutError",
@@ -57,9 +62,10 @@ HOMES = {
         "BadRequestError", "ContextLengthExceededError", "AuthenticationError", "PermissionDeniedError",
         "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError", "InternalServerError",
         "LengthFinishReasonError", "ContentFilterFinishReasonError", "ToolRoundsError"],
-    "history": ["History"], "images": ["Pictures", "image_part"], "usage": ["Meter", "Usage"],
-    "schema": [], "typed": [], "estimate": [], "window": [], "tools": [], "backoff": [],
-    "config": [], "dotenv": [], "endpoints": [], "merge": [], "transport": [], "cli": [], "local": []}
+    "history": ["History"], "images": ["Pictures", "image_part"], "usage": ["Meter", "Usage"]}
+MODULES = [*HOMES, "alarm", "backoff", "cli", "config", "dotenv", "encode", "endpoints", "estimate", "framing", "har",
+           "keys", "local", "merge", "output", "prompt", "schema", "tools", "trace", "transport", "typed", "urls",
+           "window"]
 VERBS = ["chat", "stream_chat", "parse", "complete", "stream_complete", "moderate", "image", "models", "model"]
 __all__ = ["__version__", *VERBS, *(name for names in HOMES.values() for name in names)]
 
@@ -121,7 +127,7 @@ def model(id: str, **params: Any) -> "Reply":
 
 def __getattr__(name: str) -> Any:
     """A public name or a module, loaded when it is first used (PEP 562)."""
-    if name in HOMES:
+    if name in MODULES:
         return importlib.import_module(f".{name}", __name__)
     for home, names in HOMES.items():
         if name in names:
@@ -130,4 +136,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *HOMES})
+    return sorted({*globals(), *__all__, *MODULES})

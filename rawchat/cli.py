@@ -2,20 +2,21 @@
 import argparse
 import contextlib
 import io
-import json
-import os
-import pathlib
+import re
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO, NoReturn, Optional
+from typing import Any, NamedTuple, NoReturn, Optional
 
 from . import endpoints, errors, local, reply
 from .client import Client
 from .errors import APIError, MissingKeyError, RawchatError
+from .output import Output, abandon, utf8
+from .prompt import UsageError, from_file, json_or_text, prompt_of, read_file
 from .reply import Reply
 from .stream import Stream
 from .version import __version__
-from .wire import Request, Response
+from .wire import Response
 
 EXAMPLES = """examples:
   python -m rawchat "Why is the sky blue?"
@@ -36,23 +37,23 @@ THREE_WAYS = ("no API key: set OPENAI_API_KEY (or --key-file FILE), or name a se
               f"or install the local model and use --local ({local.INSTALL})")
 
 
-class UsageError(RawchatError):
-    """The command line cannot be used as it is."""
-
-
 class Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 
     def error(self, message: str) -> NoReturn:
+        message = re.sub(r"(--[\w-]+)=\S+", r"\1", message)     # somebody may have tried --api-key=...
         raise UsageError(f"{message} (--help shows how)")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        print(message, end="", file=file, flush=True)       # argparse's own swallows a closed pipe
 
 
 def parser() -> Parser:
     """Every option, in the order of --help."""
     made = Parser(prog="rawchat", allow_abbrev=False, epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter,
                   usage="python -m rawchat [options] [prompt ...]", description="Ask a model one question.")
-    made.add_argument("prompt", nargs="*", help="the question; - or {stdin} is standard input, @FILE a file's text\n"
-                      "(@@ for a text that starts with @)")
+    made.add_argument("prompt", nargs="*", help="the question; - or {stdin} is standard input,\n@FILE a file's text "
+                      "without the newlines at its end\n(@@ for a text that starts with @)")
     made.add_argument("--version", action="version", version=f"rawchat {__version__}")
     ask = made.add_argument_group("the question")
     ask.add_argument("-m", "--model", metavar="NAME", help="the model (default: OPENAI_MODEL, then gpt-4o-mini)")
@@ -83,26 +84,33 @@ def parser() -> Parser:
     return made
 
 
+def parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The options in `argv`; words may stand between them, and after -- all are words."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    options = parser().parse_intermixed_args(argv[:end])
+    options.prompt += argv[end + 1:]
+    return options
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command line and give its exit code; --help and --version leave by SystemExit(0)."""
+    argv = list(sys.argv[1:] if argv is None else argv)
     out = Output(sys.stdout.buffer if sys.stdout else io.BytesIO())      # it may have been closed: >&-
-    debug = "--debug" in (sys.argv if argv is None else argv)
     try:
-        options = parser().parse_args(argv)
-        prompt = prompt_of(options.prompt, sys.stdin)
+        options = parsed(argv)
+        question = question_of(options, sys.stdin)      # first of all: wrong use should cost no time
         with connected(options) as client:
-            return answer(client, options, prompt, out)
+            return answer(client, question, options, out)
     except KeyboardInterrupt:
         out.end_line()
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())     # or Python complains when it ends
+        abandon(sys.stdout)
         return 141
     except Exception as error:
-        if debug:
-            raise
-        with contextlib.suppress(BrokenPipeError):
-            out.end_line()
+        out.end_line()
+        if "--debug" in argv and sys.stderr:
+            traceback.print_exc()
         expected = isinstance(error, RawchatError)
         complain(str(error) if expected else f"unexpected {type(error).__name__}: {error} (--debug shows more)")
         return exit_code(error)
@@ -122,78 +130,38 @@ def exit_code(error: Exception) -> int:
 
 def complain(text: str) -> None:
     """One line on standard error."""
-    with contextlib.suppress(OSError):
-        print(f"rawchat: {errors.one_line(text, 2000)}", file=sys.stderr, flush=True)
+    if sys.stderr:                          # None if it was closed: 2>&-
+        try:
+            print(f"rawchat: {errors.one_line(text, 2000)}", file=sys.stderr, flush=True)
+        except OSError:
+            abandon(sys.stderr)
 
 
-class Output:
-    """Standard output: UTF-8 whatever the locale, at once, and exactly one newline at the end of an answer."""
+class Question(NamedTuple):
+    """What to ask, whole."""
 
-    def __init__(self, file: BinaryIO):
-        self._file = file
-        self._held = ""                     # line ends that may turn out to be the last ones
-        self._in_line = False
-
-    def write(self, text: str) -> None:
-        """Show `text` now, but for the line ends at its end."""
-        text = self._held + text
-        shown = text.rstrip("\r\n")
-        self._held = text[len(shown):]
-        if shown:
-            self.put(shown.encode("utf-8", "replace"))
-            self._in_line = True
-
-    def put(self, data: bytes) -> None:
-        """Show bytes as they are, now."""
-        self._file.write(data)
-        self._file.flush()
-
-    def end(self) -> None:
-        """End the answer with one newline."""
-        self.put(b"\n")
-        self._held, self._in_line = "", False
-
-    def end_line(self) -> None:
-        """End the line if something stands in it."""
-        if self._in_line:
-            self.end()
+    content: Any                            #: a list of messages, or the prompt of --complete
+    params: dict[str, Any]
+    stream: bool
+    choices: int                            #: how many answers
 
 
-def prompt_of(words: Sequence[str], stdin: Any) -> str:
-    """The prompt: the words, with standard input where - or {stdin} places it, else before them.
-
-    Raises UsageError if that is nothing.
-    """
-    placed = any(word == "-" or "{stdin}" in word for word in words)
-    piped = read_all(stdin).rstrip("\r\n") if stdin and (placed or not stdin.isatty()) else ""
-    paragraphs: list[list[str]] = [[]]
-    for word in words if placed else ["-", *words]:
-        if word == "-":
-            paragraphs += [[piped], []]     # standard input is a paragraph of its own
-        else:
-            paragraphs[-1].append(from_file(word) if word.startswith("@") else word.replace("{stdin}", piped))
-    prompt = "\n\n".join(" ".join(texts) for texts in paragraphs if any(texts))
-    if not prompt.strip():
-        raise UsageError('nothing to ask: give a prompt ("…"), or pipe one in (--help shows how)')
-    return prompt
-
-
-def read_all(stdin: Any) -> str:
-    """Standard input to its end, as UTF-8 whatever the locale."""
-    return str(stdin.buffer.read().decode("utf-8-sig", "replace"))
-
-
-def from_file(word: str) -> str:
-    """The text of FILE for '@FILE', 'x' for '@@x', else the word itself.  Raises UsageError if it cannot be read."""
-    if not word.startswith("@") or len(word) == 1:
-        return word
-    if word.startswith("@@"):
-        return word[1:]
-    try:
-        return pathlib.Path(word[1:]).read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UsageError(f"{word[1:]}: {reason} (@@ begins a text with @)") from None
+def question_of(options: argparse.Namespace, stdin: Any) -> Question:
+    """What the options ask for; -o has the last word.  Raises UsageError."""
+    given = {name: json_or_text(from_file(value)) for name, value in options.option}
+    stream = not (options.json or options.no_stream or given.get("stream") is False)
+    if options.jsonl and not stream:
+        raise UsageError("--jsonl shows a stream: leave out --json and --no-stream")
+    if options.complete and options.system:
+        raise UsageError("--complete has no place for a system text: put it into the prompt")
+    system = [{"role": "system", "content": from_file(options.system)}] if options.system else []
+    prompt = prompt_of(options.prompt, stdin)
+    named = {"temperature": options.temperature, "max_tokens": options.max_tokens, "top_p": options.top_p,
+             "n": options.n, "stop": options.stop, "stream_options": {"include_usage": True} if stream else None}
+    params = {name: value for name, value in named.items() if value is not None}
+    n = {**params, **given}.get("n")
+    return Question(prompt if options.complete else [*system, {"role": "user", "content": prompt}],
+                    {**params, "extra_body": given}, stream, n if isinstance(n, int) and n > 1 else 1)
 
 
 @contextlib.contextmanager
@@ -201,21 +169,34 @@ def connected(options: argparse.Namespace) -> Iterator[Client]:
     """The client to ask, and the local server around it where that is wanted or all there is."""
     settings = {"base_url": options.base_url, "model": options.model, "timeout": options.timeout,
                 "deadline": options.deadline, "max_retries": options.retries, "allow_http": options.allow_http,
-                "default_headers": headers_of(options.header),
-                "api_key": from_file("@" + options.key_file).strip() if options.key_file else None}
+                "default_headers": headers_of(options.header), "api_key": key_in(options.key_file)}
+    if options.local and options.base_url:
+        raise UsageError("--local and --base-url are two different servers")
+    client = None if options.local else keyed_client(settings)
     with contextlib.ExitStack() as stack:
-        if not options.local:
-            try:
-                yield stack.enter_context(Client(**settings))
-                return
-            except MissingKeyError:
-                if not local.available():
-                    raise MissingKeyError(THREE_WAYS) from None
-                complain("no API key, so the small local model answers (--local says so in silence)")
-        elif options.base_url:
-            raise UsageError("--local and --base-url are two different servers")
-        settings.update(base_url=stack.enter_context(local.serve()), api_key="", environ={})
-        yield stack.enter_context(Client(**settings))
+        if client is None:
+            settings.update(base_url=stack.enter_context(local.serve()), api_key="", environ={})
+            client = Client(**settings)
+        yield stack.enter_context(client)
+
+
+def keyed_client(settings: dict[str, Any]) -> Optional[Client]:
+    """The client for a server elsewhere; None, and a word of it, if there is no key but a local model to take over."""
+    try:
+        return Client(**settings)
+    except MissingKeyError:
+        if settings["base_url"] or not local.available():
+            raise MissingKeyError(THREE_WAYS) from None
+    complain("no API key, so the small local model answers; --local asks for it without this line")
+    return None
+
+
+def key_in(path: Optional[str]) -> Optional[str]:
+    """The key in a file; None without a file."""
+    key = read_file(path).strip() if path is not None else None
+    if key == "":
+        raise UsageError(f"{path}: no key in it")
+    return key
 
 
 def headers_of(lines: Sequence[str]) -> dict[str, str]:
@@ -226,48 +207,24 @@ def headers_of(lines: Sequence[str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def request_of(client: Client, options: argparse.Namespace, prompt: str, stream: bool) -> Request:
-    """The request that the options ask for; -o has the last word."""
-    named = {"temperature": options.temperature, "max_tokens": options.max_tokens, "top_p": options.top_p,
-             "n": options.n, "stop": options.stop, "stream_options": {"include_usage": True} if stream else None}
-    params = {name: value for name, value in named.items() if value is not None}
-    params["extra_body"] = {name: json_or_text(value) for name, value in options.option}
-    if options.complete and options.system:
-        raise UsageError("--complete has no place for a system text: put it into the prompt")
+def answer(client: Client, question: Question, options: argparse.Namespace, out: Output) -> int:
+    """Ask, show the answer as the options want it, and give the exit code."""
+    content, params, stream, choices = question
+    make = endpoints.completion if options.complete else endpoints.chat
     try:
-        if options.complete:
-            return endpoints.completion(client.config, prompt, params, stream)
-        system = [{"role": "system", "content": from_file(options.system)}] if options.system else []
-        return endpoints.chat(client.config, [*system, {"role": "user", "content": prompt}], params, stream)
+        request = make(client.config, content, params, stream)
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from None
-
-
-def json_or_text(value: str) -> Any:
-    """`value` as JSON if it is, else as it stands."""
-    text = from_file(value)
-    try:
-        return json.loads(text, parse_constant=lambda name: name)
-    except ValueError:
-        return text
-
-
-def answer(client: Client, options: argparse.Namespace, prompt: str, out: Output) -> int:
-    """Ask, show the answer as the options want it, and give the exit code."""
-    if options.jsonl and (options.json or options.no_stream):
-        raise UsageError("--jsonl shows a stream: leave out --json and --no-stream")
-    request = request_of(client, options, prompt, stream=not (options.json or options.no_stream))
     if options.json:
         body, whole = client.send(request, as_sent)
         out.put(body)
-    elif options.no_stream:
-        whole = client.send(request, reply.read)
-        out.write(in_paragraphs(whole))
-        out.end()
+    elif stream:
+        with client.send(request, lambda response: Stream(response, choices=choices)) as parts:
+            whole = show(parts, options.jsonl, choices, out)
     else:
-        several = json.loads(request.body or b"{}").get("n") or 1
-        with client.send(request, lambda response: Stream(response, choices=several)) as stream:
-            whole = show(stream, options.jsonl, several > 1, out)
+        whole = client.send(request, reply.read)
+        out.write(text_of(whole, choices))
+        out.end()
     return verdict(whole, options.strict)
 
 
@@ -277,21 +234,26 @@ def as_sent(response: Response) -> tuple[bytes, Reply]:
     return body, reply.decode(body, response)
 
 
-def in_paragraphs(whole: Reply) -> str:
-    """The texts of all choices, with a blank line between two."""
-    return "\n\n".join(text.strip("\r\n") if len(whole.texts) > 1 else text for text in whole.texts)
+def text_of(whole: Reply, choices: int) -> str:
+    """The text of the first choice; where several were asked for, all, with a blank line between two."""
+    return "\n\n".join(text.strip("\r\n") for text in whole.texts) if choices > 1 else whole.text
 
 
-def show(stream: Stream, jsonl: bool, several: bool, out: Output) -> Reply:
-    """Show a stream as it comes: its text, or its JSON in lines; of several choices, which come mixed, the texts at
-    the end."""
-    for chunk in stream:
-        if jsonl:
-            out.put(chunk.data.replace("\n", " ").encode("utf-8", "replace") + b"\n")
-        elif not several:
-            out.write(chunk.text)
-    if several and not jsonl:
-        out.write(in_paragraphs(stream.reply))
+def show(stream: Stream, jsonl: bool, choices: int, out: Output) -> Reply:
+    """Show a stream as it comes: its text, or its JSON in lines; several choices, which come mixed, at the end."""
+    together = choices > 1 and not jsonl
+    try:
+        for chunk in stream:
+            if jsonl:
+                out.put(utf8(re.sub("[\r\n]+", " ", chunk.data)) + b"\n")     # line ends in JSON are but blanks
+            elif not together:
+                out.write(chunk.text)
+    except APIError as error:
+        if together and error.partial is not None:
+            out.write(text_of(error.partial, choices))
+        raise
+    if together:
+        out.write(text_of(stream.reply, choices))
     if not jsonl:
         out.end()
     return stream.reply
@@ -299,7 +261,7 @@ def show(stream: Stream, jsonl: bool, several: bool, out: Output) -> Reply:
 
 def verdict(whole: Reply, strict: bool) -> int:
     """The exit code of an answer that came; says on standard error what its text does not show."""
-    reasons = {choice.get("finish_reason") for choice in whole.choices}
+    reasons = [choice.get("finish_reason") for choice in whole.choices]
     cut = [reason for reason in ("length", "content_filter") if reason in reasons]
     if cut:
         complain(f"the answer was cut ({cut[0]})" + ("; --max-tokens allows more" if "length" in cut else ""))

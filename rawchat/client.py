@@ -9,17 +9,18 @@ from collections.abc import Mapping
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
 from . import backoff, config, endpoints, images, reply, schema
-from .config import ApiKey, Key, Timeout
+from .config import Timeout
 from .endpoints import Messages
 from .errors import APIConnectionError, APIError, APIStatusError, DeadlineExceededError, RawchatError, status_error
+from .headers import Headers
+from .keys import ApiKey, Key, hide, next_key
 from .reply import Reply
 from .stream import Stream
-from .wire import Headers, Request, Response
+from .wire import Request, Response, Transport
 
 log = logging.getLogger("rawchat")
 Answer = TypeVar("Answer")
 Instance = TypeVar("Instance")
-Transport = Callable[[Request], Response]
 WORLD: dict[str, Any] = {"sleep": time.sleep, "random": chance.random, "now": time.time, "clock": time.monotonic}
 
 
@@ -134,7 +135,8 @@ class Client:
         start, retries, refused = self._clock(), 0, set[Key]()
         deadline = self.config.deadline or math.inf
         while True:
-            key = self._key(refused)
+            keys = self.config.keys()
+            key = next_key(keys, refused)
             attempt = with_key(request, key)
             if deadline < math.inf:
                 attempt = attempt._replace(deadline=deadline - (self._clock() - start))
@@ -147,10 +149,10 @@ class Client:
             except APIError as error:
                 failure = error
             failure.retries = retries
-            failure.hide(attempt.secrets)
+            hide(attempt.headers.secrets, failure)
             if failure.status_code in (401, 429) and key:
                 refused.add(key)
-            wait = self._wait(failure, refused)
+            wait = self._wait(failure, another_key=bool(set(keys) - refused))
             if wait is None:
                 raise failure               # out here, so that no half-handled exception hangs on to it
             if self._clock() - start + wait >= deadline:
@@ -169,19 +171,14 @@ class Client:
                 self._transport = over_http(self.config.base_url, environ=self.config.network)
             return self._transport
 
-    def _key(self, refused: set[Key]) -> Optional[Key]:
-        """The key for the next attempt: one that this call has not seen refused, else the first; or None."""
-        keys = self.config.keys()
-        return next((key for key in keys if key not in refused), keys[0] if keys else None)
-
-    def _wait(self, failure: APIError, refused: set[Key]) -> Optional[float]:
+    def _wait(self, failure: APIError, another_key: bool) -> Optional[float]:
         """Seconds until the next attempt, or None for none: the arithmetic is in `backoff`."""
         broken = isinstance(failure, APIConnectionError) or getattr(failure, "cut", False)
         if failure.retries >= self.config.max_retries or isinstance(failure, DeadlineExceededError) \
                 or not (broken or isinstance(failure, APIStatusError)):
             return None
-        if failure.status_code in (401, 429) and set(self.config.keys()) - refused:
-            return 0                        # another key waits for nobody
+        if failure.status_code in (401, 429) and another_key:
+            return 0                        # it has nothing to wait for
         code = "insufficient_quota" if failure.type == "insufficient_quota" else failure.code
         return backoff.delay(None if broken else failure.status_code, failure.headers, code, failure.retries,
                              self._random, self._now)
@@ -197,7 +194,10 @@ class Client:
     def close(self) -> None:
         """Close the connections; a later call is an error."""
         self._closed = True
-        getattr(self._transport, "close", lambda: None)()
+        transport: Any = self._transport
+        while hasattr(transport, "__wrapped__"):        # functools.wraps leaves it: the transport within
+            transport = transport.__wrapped__
+        getattr(transport, "close", lambda: None)()
 
     def __enter__(self) -> "Client":
         return self

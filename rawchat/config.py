@@ -2,38 +2,29 @@
 
 They are read when a client is made, once, and then never change.
 """
-import ipaddress
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Callable, NamedTuple, Optional, Union
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional, Union
 
 from . import dotenv
 from .errors import ConfigError, MissingKeyError
+from .keys import Keyring, keyring
+from .urls import BASE_URL, base, network, private
 from .wire import MAX_BYTES, TIMEOUT
 
-BASE_URL = "https://api.openai.com/v1"
 CHAT_MODEL = "gpt-4o-mini"                          #: when nobody names a model: small, cheap, everywhere
 COMPLETION_MODEL = "gpt-3.5-turbo-instruct"         #: the one model that OpenAI still serves at /v1/completions
 NAMES = {"api_key": ("OPENAI_API_KEYS", "OPENAI_API_KEY"), "base_url": ("OPENAI_BASE_URL",),
          "model": ("OPENAI_MODEL", "MODEL_NAME"), "organization": ("OPENAI_ORG_ID",),
          "project": ("OPENAI_PROJECT_ID",)}
-NETWORK = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file"}
 
-ApiKey = Union[str, Sequence[str], Callable[[], str], None]
 Timeout = Union[float, tuple[float, float], None]
-
-
-class Key(str):
-    """A credential.  Its repr, which tracebacks and debuggers show, hides it."""
-    def __repr__(self) -> str:
-        return "Key('***')"
 
 
 class Config(NamedTuple):
     """Every setting of a client, checked; see `rawchat.Client` for what each means."""
 
-    keys: Callable[[], Sequence[Key]]               #: asked before every attempt
+    keys: Keyring                                   #: asked before every attempt
     base_url: str = BASE_URL
     model: Optional[str] = None
     headers: tuple[Mapping[str, Optional[str]], ...] = ()       #: layers over the built-in ones; later ones win
@@ -60,24 +51,20 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], folder: str = "."
             if value is not None and name not in found:
                 found[name], source[name] = value, origin
     base_url = base(found.get("base_url", BASE_URL))
-    keys = _keys(found.get("api_key") or (), f"the API key from {source.get('api_key')}")
+    keys = keyring(found.get("api_key") or (), f"the API key from {source.get('api_key')}")
     if keys is None and base_url == BASE_URL:
         raise MissingKeyError("no API key: set OPENAI_API_KEY, pass api_key=, or set base_url to a server without one")
     foreign = (keys and source["api_key"] != ".env") or "OPENAI_CUSTOM_HEADERS" in environ
     if source.get("base_url") == ".env" and foreign:
         raise ConfigError(f"base_url comes from .env, the key from {source.get('api_key', 'the environment')}: "
                           "a .env file must not send your key elsewhere; put both into .env, or set both yourself")
-    if keys and not found.get("allow_http") and not _private(base_url):
-        raise ConfigError(f"{base_url} would carry the key unencrypted: use https://, or allow it with allow_http=True")
+    if keys and not found.get("allow_http") and not private(base_url):
+        raise ConfigError(f"{base_url} would carry the key unencrypted: use https://, or allow it with "
+                          "allow_http=True (--allow-http)")
     return Config(keys or (lambda: ()), base_url, found.get("model"), _headers(found, environ),
                   found.get("default_query") or {}, found.get("params") or {}, timeouts(found.get("timeout")),
                   _positive("deadline", found.get("deadline")), _count("max_retries", found.get("max_retries", 2)),
                   _count("max_bytes", found.get("max_bytes", MAX_BYTES)), network(environ))
-
-
-def network(environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings for the network in an environment; a name in small letters wins, as in curl."""
-    return {name.lower(): value for name, value in sorted(environ.items()) if name.lower() in NETWORK and value}
 
 
 def _named(values: Mapping[str, str]) -> dict[str, Any]:
@@ -97,57 +84,6 @@ def _dotenv(folder: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f".env cannot be read: {reason}") from None
-
-
-def _keys(given: Any, where: str) -> Optional[Callable[[], Sequence[Key]]]:
-    """A function that gives the keys to use now, or None if there is none at all."""
-    if callable(given):
-        return lambda: (key(given(), "the API key that api_key() returned"),)
-    several = [given] if isinstance(given, (str, bytes)) else list(given)
-    checked = tuple(key(one, where) for one in several if not isinstance(one, str) or one.strip())
-    return (lambda: checked) if checked else None
-
-
-def key(given: Any, where: str) -> Key:
-    """`given` as a Key, blanks around it trimmed; raises ConfigError that names the position, never the key.
-
-    A header holds visible ASCII (RFC 9110, 5.5); anything else would fail on the way, in a library that prints it.
-    """
-    if not isinstance(given, str):
-        raise ConfigError(f"{where} is not a string but {type(given).__name__}")
-    trimmed = given.strip()
-    for at, character in enumerate(trimmed, 1):
-        if not "!" <= character <= "~":
-            raise ConfigError(f"{where} has U+{ord(character):04X} at position {at} of {len(trimmed)}: copy it again")
-    return Key(trimmed)
-
-
-def base(url: str) -> str:
-    """`url` checked, without its trailing slashes; a query stays."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port            # .port raises ValueError if it is no number
-    except (ValueError, AttributeError, TypeError):
-        host = None
-    if not host or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
-        raise ConfigError(f"base_url is not an http:// or https:// URL: {str(url)[:80]!r}")
-    if "@" in parts.netloc:
-        raise ConfigError("base_url must not hold user:password@; pass api_key= or default_headers=")
-    if parts.fragment:
-        raise ConfigError(f"base_url must not have a #fragment: #{parts.fragment}")
-    return parts._replace(path=parts.path.rstrip("/")).geturl()
-
-
-def _private(base_url: str) -> bool:
-    """Is what goes to `base_url` encrypted, or does it stay on this machine?"""
-    parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    if parts.scheme == "https" or host == "localhost" or host.endswith(".localhost"):    # RFC 6761, 6.3
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _headers(found: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Mapping[str, Optional[str]], ...]:

@@ -7,18 +7,16 @@
 >>> request.body
 b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"seed":1}'
 """
-import json
-import math
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
 from urllib.parse import quote, urlencode, urlsplit
 
 from .config import CHAT_MODEL, COMPLETION_MODEL, Config, timeouts
-from .errors import ConfigError
+from .encode import encode
+from .headers import Headers, checked
 from .version import __version__
-from .wire import Headers, Request
+from .wire import Request
 
 Message = Mapping[str, Any]
 Messages = Union[str, Iterable[Message]]
@@ -98,22 +96,6 @@ def fixed(content: Optional[bytes]) -> dict[str, str]:
     return headers if content is None else {**headers, "Content-Type": "application/json"}
 
 
-def checked(headers: Headers) -> Headers:
-    """`headers` if they can be sent; else a ConfigError that names the header and the place, never the value.
-
-    A name is a token (RFC 9110, 5.6.2); a value is Latin-1 without control characters but tab (5.5).
-    """
-    for name, value in headers.items():
-        if not isinstance(value, str):
-            raise ConfigError(f"header {name!r}: the value is not a string but {type(value).__name__}")
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise ConfigError(f"not a header name: {name!r}")
-        bad = re.search(r"[^\t\x20-\x7e\x80-\xff]", value)
-        if bad:
-            raise ConfigError(f"header {name!r}: U+{ord(bad[0]):04X} at position {bad.start() + 1} cannot be sent")
-    return headers
-
-
 def url(config: Config, path: str, extra: Mapping[str, Any]) -> str:
     """base_url + path.  The query of base_url stays as it is, then come default_query and `extra`, which wins."""
     parts = urlsplit(config.base_url)
@@ -130,34 +112,3 @@ def _texts(name: str, value: Any) -> list[str]:
     if isinstance(value, (Mapping, bytes)):
         raise TypeError(f"query parameter {name!r}: no place for {type(value).__name__}; use str, numbers, lists")
     return [] if value is None else [str(value).lower() if isinstance(value, bool) else str(value)]
-
-
-def encode(body: Mapping[str, Any]) -> bytes:
-    """Compact UTF-8 JSON.  What JSON cannot carry is refused with its place, never sent as something else."""
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        try:
-            place, reason = next(faults(body), ("the body", str(error)))
-        except RecursionError:
-            place, reason = "the body", "it holds itself, or is nested too deeply"
-        raise kind(f"{place}: {reason}") from None
-
-
-def faults(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """The places in `value` that JSON cannot carry, each with the reason."""
-    if isinstance(value, (dict, list, tuple)):
-        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-            step = f"[{name}]" if isinstance(name, int) else f".{name}" if place else f"{name}"
-            yield from faults(name, f"{place}{step!a}, the name itself")
-            yield from faults(item, place + step)
-    elif isinstance(value, str):
-        for at, character in enumerate(value):
-            if "\ud800" <= character <= "\udfff":
-                yield place, f"U+{ord(character):04X} at position {at + 1} is half of a character, not text"
-                return
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield place, f"JSON has no {value}"
-    elif not isinstance(value, (int, float, type(None))):
-        yield place, f"{type(value).__name__} has no form in JSON; send text, numbers, lists or dicts"

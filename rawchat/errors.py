@@ -23,9 +23,10 @@
 Names and tree are the official SDK's, so that `except` clauses move over unchanged.  Every error prints as one
 line, pickles with its fields, and holds no key.
 """
+# ruff: noqa: E701  # the small classes stand as a table
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Optional
 
 
@@ -33,12 +34,8 @@ class RawchatError(Exception):
     """The root of everything that rawchat raises on purpose."""
 
 
-class ConfigError(RawchatError):
-    """A setting cannot be used; raised before anything is sent."""
-
-
-class MissingKeyError(ConfigError):
-    """There is no key, and base_url is OpenAI's, which wants one."""
+class ConfigError(RawchatError): """A setting cannot be used; raised before anything is sent."""
+class MissingKeyError(ConfigError): """There is no key, and base_url is OpenAI's, which wants one."""
 
 
 class APIError(RawchatError):
@@ -68,86 +65,33 @@ class APIError(RawchatError):
         attempts = f"after {self.retries + 1} attempts" if self.retries else ""
         return "; ".join(part for part in (self.message, attempts, self.hint) if part)
 
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Take `secrets` out of every field: servers echo keys.  `.partial` is the answer itself and stays."""
-        for secret in filter(None, secrets):
-            self.args = tuple(_without(secret, arg) for arg in self.args)
-            self.__dict__.update({k: _without(secret, v) for k, v in self.__dict__.items() if k != "partial"})
-            if secret in repr(self.__cause__):
-                self.__cause__ = None
 
+# The tree above says what each of these is; `hint` is what to try next.
 
 class APIResponseValidationError(APIError):
-    """A 2xx whose body is not what was asked for."""
     cut = False                             #: is it JSON that stops half way?
     reply: Any = None                       #: of `parse`: what came instead of an instance
 
-class APIConnectionError(APIError):
-    """No whole answer came.  The message names host, port and cause."""
-    hint = "check base_url, the network and the proxy settings"
+class APIConnectionError(APIError): hint = "check base_url, the network and the proxy settings"
+class APITimeoutError(APIConnectionError): hint = "a larger timeout may help"
+class DeadlineExceededError(APITimeoutError): hint = "a larger deadline may help"
+class StreamInterruptedError(APIConnectionError): hint = "what came before is kept (.partial)"
+class StreamTimeoutError(StreamInterruptedError, APITimeoutError): """A stream fell silent for longer than `timeout`."""
 
-class APITimeoutError(APIConnectionError):
-    """No answer in time; `timeout` is seconds for each read of the socket."""
-    hint = "a larger timeout may help"
+class APIStatusError(APIError): """The server answered with a status that is not 2xx."""
+class BadRequestError(APIStatusError): """400."""
+class ContextLengthExceededError(BadRequestError): hint = "send fewer or shorter messages"
+class AuthenticationError(APIStatusError): hint = "check the key (OPENAI_API_KEY, --key-file or api_key=)"
+class PermissionDeniedError(APIStatusError): hint = "this key may not do that here"
+class NotFoundError(APIStatusError): hint = "check the model name and base_url"
+class ConflictError(APIStatusError): """409."""
+class UnprocessableEntityError(APIStatusError): """422."""
+class RateLimitError(APIStatusError): hint = "wait a while, or look at the account's limits and billing"
+class InternalServerError(APIStatusError): hint = "the server failed; try again later"
 
-class DeadlineExceededError(APITimeoutError):
-    """The whole call, attempts and waits included, took longer than `deadline` seconds."""
-    hint = "a larger deadline may help"
-
-class StreamInterruptedError(APIConnectionError):
-    """A stream broke off before its end.  Never retried: what came has been shown."""
-    hint = "what came is in .partial"
-
-class StreamTimeoutError(StreamInterruptedError, APITimeoutError):
-    """A stream fell silent for longer than `timeout`."""
-
-class APIStatusError(APIError):
-    """The server answered with a status that is not 2xx."""
-
-class BadRequestError(APIStatusError):
-    """400."""
-
-class ContextLengthExceededError(BadRequestError):
-    """400: prompt and answer do not fit into the model's context."""
-    hint = "send fewer or shorter messages"
-
-class AuthenticationError(APIStatusError):
-    """401."""
-    hint = "check the key (OPENAI_API_KEY, --key-file or api_key=)"
-
-class PermissionDeniedError(APIStatusError):
-    """403."""
-    hint = "this key may not do that here"
-
-class NotFoundError(APIStatusError):
-    """404: no such route, or no such model."""
-    hint = "check the model name and base_url"
-
-class ConflictError(APIStatusError):
-    """409."""
-
-class UnprocessableEntityError(APIStatusError):
-    """422."""
-
-class RateLimitError(APIStatusError):
-    """429: too many requests, or no quota left (`.code` is insufficient_quota)."""
-    hint = "wait a while, or look at the account's limits and billing"
-
-class InternalServerError(APIStatusError):
-    """500 and above."""
-    hint = "the server failed; try again later"
-
-class LengthFinishReasonError(RawchatError):
-    """A typed answer was cut by the token limit; `.reply` holds what came."""
-    reply: Any = None
-
-class ContentFilterFinishReasonError(RawchatError):
-    """A typed answer was cut by the content filter; `.reply` holds what came."""
-    reply: Any = None
-
-class ToolRoundsError(RawchatError):
-    """The last round that was allowed ended in tool calls; `.messages` holds all that was said, to go on from."""
-    messages: Any = None
+class LengthFinishReasonError(RawchatError): reply: Any = None          # what came
+class ContentFilterFinishReasonError(RawchatError): reply: Any = None
+class ToolRoundsError(RawchatError): messages: Any = None              # all that was said, to go on from
 
 
 BY_STATUS: dict[int, type[APIStatusError]] = {
@@ -210,15 +154,3 @@ def one_line(text: str, limit: int = 500) -> str:
     """`text` with its white space folded, cut after `limit` characters."""
     text = " ".join(text.split())
     return text if len(text) <= limit else text[:limit] + "…"
-
-
-def _without(secret: str, value: Any) -> Any:
-    """`value`, and all that it holds, with `secret` replaced by ***."""
-    if isinstance(value, str):
-        return value.replace(secret, "***")
-    if isinstance(value, dict):
-        kept = {_without(secret, name): _without(secret, item) for name, item in value.items()}
-        return type(value)(kept)
-    if isinstance(value, list):
-        return [_without(secret, item) for item in value]
-    return value

@@ -16,8 +16,9 @@ import tempfile
 from collections.abc import Generator, Iterator
 from typing import Any, Callable, Optional, TypeVar
 
-from . import endpoints, window
+from . import window
 from .client import Client, default_client
+from .encode import encode
 from .errors import APIResponseValidationError, ContextLengthExceededError, RawchatError
 from .estimate import Encoding
 from .images import Path
@@ -126,7 +127,7 @@ class History(list[Message]):
 
         It is written beside `path` and renamed, so no symbolic link is followed and no crash leaves half of it.
         """
-        lines = b"".join(endpoints.encode(message) + b"\n" for message in self)
+        lines = b"".join(encode(message) + b"\n" for message in self)
         folder, name = os.path.split(os.path.abspath(path))
         handle, beside = tempfile.mkstemp(".tmp", f".{name}.", folder)         # made new, with mode 0600
         try:

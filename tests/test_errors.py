@@ -8,7 +8,9 @@ import pytest
 
 from rawchat import errors
 from rawchat.errors import APIError, status_error
-from rawchat.wire import Headers
+from rawchat.headers import Headers
+from rawchat.keys import hide
+from rawchat.reply import Reply
 
 row = pytest.mark.row
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)
@@ -137,10 +139,12 @@ def test_hide_takes_a_secret_out_of_every_field_but_the_answer() -> None:
     secret = "sk-very-secret"
     error = refused({"error": {"message": f"bad key {secret}", "code": secret, "deep": [{"k": f"<{secret}>"}]}},
                     401, x_echo=f"Bearer {secret}")
-    error.partial = f"the answer, {secret}"
-    error.hide([secret, ""])
+    error.partial = Reply(text=f"the answer, {secret}")
+    error.partial.headers = Headers({"X-Echo": secret})
+    hide([secret, ""], error)
     partial = error.__dict__.pop("partial")
     assert secret not in f"{error} {error!r} {error.args} {error.__dict__} {dict(error.headers)}"
-    assert secret in partial
+    assert partial == {"text": f"the answer, {secret}"}
+    assert partial.headers == {"X-Echo": "***"}
     assert error.body["deep"] == [{"k": "<***>"}]
     assert error.headers["X-Echo"] == "Bearer ***"

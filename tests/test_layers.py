@@ -12,9 +12,9 @@ from . import rows
 
 PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
-    0: "errors backoff schema typed usage estimate window version",
-    1: "wire reply config dotenv",
-    2: "endpoints merge stream transport images cache trace limits",
+    0: "errors backoff encode framing headers keys urls alarm schema typed usage estimate window version",
+    1: "wire reply config dotenv prompt output",
+    2: "endpoints merge stream transport images cache trace har limits",
     3: "client",
     4: "history tools bulk aio",
     5: "cli local",
@@ -23,8 +23,9 @@ FLOORS = {
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 ORDER = [name for names in FLOORS.values() for name in names.split()]
 # within a floor: a file may use one that stands before it here
-BESIDE = {("typed", "schema"), ("window", "estimate"), ("reply", "wire"), ("config", "wire"), ("config", "dotenv"),
-          ("stream", "merge"), ("images", "transport"), ("cli", "local"), ("__main__", "__init__")}
+BESIDE = {("framing", "errors"), ("headers", "errors"), ("keys", "errors"), ("urls", "errors"), ("alarm", "errors"),
+          ("typed", "schema"), ("window", "estimate"), ("reply", "wire"), ("config", "wire"), ("config", "dotenv"),
+          ("stream", "merge"), ("har", "trace"), ("images", "transport"), ("cli", "local"), ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 
@@ -56,7 +57,7 @@ def test_imports_only_point_down(name: str) -> None:
 
 @pytest.mark.parametrize(("foreign", "home"), [
     ("requests", {"transport"}), ("urllib3", {"transport"}), ("sseclient", {"stream"}),
-    ("argparse", {"cli", "local", "bulk"}), ("xllamacpp", {"local"}), ("socket", {"transport", "local"})])
+    ("argparse", {"cli", "local", "bulk"}), ("xllamacpp", {"local"}), ("socket", {"alarm", "local"})])
 def test_what_is_not_ours_comes_in_at_one_place(foreign: str, home: set[str]) -> None:
     assert {name for name in MODULES if (foreign, False) in imports(name)} <= home
 
@@ -84,9 +85,9 @@ def test_making_a_client_does_not_load_requests() -> None:
 def test_the_public_names_are_all_there() -> None:
     for name in rawchat.__all__:
         assert getattr(rawchat, name) is not None
-    for name in rawchat.HOMES:
+    for name in rawchat.MODULES:
         assert getattr(rawchat, name).__name__ == f"rawchat.{name}"
-    assert set(rawchat.__all__) | set(rawchat.HOMES) <= set(dir(rawchat))
+    assert set(rawchat.__all__) | set(rawchat.MODULES) <= set(dir(rawchat))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = rawchat.nonsense
     from rawchat import errors
@@ -99,7 +100,7 @@ def test_the_public_names_are_all_there() -> None:
 def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
     import doctest
     if name not in ("__main__", "__init__"):
-        module = getattr(rawchat, name) if name in rawchat.HOMES else sys.modules[f"rawchat.{name}"]
+        module = getattr(rawchat, name) if name in rawchat.MODULES else sys.modules[f"rawchat.{name}"]
         assert doctest.testmod(module).failed == 0
 
 

@@ -148,6 +148,15 @@ def test_odd_choices_are_passed_over(choices: Any) -> None:
     assert whole["choices"][0]["finish_reason"] == "stop"
 
 
+@row("6.1")
+def test_a_message_beside_a_delta_says_the_same_again_and_the_chunk_stays_as_it_was() -> None:
+    chunk = {"choices": [{"index": 0, "message": {"content": "Hi"}, "delta": {"content": "Hi"}}]}
+    assert merged(chunk)["choices"][0]["message"] == {"role": "assistant", "content": "Hi"}
+    assert chunk["choices"][0]["message"] == {"content": "Hi"}
+    whole = merged({"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}}]})
+    assert whole["choices"][0]["message"] == {"role": "assistant", "content": "Hi"}
+
+
 @row("5.4")
 def test_finished_is_when_as_many_as_were_asked_for_have_a_reason() -> None:
     merge = Merge()
@@ -161,3 +170,8 @@ def test_finished_is_when_as_many_as_were_asked_for_have_a_reason() -> None:
     assert not merge.finished(2)
     merge.add(delta(finish="stop", index=1))
     assert merge.finished(2)
+
+
+def test_a_character_that_the_server_cut_in_two_is_whole_and_half_of_one_stays() -> None:
+    assert message("\ud83d", "\ude00", "!")["content"] == "😀!"
+    assert message("\ud83d", "!")["content"] == "\ud83d!"

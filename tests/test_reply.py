@@ -6,7 +6,8 @@ import pytest
 
 from rawchat.errors import APIResponseValidationError
 from rawchat.reply import Reply, read
-from rawchat.wire import Headers, Request, Response
+from rawchat.headers import Headers
+from rawchat.wire import Request, Response
 
 from .server import completion
 

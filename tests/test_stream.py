@@ -16,7 +16,8 @@ from rawchat.errors import (
     StreamTimeoutError,
 )
 from rawchat.stream import Stream, events
-from rawchat.wire import Headers, Request, Response
+from rawchat.headers import Headers
+from rawchat.wire import Request, Response
 
 from .server import HELLO, completion, delta, event
 

@@ -2,7 +2,8 @@
 import pytest
 
 from rawchat.errors import APIResponseValidationError
-from rawchat.wire import Headers, Request, Response
+from rawchat.headers import Headers
+from rawchat.wire import Request, Response
 
 row = pytest.mark.row
 
@@ -22,7 +23,7 @@ def test_secrets_do_not_show_in_a_repr() -> None:
     request = Request("POST", "https://h/v1", Headers({"Authorization": "Bearer sk-secret-1",
                                                        "Api-Key": "sk-secret-2"}))
     assert "sk-secret" not in repr(request)
-    assert request.secrets == ["sk-secret-1", "sk-secret-2"]
+    assert request.headers.secrets == ["sk-secret-1", "sk-secret-2"]
 
 
 def test_a_message_names_a_request_without_its_query() -> None:

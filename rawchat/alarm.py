@@ -1,0 +1,53 @@
+"""The bound on a whole exchange: when it rings, it shuts the socket down, which ends any read at once.
+
+A timeout alone bounds each read: a server that sends a byte now and then would never end.
+"""
+import contextlib
+import socket
+import threading
+import time
+from typing import Optional
+
+from .errors import DeadlineExceededError
+
+
+class Alarm:
+    """Rings `deadline` seconds from now, if at all; `where` says of what, for the error."""
+
+    def __init__(self, deadline: Optional[float], where: str):
+        self._end = None if deadline is None else time.monotonic() + deadline
+        self._where = where
+        self._timer: Optional[threading.Timer] = None
+
+    def over(self) -> bool:
+        """Has it rung, or should it have?"""
+        return self._end is not None and time.monotonic() >= self._end
+
+    def check(self) -> None:
+        """Raise DeadlineExceededError if the time is over."""
+        if self.over():
+            raise DeadlineExceededError(f"the deadline has passed ({self._where})")
+
+    def within(self, timeout: tuple[float, float]) -> tuple[float, float]:
+        """The timeouts for connecting and reading, within what is left; raises if nothing is."""
+        self.check()
+        left = float("inf") if self._end is None else self._end - time.monotonic()
+        return min(timeout[0], left), min(timeout[1], left)
+
+    def watch(self, sock: socket.socket) -> None:
+        """Begin to bound what is read from `sock`."""
+        if self._end is not None:
+            self._timer = threading.Timer(max(0, self._end - time.monotonic()), ring, [sock])
+            self._timer.daemon = True
+            self._timer.start()
+
+    def stop(self) -> None:
+        """The exchange is over."""
+        if self._timer:
+            self._timer.cancel()
+
+
+def ring(sock: socket.socket) -> None:
+    """Shut `sock` down under whoever reads from it; TLS's own shutdown would first take its state apart."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -1,0 +1,59 @@
+"""Exchanges as an HTTP Archive 1.2, which a browser's developer tools open (w3c.github.io/web-performance, HAR).
+
+    exchanges = []
+    client = rawchat.Client(transport=trace.observed(over_http(base_url), har.into(exchanges)))
+    ...
+    json.dump(har.archive(exchanges), file)
+"""
+from datetime import datetime, timezone
+from typing import Any, Callable
+from urllib.parse import parse_qsl, urlsplit
+
+from .headers import Headers
+from .keys import without
+from .trace import Exchange, clean, shown
+from .version import __version__
+
+
+def into(exchanges: list[Exchange]) -> Callable[[Exchange, str], None]:
+    """What `trace.observed` calls to collect every exchange when it is sent; it fills up by itself."""
+    def see(exchange: Exchange, what: str) -> None:
+        if what == "request":
+            exchanges.append(exchange)
+    return see
+
+
+def archive(exchanges: list[Exchange]) -> dict[str, Any]:
+    """The exchanges as the JSON of an archive."""
+    return {"log": {"version": "1.2", "creator": {"name": "rawchat", "version": __version__},
+                    "entries": [without(exchange.request.headers.secrets, _entry(exchange)) for exchange in exchanges]}}
+
+
+def _entry(exchange: Exchange) -> dict[str, Any]:
+    request, response = exchange.request, exchange.response
+    body = b"".join(piece for _, piece in exchange.pieces)
+    sent = _message(request.headers, len(request.body or b""))
+    sent.update(method=request.method, url=request.url, queryString=_pairs(parse_qsl(urlsplit(request.url).query)))
+    if request.body is not None:
+        sent["postData"] = {"mimeType": request.headers.get("content-type", ""), "text": request.body.decode()}
+    headers = response.headers if response else Headers()
+    came = _message(headers, len(body))
+    came.update(status=response.status if response else 0, statusText="", redirectURL=headers.get("location", ""))
+    came["content"] = {"size": len(body), "mimeType": headers.get("content-type", ""),
+                       "text": body.decode("utf-8", "replace")}
+    if exchange.error:
+        came["_error"] = clean(exchange)
+    wait, whole = exchange.head * 1000, exchange.end * 1000
+    began = datetime.fromtimestamp(exchange.began, timezone.utc).isoformat()
+    return {"startedDateTime": began, "time": whole, "request": sent, "response": came, "cache": {},
+            "timings": {"send": 0, "wait": wait, "receive": max(0, whole - wait)},
+            "_pieces": [{"time": seconds * 1000, "size": len(piece)} for seconds, piece in exchange.pieces]}
+
+
+def _message(headers: Headers, size: int) -> dict[str, Any]:
+    return {"httpVersion": "HTTP/1.1", "cookies": [], "headers": _pairs(shown(headers).items()), "headersSize": -1,
+            "bodySize": size}
+
+
+def _pairs(items: Any) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in items]

@@ -1,0 +1,64 @@
+"""Header fields: found without regard to case, merged in layers, checked before they go out, secrets hidden."""
+import re
+from collections.abc import Mapping
+from typing import Any, Optional
+
+from .errors import ConfigError
+
+SECRET = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie", "set-cookie"}
+
+
+class Headers(dict[str, str]):
+    """Header fields, found by name without regard to case (RFC 9110, 5.1); secrets do not show in its repr.
+
+    >>> Headers({"Accept": "*/*", "X-A": "1"}, {"accept": "text/plain", "x-a": None})
+    {'accept': 'text/plain'}
+    """
+
+    def __init__(self, *layers: Mapping[str, Optional[str]]):
+        super().__init__()
+        for layer in layers:                # later layers win; None removes
+            for name, value in layer.items():
+                self.pop(self._spelling(name), None)
+                if value is not None:
+                    self[name] = value
+
+    def _spelling(self, name: str) -> str:
+        if dict.__contains__(self, name):
+            return name
+        return next((own for own in self if own.lower() == name.lower()), name)
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(self._spelling(name))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(self._spelling(name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of `name`, or `default`."""
+        return super().get(self._spelling(name), default)
+
+    def __repr__(self) -> str:
+        return repr({name: "***" if name.lower() in SECRET else value for name, value in self.items()})
+
+    @property
+    def secrets(self) -> list[str]:
+        """The credentials, to be kept out of errors; what is shorter than any real key is left to be a word."""
+        values = [value.split(" ", 1)[-1] for name, value in self.items() if name.lower() in SECRET]
+        return [value for value in values if len(value) >= 8]
+
+
+def checked(headers: Headers) -> Headers:
+    """`headers` if they can be sent; else a ConfigError that names the header and the place, never the value.
+
+    A name is a token (RFC 9110, 5.6.2); a value is Latin-1 without control characters but tab (5.5).
+    """
+    for name, value in headers.items():
+        if not isinstance(value, str):
+            raise ConfigError(f"header {name!r}: the value is not a string but {type(value).__name__}")
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise ConfigError(f"not a header name: {name!r}")
+        bad = re.search(r"[^\t\x20-\x7e\x80-\xff]", value)
+        if bad:
+            raise ConfigError(f"header {name!r}: U+{ord(bad[0]):04X} at position {bad.start() + 1} cannot be sent")
+    return headers

@@ -1,0 +1,54 @@
+"""Where requests go: the base_url, checked; whether a key may go there; and the proxy on the way."""
+import ipaddress
+from collections.abc import Mapping
+from typing import Callable, Optional
+from urllib.parse import urlsplit
+
+from .errors import ConfigError
+
+BASE_URL = "https://api.openai.com/v1"
+NETWORK = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file"}
+
+
+def base(url: str) -> str:
+    """`url` checked, without its trailing slashes; a query stays."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port            # .port raises ValueError if it is no number
+    except (ValueError, AttributeError, TypeError):
+        host = None
+    if not host or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
+        raise ConfigError(f"base_url is not an http:// or https:// URL: {str(url)[:80]!r}")
+    if "@" in parts.netloc:
+        raise ConfigError("base_url must not hold user:password@; pass api_key= or default_headers=")
+    if parts.fragment:
+        raise ConfigError(f"base_url must not have a #fragment: #{parts.fragment}")
+    return parts._replace(path=parts.path.rstrip("/")).geturl()
+
+
+def private(base_url: str) -> bool:
+    """Is what goes to `base_url` encrypted, or does it stay on this machine?"""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if parts.scheme == "https" or host == "localhost" or host.endswith(".localhost"):    # RFC 6761, 6.3
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def network(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings for the network in an environment; a name in small letters wins, as in curl."""
+    return {name.lower(): value for name, value in sorted(environ.items()) if name.lower() in NETWORK and value}
+
+
+def proxies_for(url: str, settings: Mapping[str, str]) -> Optional[dict[str, str]]:
+    """The proxy for `url`, as requests takes it: {scheme: proxy}; None for the direct way."""
+    import urllib.request                   # here, not above: it takes longer to import than all of us together
+    parts = urlsplit(url)
+    proxy = settings.get(f"{parts.scheme}_proxy") or settings.get("all_proxy")
+    bypassed: Callable[..., bool] = urllib.request.proxy_bypass_environment     # type: ignore[attr-defined]
+    if not proxy or bypassed(parts.netloc, {"no": settings.get("no_proxy", "")}):
+        return None
+    return {parts.scheme: proxy if "://" in proxy else f"http://{proxy}"}

@@ -1,0 +1,41 @@
+"""What the calls of a scenario are for rawchat."""
+from collections.abc import Mapping
+from typing import Any
+
+import rawchat
+
+from .scenario import NOW
+
+
+def opened(settings: Mapping[str, Any], added: Mapping[str, Any], waits: list[float]) -> rawchat.Client:
+    """A client that does not wait: `waits` is told how long it would have."""
+    return rawchat.Client(**{**settings, "sleep": waits.append, "random": lambda: 0.5, "now": lambda: NOW, **added})
+
+
+def merge(client: rawchat.Client, messages: Any, **params: Any) -> rawchat.Reply:
+    return client.stream_chat(messages, **{"model": "m", **params}).reply
+
+
+VERBS = {
+    "chat": lambda client, messages, **params: client.chat(messages, **{"model": "m", **params}),
+    "stream": lambda client, messages, **params: client.stream_chat(messages, **{"model": "m", **params}),
+    "merge": merge, "yardstick": merge,
+    "complete": lambda client, prompt, **params: client.complete(prompt, **{"model": "m", **params}),
+    "stream_complete": lambda client, prompt, **params: client.stream_complete(prompt, **{"model": "m", **params}),
+    "yardstick_complete": lambda client, prompt: client.stream_complete(prompt, model="m").reply,
+    "moderate": rawchat.Client.moderate, "image": rawchat.Client.image,
+    "models": rawchat.Client.models, "model": rawchat.Client.model, "close": rawchat.Client.close}
+
+
+def dumped(reply: Any) -> Any:
+    """What came, as JSON."""
+    return reply
+
+
+def text(reply: Any) -> str:
+    """The text of a reply or a chunk."""
+    return str(reply.text)
+
+
+def request_id(reply: Any) -> Any:
+    return reply.request_id

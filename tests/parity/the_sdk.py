@@ -1,0 +1,74 @@
+"""What the calls of a scenario are for openai-python, in the words of its own documentation."""
+import sys
+import time
+import types
+from collections.abc import Mapping
+from typing import Any, Optional
+
+import openai
+import openai._base_client
+from openai import OpenAI
+
+from .scenario import NOW, VERSION
+
+
+def opened(settings: Mapping[str, Any], added: Mapping[str, Any], waits: list[float]) -> OpenAI:
+    """A client that does not wait: `waits` is told how long it would have."""
+    if openai.__version__ != VERSION:
+        sys.exit(f"this is openai {openai.__version__}, the comparison is with {VERSION}")
+    world = {**vars(time), "sleep": waits.append, "time": lambda: NOW}
+    openai._base_client.time = types.SimpleNamespace(**world)
+    openai._base_client.random = lambda: 0.5
+    return OpenAI(**settings)
+
+
+def chat(client: OpenAI, messages: Any, **params: Any) -> Any:
+    return client.chat.completions.create(**{"model": "m", "messages": messages, **params})
+
+
+def stream(client: OpenAI, messages: Any, **params: Any) -> Any:
+    return chat(client, messages, stream=True, **params)
+
+
+def merge(client: OpenAI, messages: Any, **params: Any) -> Any:
+    with client.chat.completions.stream(**{"model": "m", "messages": messages, **params}) as events:
+        for _ in events:
+            pass
+        return events.get_final_completion()
+
+
+def complete(client: OpenAI, prompt: Any, **params: Any) -> Any:
+    return client.completions.create(**{"model": "m", "prompt": prompt, **params})
+
+
+def stream_complete(client: OpenAI, prompt: Any, **params: Any) -> Any:
+    return complete(client, prompt, stream=True, **params)
+
+
+VERBS = {
+    "chat": chat, "stream": stream, "merge": merge, "complete": complete, "stream_complete": stream_complete,
+    "yardstick": chat, "yardstick_complete": complete,
+    "moderate": lambda client, text, **params: client.moderations.create(input=text, **params),
+    "image": lambda client, prompt, **params: client.images.generate(prompt=prompt, **params),
+    "models": lambda client, **params: client.models.list(**params),
+    "model": lambda client, id, **params: client.models.retrieve(id, **params),
+    "close": lambda client: client.close()}
+
+
+def dumped(reply: Any) -> Any:
+    """What came, as JSON."""
+    return reply.to_dict(mode="json") if isinstance(reply, openai.BaseModel) else reply
+
+
+def text(reply: Any) -> Optional[str]:
+    """The text of a reply or a chunk, as the documentation reads it."""
+    if not reply.choices:
+        return None
+    choice = reply.choices[0]
+    if hasattr(choice, "text"):
+        return choice.text
+    return (choice.delta if hasattr(choice, "delta") else choice.message).content
+
+
+def request_id(reply: Any) -> Optional[str]:
+    return getattr(reply, "_request_id", None)

@@ -1,0 +1,150 @@
+"""The wire, shown: every attempt as it happens, and a request as text, curl line and archive."""
+import json
+import shlex
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+import rawchat
+from rawchat import endpoints, har, trace
+from rawchat.client import with_key
+from rawchat.config import load
+from rawchat.keys import Key
+from rawchat.transport import over_http
+from rawchat.wire import Request, Response
+
+from .server import CLOSE, answer, completion, delta, event, serving, streamed
+
+row = pytest.mark.row
+KEY = "sk-very-secret-key"
+BUSY = answer({"error": {"message": f"busy, {KEY}"}}, 503)
+
+
+def asked(base_url: str = "http://127.0.0.1:1/v1", **params: Any) -> Request:
+    config = load({"base_url": base_url, "api_key": KEY}, {})
+    return with_key(endpoints.chat(config, params.pop("messages", "It's \"$HOME\" `x` é\n'"), params), Key(KEY))
+
+
+def observing(server: Any, lines: list[str], **settings: Any) -> rawchat.Client:
+    transport = trace.traced(over_http(server.url, environ={}), lines.append)
+    return rawchat.Client(api_key=KEY, transport=transport, environ={}, sleep=lambda seconds: None, **settings)
+
+
+def test_a_trace_shows_each_attempt_as_it_happens() -> None:
+    lines: list[str] = []
+    usage = {"prompt_tokens": 1, "completion_tokens": 7, "total_tokens": 8}
+    script = streamed([event(delta("Hel")), event(delta("lo", "stop", usage=usage)), event("[DONE]")])
+    with serving([CLOSE], BUSY, script) as server:
+        stream = observing(server, lines).stream_chat("Hi")
+        before = len(lines)
+        assert next(stream).text == "Hel"
+        assert len(lines) > before              # not at the end
+        assert stream.reply.text == "Hello"
+    text = "\n".join(lines)
+    assert text.count(f"> POST {server.url}/chat/completions") == 3
+    assert '> {"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hi"}],"stream":true}' in lines
+    assert "> Authorization: ***" in lines
+    assert any(line.startswith("* attempt 2, 0.0") and "closed connection" in line for line in lines)
+    assert any(line.startswith("* attempt 3, 0.0") and line.endswith("s after 503") for line in lines)
+    assert any(line.startswith("< ") and "data: [DONE]" in line for line in lines)
+    assert "first token after 0.0" in lines[-1]
+    assert "; 7 tokens" in lines[-1]
+    assert lines[-1].endswith("attempt 3; connection reused")
+    assert KEY not in text
+
+
+def test_a_new_call_is_not_another_attempt_and_a_plain_body_is_shown() -> None:
+    lines: list[str] = []
+    with serving(answer(completion("Hello"))) as server:
+        client = observing(server, lines)
+        client.chat("Hi")
+        client.chat("Hi")
+    assert not [line for line in lines if line.startswith("* attempt")]
+    assert [line for line in lines if "Hello" in line]
+    assert [line.rpartition("connection ")[2] for line in lines if line.startswith("* ")] == ["new", "reused"]
+
+
+def test_an_attempt_that_fails_says_what_broke() -> None:
+    lines: list[str] = []
+    with serving([CLOSE]) as server, pytest.raises(rawchat.APIConnectionError):
+        observing(server, lines, max_retries=0).chat("Hi")
+    assert "closed connection without response" in lines[-1]
+
+
+def test_what_is_traced_is_not_changed() -> None:
+    with serving(streamed()) as server:
+        client = observing(server, [])
+        assert client.stream_chat("Hi").reply.text == "Hello"
+        assert client.config.base_url == server.url         # the wrapper hands on what the transport knows
+        client.close()
+        assert not client._transport.__wrapped__._adapter.poolmanager.pools.keys()      # type: ignore[union-attr]
+
+
+def test_a_request_as_text() -> None:
+    text = trace.text(asked(messages="Hi", extra_headers={"api-key": "sk-another-secret"}))
+    first, *_, blank, body = text.split("\n")
+    assert first == "POST http://127.0.0.1:1/v1/chat/completions"
+    assert "Authorization: ***" in text
+    assert (blank, json.loads(body)["messages"][0]["content"]) == ("", "Hi")
+    assert "secret" not in text
+    assert trace.text(endpoints.models(load({"base_url": "http://h"}, {}), {})).endswith("\n")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
+@pytest.mark.parametrize("messages", ["Hi", "It's \"$HOME\" `x` é \\ !\n\t'", [{"role": "user", "content": "@file"}]])
+def test_the_curl_line_sends_the_same_bytes(messages: Any) -> None:
+    """It is pasted into a real shell and run by a real curl."""
+    with serving(answer(completion())) as server:
+        request = asked(server.url, messages=messages)
+        line = trace.curl(request)
+        assert KEY not in line
+        subprocess.run(["sh", "-c", line], check=True, capture_output=True, timeout=20,
+                       env={"OPENAI_API_KEY": KEY, "PATH": "/usr/bin:/bin"})
+        over_http(server.url, environ={})(request).read()
+    by_curl, by_us = server.requests
+    assert by_curl.body == by_us.body
+    assert (by_curl.method, by_curl.target, by_curl.headers) == (by_us.method, by_us.target, by_us.headers)
+
+
+def test_the_curl_line_of_a_get() -> None:
+    line = trace.curl(endpoints.models(load({"base_url": "http://h/v1"}, {}), {"extra_query": {"a": "b c"}}))
+    assert "http://h/v1/models?a=b%20c" in shlex.split(line)
+    assert "--data-raw" not in line
+
+
+def test_an_archive_holds_every_exchange_and_no_key() -> None:
+    exchanges: list[trace.Exchange] = []
+    with serving([CLOSE], BUSY, streamed()) as server:
+        transport = trace.observed(over_http(server.url, environ={}), har.into(exchanges))
+        client = rawchat.Client(api_key=KEY, transport=transport, environ={}, sleep=lambda seconds: None)
+        client.stream_chat("Hi", extra_query={"a": "b"}).reply  # noqa: B018
+    archive = json.loads(json.dumps(har.archive(exchanges)))
+    assert KEY not in json.dumps(archive)
+    assert archive["log"]["version"] == "1.2"
+    entries = archive["log"]["entries"]
+    assert [entry["response"]["status"] for entry in entries] == [0, 503, 200]
+    assert "closed connection" in entries[0]["response"]["_error"]
+    for entry in entries:
+        assert {"startedDateTime", "time", "request", "response", "cache", "timings"} <= set(entry)
+        assert entry["request"]["queryString"] == [{"name": "a", "value": "b"}]
+        assert {"name": "Authorization", "value": "***"} in entry["request"]["headers"]
+        assert entry["time"] >= entry["timings"]["wait"] >= 0
+        assert entry["timings"]["receive"] >= 0
+    assert entries[2]["response"]["content"]["text"].endswith("data: [DONE]\n\n")
+    assert len(entries[2]["_pieces"]) >= 1
+
+
+def test_a_reader_that_loses_interest_ends_an_exchange() -> None:
+    seen: list[str] = []
+
+    def transport(request: Request) -> Response:
+        return Response(200, {}, [event(delta("a")), event(delta("b"))])
+
+    observed = trace.observed(transport, lambda exchange, what: seen.append(what))
+    client = rawchat.Client(base_url="http://localhost", transport=observed, environ={})
+    stream = client.stream_chat("Hi")
+    next(stream)
+    stream.close()
+    assert seen == ["request", "response", "piece", "end"]
