@@ -16,7 +16,7 @@ The path of a request, in reading order; each file imports only what stands abov
                                                                 urls      where requests may go
     endpoints   arguments → Request                             encode    their body as JSON
     stream      bytes → events → chunks → Reply                 framing   whole events; merge: their sum
-    transport   the network                                     alarm     the deadline
+    transport   the network                                     chunked   its framing; alarm: the deadline
     images      pictures in messages, and out of replies
     client      the verbs, and the life of a request
     history     conversations
@@ -63,7 +63,7 @@ HOMES = {
         "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError", "InternalServerError",
         "LengthFinishReasonError", "ContentFilterFinishReasonError", "ToolRoundsError"],
     "history": ["History"], "images": ["Pictures", "image_part"], "usage": ["Meter", "Usage"]}
-MODULES = [*HOMES, "alarm", "backoff", "cli", "config", "dotenv", "encode", "endpoints", "estimate", "framing", "har",
+MODULES = [*HOMES, "alarm", "backoff", "chunked", "cli", "config", "dotenv", "encode", "endpoints", "estimate", "framing", "har",
            "keys", "local", "merge", "output", "prompt", "schema", "tools", "trace", "transport", "typed", "urls",
            "window"]
 VERBS = ["chat", "stream_chat", "parse", "complete", "stream_complete", "moderate", "image", "models", "model"]

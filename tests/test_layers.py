@@ -12,7 +12,7 @@ from . import rows
 
 PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
-    0: "errors backoff encode framing headers keys urls alarm schema typed usage estimate window version",
+    0: "errors backoff chunked encode framing headers keys urls alarm schema typed usage estimate window version",
     1: "wire reply config dotenv prompt output",
     2: "endpoints merge stream transport images cache trace har limits",
     3: "client",
