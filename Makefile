@@ -13,9 +13,9 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run  ## ask the embedded model a question (PROMPT="…" asks yours; OPENAI_API_KEY set asks OpenAI)
-	@echo "asking: $$PROMPT" >&2
-	@$(BIN)/python -m rawchat "$$PROMPT" </dev/null
-export PROMPT
+	@echo "asking: $$ASK" >&2
+	@$(BIN)/python -m rawchat "$$ASK" </dev/null
+export ASK = $(value PROMPT)
 
 test: $(VENV)/dev  ## run all tests
 	$(BIN)/python -m pytest -q
@@ -28,7 +28,7 @@ lint: $(VENV)/dev  ## ruff and mypy --strict
 	$(BIN)/mypy --strict
 
 read:  ## print the files of the request path in reading order
-	@cat $(READ:%=rawchat/%.py)
+	@for file in __init__ $(READ); do printf '\n======== rawchat/%s.py\n\n' $$file; cat rawchat/$$file.py; done
 
 parity: $(VENV)/run $(SDK)/sdk  ## play one script to the official SDK and to rawchat, and write docs/parity.md
 	$(BIN)/python -m tests.parity --sdk $(SDK)/bin/python

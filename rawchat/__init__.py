@@ -1,6 +1,6 @@
 """rawchat: an OpenAI-compatible client made by hand, to be read.
 
-The path of a request, in reading order; each file imports only what stands above it here:
+The path of a request, in reading order; an import only ever points to what stands above, or beside:
 
     errors      all that can go wrong, as a tree
     schema      Python types → JSON schema
@@ -22,7 +22,8 @@ The path of a request, in reading order; each file imports only what stands abov
     history     conversations
     tools       functions that the model may call
 
-The files on the left are the path; what stands beside one of them is a detail that it needs.
+The files on the left are the path; what stands beside one of them is a detail that it needs.  `trace` and `har` watch a
+transport from outside.
 
 and its doors: `cli` (python -m rawchat) with `prompt`, what goes in, and `output`, what comes out; and `local`, a small
 real model on this machine.
@@ -35,13 +36,14 @@ real model on this machine.
 
 Importing it reads nothing, opens nothing and loads nothing more: each name below is loaded when it is first used.
 """
+# ruff: noqa: F405, RUF022  # the names of errors come by a star; the order is: classes, verbs
 import importlib
 from typing import TYPE_CHECKING, Any, overload
 
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .client import Client, Instance
+    from .client import Client as Client, Instance
     from .endpoints import Messages
     from .errors import *  # noqa: F403
     from .history import History as History
@@ -52,22 +54,21 @@ if TYPE_CHECKING:
     from .usage import Meter as Meter, Usage as Usage
     from .wire import Request as Request, Response as Response
 
-HOMES = {
-    "client": ["Client"], "reply": ["Reply"], "stream": ["Chunk", "Stream"], "wire": ["Request", "Response"],
-    "headers": ["Headers"],
-    "errors": [
-        "RawchatError", "ConfigError", "MissingKeyError", "APIError", "APIResponseValidationError",
-        "APIConnectionError", "APITimeoutError",
-        "DeadlineExceededError", "StreamInterruptedError", "StreamTimeoutError", "APIStatusError",
-        "BadRequestError", "ContextLengthExceededError", "AuthenticationError", "PermissionDeniedError",
-        "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError", "InternalServerError",
-        "LengthFinishReasonError", "ContentFilterFinishReasonError", "ToolRoundsError"],
-    "history": ["History"], "images": ["Pictures", "image_part"], "usage": ["Meter", "Usage"]}
-MODULES = [*HOMES, "alarm", "backoff", "chunked", "cli", "config", "dotenv", "encode", "endpoints", "estimate", "framing", "har",
-           "keys", "local", "merge", "output", "prompt", "schema", "tools", "trace", "transport", "typed", "urls",
-           "window"]
-VERBS = ["chat", "stream_chat", "parse", "complete", "stream_complete", "moderate", "image", "models", "model"]
-__all__ = ["__version__", *VERBS, *(name for names in HOMES.values() for name in names)]
+__all__ = [
+    "APIConnectionError", "APIError", "APIResponseValidationError", "APIStatusError", "APITimeoutError",
+    "AuthenticationError", "BadRequestError", "Chunk", "Client", "ConfigError", "ConflictError",
+    "ContentFilterFinishReasonError", "ContextLengthExceededError", "DeadlineExceededError", "Headers", "History",
+    "InternalServerError", "LengthFinishReasonError", "Meter", "MissingKeyError", "NotFoundError",
+    "PermissionDeniedError", "Pictures", "RateLimitError", "RawchatError", "Reply", "Request", "Response", "Stream",
+    "StreamInterruptedError", "StreamTimeoutError", "ToolRoundsError", "UnprocessableEntityError", "Usage",
+    "image_part", "chat", "stream_chat", "parse", "complete", "stream_complete", "moderate", "image", "models",
+    "model", "__version__"]
+HOMES = {"Client": "client", "Chunk": "stream", "Headers": "headers", "History": "history", "Meter": "usage",
+         "Pictures": "images", "Reply": "reply", "Request": "wire", "Response": "wire", "Stream": "stream",
+         "Usage": "usage", "image_part": "images", **{name: "errors" for name in __all__ if name.endswith("Error")}}
+MODULES = [*sorted(set(HOMES.values())), "alarm", "backoff", "chunked", "cli", "config", "dotenv", "encode",
+           "endpoints", "estimate", "framing", "har", "keys", "local", "merge", "output", "prompt", "schema", "tools",
+           "trace", "transport", "typed", "urls", "window"]
 
 
 def default_client() -> "Client":
@@ -125,14 +126,14 @@ def model(id: str, **params: Any) -> "Reply":
     return default_client().model(id, **params)
 
 
-def __getattr__(name: str) -> Any:
-    """A public name or a module, loaded when it is first used (PEP 562)."""
-    if name in MODULES:
-        return importlib.import_module(f".{name}", __name__)
-    for home, names in HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f".{home}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:                       # a type checker shall see a name that is not there
+    def __getattr__(name: str) -> Any:
+        """A public name or a module, loaded when it is first used (PEP 562)."""
+        if name in MODULES:
+            return importlib.import_module(f".{name}", __name__)
+        if name in HOMES:
+            return getattr(importlib.import_module(f".{HOMES[name]}", __name__), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

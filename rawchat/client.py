@@ -25,13 +25,15 @@ WORLD: dict[str, Any] = {"sleep": time.sleep, "random": chance.random, "now": ti
 
 
 _default: Optional["Client"] = None
+_making = threading.Lock()                  # two threads at once shall not make two
 
 
 def default_client() -> "Client":
     """The client of those who did not make one: made at the first call, with settings from the environment."""
     global _default
-    if _default is None:
-        _default = Client()
+    with _making:
+        if _default is None:
+            _default = Client()
     return _default
 
 
@@ -69,21 +71,22 @@ class Client:
                  **params: Any):
         given = {name: value for name, value in locals().items() if name not in ("self", "params", "given")}
         self._given = {**{name: value for name, value in given.items() if value is not WORLD.get(name)}, **params}
-        base_url = base_url or getattr(transport, "base_url", None)
+        base_url = getattr(transport, "base_url", None) if base_url is None else base_url
         environ = os.environ if environ is None else environ
         self.config = config.load({**given, "base_url": base_url, "params": params}, environ)
         self._transport, self._lock = transport, threading.Lock()
         self._on_reply = on_reply or (lambda reply: None)
         self._sleep, self._random, self._now, self._clock = sleep, random, now, clock
+        self._origin = Request("GET", self.config.base_url).origin
         self._closed = False
 
     def chat(self, messages: Messages, **params: Any) -> Reply:
         """Ask, and wait for the whole answer.  `messages` is a text, or any iterable of messages."""
-        return self.send(endpoints.chat(self.config, messages, params), self._read)
+        return self._told(self.send(endpoints.chat(self.config, messages, params), self._read))
 
     def stream_chat(self, messages: Messages, **params: Any) -> Stream:
         """Ask, and read the answer while it is made.  Sends at once: what is refused is raised here."""
-        return self.send(endpoints.chat(self.config, messages, params, stream=True), self._stream(params))
+        return self.send(endpoints.chat(self.config, messages, params, stream=True), self._stream)
 
     @overload
     def parse(self, messages: Messages, into: type[Instance], **params: Any) -> Instance: ...
@@ -98,15 +101,15 @@ class Client:
 
     def complete(self, prompt: Union[str, list[Any]], **params: Any) -> Reply:
         """Go on with a text (/v1/completions)."""
-        return self.send(endpoints.completion(self.config, prompt, params), self._read)
+        return self._told(self.send(endpoints.completion(self.config, prompt, params), self._read))
 
     def stream_complete(self, prompt: Union[str, list[Any]], **params: Any) -> Stream:
         """Go on with a text, and read what is added while it is made."""
-        return self.send(endpoints.completion(self.config, prompt, params, stream=True), self._stream(params))
+        return self.send(endpoints.completion(self.config, prompt, params, stream=True), self._stream)
 
     def moderate(self, input: Union[str, list[Any]], **params: Any) -> Reply:
         """Is this text harmful?  `.flagged` and `.categories` of the reply say it, reply["results"] in detail."""
-        return self.send(endpoints.moderation(self.config, input, params), self._read)
+        return self._told(self.send(endpoints.moderation(self.config, input, params), self._read))
 
     def image(self, prompt: str, **params: Any) -> images.Pictures:
         """Draw a picture; it is in reply["data"], as a URL or as base64, and `.save(path)` writes it."""
@@ -114,11 +117,11 @@ class Client:
 
     def models(self, **params: Any) -> Reply:
         """The models that the server has, in reply["data"]."""
-        return self.send(endpoints.models(self.config, params), self._read)
+        return self._told(self.send(endpoints.models(self.config, params), self._read))
 
     def model(self, id: str, **params: Any) -> Reply:
         """What the server says about one model."""
-        return self.send(endpoints.model(self.config, id, params), self._read)
+        return self._told(self.send(endpoints.model(self.config, id, params), self._read))
 
     @overload
     def send(self, request: Request) -> Response: ...
@@ -136,7 +139,7 @@ class Client:
         deadline = self.config.deadline or math.inf
         while True:
             keys = self.config.keys()
-            key = next_key(keys, refused)
+            key = next_key(keys, refused) if request.origin == self._origin else None       # a key stays at home
             attempt = with_key(request, key)
             if deadline < math.inf:
                 attempt = attempt._replace(deadline=deadline - (self._clock() - start))
@@ -184,12 +187,14 @@ class Client:
                              self._random, self._now)
 
     def _read(self, response: Response) -> Reply:
-        whole = reply.read(response, self.config.max_bytes)
-        self._on_reply(whole)
+        return reply.read(response, self.config.max_bytes)
+
+    def _told(self, whole: Reply) -> Reply:
+        self._on_reply(whole)               # not in `send`: what it raises is no failure of the call
         return whole
 
-    def _stream(self, params: Mapping[str, Any]) -> Callable[[Response], Stream]:
-        return lambda response: Stream(response, self.config.max_bytes, params.get("n") or 1, self._on_reply)
+    def _stream(self, response: Response) -> Stream:
+        return Stream(response, self.config.max_bytes, on_reply=self._on_reply)
 
     def close(self) -> None:
         """Close the connections; a later call is an error."""
@@ -218,15 +223,16 @@ class Client:
 
 def with_key(request: Request, key: Optional[Key]) -> Request:
     """`request` with its credential, unless the caller gave it (or forbade one) by an Authorization header."""
-    if not key or not request.keyed:
-        return request
-    return request._replace(headers=Headers(request.headers, {"Authorization": f"Bearer {key}"}))
+    given = {"Authorization": f"Bearer {key}"} if key and request.keyed else {}
+    return request._replace(headers=Headers(request.headers, given))
 
 
 def refusal(response: Response, limit: int) -> APIStatusError:
     """The error that a response with a status other than 2xx tells of, even if its body breaks off."""
     try:
         body = response.read(limit)
+    except DeadlineExceededError:
+        raise
     except APIConnectionError:
         body = b""
     return status_error(response.status, response.headers, body, response.request.where)

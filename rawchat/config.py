@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Optional, Union
 
 from . import dotenv
 from .errors import ConfigError, MissingKeyError
+from .headers import SECRET
 from .keys import Keyring, keyring
-from .urls import BASE_URL, base, network, private
+from .urls import BASE_URL, base, network, private, without_keys
 from .wire import MAX_BYTES, TIMEOUT
 
 CHAT_MODEL = "gpt-4o-mini"                          #: when nobody names a model: small, cheap, everywhere
@@ -37,7 +38,7 @@ class Config(NamedTuple):
     network: Mapping[str, str] = {}                 #: proxies and CA bundle, for the transport
 
     def __repr__(self) -> str:                      # headers and parameters may hold secrets
-        return f"Config({self.base_url!r}, model={self.model!r})"
+        return f"Config({without_keys(self.base_url)!r}, model={self.model!r})"
 
 
 def load(given: Mapping[str, Any], environ: Mapping[str, str], folder: str = ".") -> Config:
@@ -58,10 +59,12 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], folder: str = "."
     if source.get("base_url") == ".env" and foreign:
         raise ConfigError(f"base_url comes from .env, the key from {source.get('api_key', 'the environment')}: "
                           "a .env file must not send your key elsewhere; put both into .env, or set both yourself")
-    if keys and not found.get("allow_http") and not private(base_url):
-        raise ConfigError(f"{base_url} would carry the key unencrypted: use https://, or allow it with "
+    headers = _headers(found, environ)
+    secret = keys or any(value and SECRET.fullmatch(name) for layer in headers for name, value in layer.items())
+    if secret and not found.get("allow_http") and not private(base_url):
+        raise ConfigError(f"{without_keys(base_url)} would carry the key unencrypted: use https://, or allow it with "
                           "allow_http=True (--allow-http)")
-    return Config(keys or (lambda: ()), base_url, found.get("model"), _headers(found, environ),
+    return Config(keys or (lambda: ()), base_url, found.get("model"), headers,
                   found.get("default_query") or {}, found.get("params") or {}, timeouts(found.get("timeout")),
                   _positive("deadline", found.get("deadline")), _count("max_retries", found.get("max_retries", 2)),
                   _count("max_bytes", found.get("max_bytes", MAX_BYTES)), network(environ))
@@ -70,8 +73,8 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], folder: str = "."
 def _named(values: Mapping[str, str]) -> dict[str, Any]:
     """Our settings among environment variables; an empty one counts as not set."""
     found = {name: next((values[v] for v in variables if values.get(v)), None) for name, variables in NAMES.items()}
-    keys = values.get("OPENAI_API_KEYS")
-    return {**found, "api_key": keys.split(",")} if keys else found
+    keys = [key for key in values.get("OPENAI_API_KEYS", "").split(",") if key.strip()]
+    return {**found, "api_key": keys or values.get("OPENAI_API_KEY") or None}
 
 
 def _dotenv(folder: str) -> dict[str, Any]:

@@ -75,18 +75,23 @@ def build(config: Config, method: str, path: str, body: Optional[dict[str, Any]]
     rest = dict(params)
     extra_headers, extra_query, extra_body, timeout = (
         rest.pop(name, None) for name in ("extra_headers", "extra_query", "extra_body", "timeout"))
-    content = None
+    for name, value in (("extra_headers", extra_headers), ("extra_query", extra_query), ("extra_body", extra_body)):
+        if not isinstance(value, (Mapping, type(None))):
+            raise TypeError(f"{name} is a dict, not {type(value).__name__}")
+    content: Optional[bytes] = None
+    n: Any = 1
     if body is not None:
         whole = {**body, **rest, **({"stream": True} if stream else {}), **(extra_body or {})}
         if bool(whole.get("stream")) is not stream:
             raise TypeError("stream= is another verb: stream_chat and stream_complete stream, chat and complete do not")
-        content = encode(whole)
+        content, n = encode(whole), whole.get("n")
     elif rest:
         raise TypeError(f"a GET has no body for {', '.join(rest)}; use extra_query")
     layers = (*config.headers, extra_headers or {})
     keyed = all(name.lower() != "authorization" for layer in layers for name in layer)
     return Request(method, url(config, path, extra_query or {}), checked(Headers(fixed(content), *layers)), content,
-                   config.timeout if timeout is None else timeouts(timeout), keyed=keyed)
+                   config.timeout if timeout is None else timeouts(timeout), keyed=keyed,
+                   choices=n if isinstance(n, int) and n > 1 else 1)
 
 
 def fixed(content: Optional[bytes]) -> dict[str, str]:

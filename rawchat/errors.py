@@ -125,6 +125,11 @@ def status_error(status: int, headers: Mapping[str, str], body: bytes, where: st
                 status_code=status, headers=headers, request_id=headers.get("x-request-id"), **fields)
 
 
+def tells_error(payload: Any) -> bool:
+    """Is this the JSON of an error, whatever the status says?"""
+    return isinstance(payload, dict) and bool(payload.get("error") or payload.get("object") == "error")
+
+
 def told(payload: Any) -> tuple[str, dict[str, Any]]:
     """What an error body says: its one-line message, and the fields `body code param type`.
 

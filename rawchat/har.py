@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from .headers import Headers
 from .keys import without
 from .trace import Exchange, clean, shown
+from .urls import without_keys
 from .version import __version__
 
 
@@ -32,8 +33,9 @@ def archive(exchanges: list[Exchange]) -> dict[str, Any]:
 def _entry(exchange: Exchange) -> dict[str, Any]:
     request, response = exchange.request, exchange.response
     body = b"".join(piece for _, piece in exchange.pieces)
+    url = without_keys(request.url)
     sent = _message(request.headers, len(request.body or b""))
-    sent.update(method=request.method, url=request.url, queryString=_pairs(parse_qsl(urlsplit(request.url).query)))
+    sent.update(method=request.method, url=url, queryString=_pairs(parse_qsl(urlsplit(url).query)))
     if request.body is not None:
         sent["postData"] = {"mimeType": request.headers.get("content-type", ""), "text": request.body.decode()}
     headers = response.headers if response else Headers()

@@ -2,10 +2,11 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Optional
+from urllib.parse import quote
 
 from .errors import ConfigError
 
-SECRET = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie", "set-cookie"}
+SECRET = re.compile(r".*(auth|authorization|key|token|secret|password|cookie)", re.IGNORECASE)     # a name's end
 
 
 class Headers(dict[str, str]):
@@ -46,13 +47,13 @@ class Headers(dict[str, str]):
         return super().get(self._spelling(name), default)
 
     def __repr__(self) -> str:
-        return repr({name: "***" if name.lower() in SECRET else value for name, value in self.items()})
+        return repr({name: "***" if SECRET.fullmatch(name) else value for name, value in self.items()})
 
     @property
     def secrets(self) -> list[str]:
         """The credentials, to be kept out of errors; what is shorter than any real key is left to be a word."""
-        values = [value.split(" ", 1)[-1] for name, value in self.items() if name.lower() in SECRET]
-        return [value for value in values if len(value) >= 8]
+        values = [value.split(" ", 1)[-1] for name, value in self.items() if SECRET.fullmatch(name)]
+        return [form for value in values if len(value) >= 5 for form in {value, quote(value, safe="")}]
 
 
 def checked(headers: Headers) -> Headers:

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, Optional
+from typing import Any, NoReturn, Optional
 
 from .errors import ConfigError
 
@@ -94,19 +94,28 @@ def start(model: Optional[str], port: int) -> Any:
         raise ConfigError(f"llama.cpp cannot load {file}: {error}") from None
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message} (--help shows how)")
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Serve until Ctrl-C; the first line printed is the base_url."""
-    parser = argparse.ArgumentParser(prog="python -m rawchat.local", allow_abbrev=False,
-                                     description="Serve a small real model on this machine, with OpenAI's API.")
+    parser = Parser(prog="python -m rawchat.local", allow_abbrev=False,
+                    description="Serve a small real model on this machine, with OpenAI's API.")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: 8080)")
     parser.add_argument("--model", metavar="FILE.gguf", help="another model than the one that is installed")
-    parser.add_argument("--while-stdin", action="store_true", help="end when standard input does")
-    options = parser.parse_args(argv)
+    parser.add_argument("--while-stdin", action="store_true", help=argparse.SUPPRESS)
     signal.signal(signal.SIGINT, signal.SIG_DFL)        # at once, even while llama.cpp loads
+    called = False                          # by `serve`, which reads what is printed?
     try:
+        options = parser.parse_args(argv)
+        called = options.while_stdin
         server = start(options.model, options.port)
     except ConfigError as error:
-        print(f"rawchat: {error}", flush=True, file=sys.stdout if options.while_stdin else sys.stderr)
+        print(f"rawchat: {error}", flush=True, file=sys.stdout if called else sys.stderr)
         return 2
     base_url = f"{server.listening_address}/v1"
     print(base_url, flush=True)

@@ -9,6 +9,7 @@ from .errors import (
     LengthFinishReasonError,
     RawchatError,
     one_line,
+    tells_error,
     told,
 )
 from .headers import Headers
@@ -75,12 +76,12 @@ class Reply(dict[str, Any]):
     @property
     def flagged(self) -> bool:
         """Of a moderation: was any of its inputs found harmful?"""
-        return any(result.get("flagged") for result in self.get("results", ()))
+        return any(result.get("flagged") for result in self.get("results") or ())
 
     @property
     def categories(self) -> list[str]:
         """Of a moderation: the names of the categories that were flagged, for any of its inputs."""
-        verdicts = [result.get("categories") or {} for result in self.get("results", ())]
+        verdicts = [result.get("categories") or {} for result in self.get("results") or ()]
         return sorted({name for verdict in verdicts for name, flagged in verdict.items() if flagged})
 
 
@@ -104,7 +105,7 @@ def decode(body: bytes, response: Response) -> Reply:
         raise not_json(body, response, cut=_stops_half_way(body, error)) from None
     if not isinstance(payload, dict):
         raise not_json(body, response)
-    if payload.get("error") and "choices" not in payload:
+    if tells_error(payload):
         said, fields = told(payload)
         raise APIResponseValidationError(f"{response.status}, but an error: {said} ({response.asked})",
                                          **{**response.facts, **fields})

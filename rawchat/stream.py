@@ -3,6 +3,7 @@
 `sseclient` reads the fields of an event.  It is handed whole events, with plain line ends: left alone with the pieces
 it merges or halves events at odd borders, and takes quadratic time over long ones.
 """
+import contextlib
 import json
 from collections.abc import Generator, Iterable, Iterator
 from itertools import chain
@@ -11,7 +12,7 @@ from typing import Any, Callable, Optional
 from sseclient import Event, SSEClient
 
 from .errors import APIConnectionError, APIError, APIResponseValidationError, APITimeoutError, DeadlineExceededError
-from .errors import StreamInterruptedError, StreamTimeoutError, one_line, told
+from .errors import ConfigError, StreamInterruptedError, StreamTimeoutError, one_line, tells_error, told
 from .framing import BOM, batches
 from .keys import hide
 from .merge import Merge
@@ -47,14 +48,16 @@ class Chunk(dict[str, Any]):
 class Stream:
     """A streamed reply: iterate it for its chunks, or `texts()` for the words.
 
-    It can be read once; leaving the loop, `close()` or the end of a `with` frees the connection.  Whatever goes
-    wrong while it is read is an APIError whose `.partial` is the Reply so far.
+    It can be read once, in one loop (`next(stream)` takes a single chunk and leaves it open).  Leaving the loop,
+    `close()` or the end of a `with` frees the connection.  Whatever goes wrong while it is read is an APIError whose
+    `.partial` is the Reply so far.
     """
 
-    def __init__(self, response: Response, limit: int = MAX_BYTES, choices: int = 1,
+    def __init__(self, response: Response, limit: int = MAX_BYTES, choices: int = 0,
                  on_reply: Callable[[Reply], Any] = lambda reply: None):
-        """`choices` is how many were asked for (n), `limit` the bytes that one event may have."""
-        self._response, self._limit, self._choices, self._on_reply = response, limit, choices, on_reply
+        """`limit` is the bytes that one event may have, `choices` how many answers there will be (else as asked)."""
+        self._response, self._limit, self._on_reply = response, limit, on_reply
+        self._choices = choices or response.request.choices
         self._merge = Merge()
         self._chunks = self._read()
         self._reply: Optional[Reply] = None
@@ -86,9 +89,10 @@ class Stream:
         return self._reply or self._so_far()
 
     def close(self) -> None:
-        """Free the connection; what has not been read is lost."""
-        self._chunks.close()
-        self._response.close()              # also where the reading never began
+        """Free the connection, from any thread; what has not been read is lost."""
+        self._response.close()              # first: it ends a read that another thread is in
+        with contextlib.suppress(ValueError):           # "generator already executing": there
+            self._chunks.close()
 
     def __enter__(self) -> "Stream":
         return self
@@ -158,7 +162,7 @@ def chunk_in(event: Event, response: Response) -> Optional[Chunk]:
         if not told_wrong:
             raise APIResponseValidationError(
                 f"an event of the stream is not JSON: {one_line(event.data, 120)} ({response.asked})") from None
-    if told_wrong or (isinstance(payload, dict) and (payload.get("error") or payload.get("object") == "error")):
+    if told_wrong or tells_error(payload):
         said, fields = told(payload)
         raise APIError(f"error in the stream: {said} ({response.asked})", **fields)
     return Chunk(payload, event.data) if isinstance(payload, dict) else None
@@ -183,6 +187,9 @@ def events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[Event]:
     >>> [event.data for event in events([b"data: on", b"e\\n\\ndata: two\\r\\n\\r", b"\\ndata: half"])]
     ['one', 'two']
     """
+    if not hasattr(SSEClient, "events"):
+        raise ConfigError("the module sseclient is that of another package: pip uninstall sseclient, then "
+                          "pip install --force-reinstall sseclient-py")
     for batch, ended in batches(pieces, limit):
         if not batch.isascii():             # the rule for bytes that are not UTF-8: U+FFFD in their place
             batch = batch.decode("utf-8", "replace").encode()

@@ -14,6 +14,7 @@ from typing import Any, Callable, Optional
 from .errors import APIError
 from .headers import SECRET, Headers
 from .keys import without
+from .urls import without_keys
 from .wire import Request, Response, Transport
 
 
@@ -117,13 +118,14 @@ def told(exchange: Exchange, what: str, before: Exchange, attempt: int) -> Itera
 
 def text(request: Request) -> str:
     """A request as text: method and URL, headers, a blank line, the body."""
-    lines = [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in shown(request.headers).items())]
+    lines = [f"{request.method} {without_keys(request.url)}"]
+    lines += [f"{name}: {value}" for name, value in shown(request.headers).items()]
     return "\n".join([*lines, "", (request.body or b"").decode()])
 
 
 def shown(headers: Headers) -> Headers:
     """Headers with their secrets hidden."""
-    return Headers({name: "***" if name.lower() in SECRET else value for name, value in headers.items()})
+    return Headers({name: "***" if SECRET.fullmatch(name) else value for name, value in headers.items()})
 
 
 def outcome(exchange: Exchange) -> str:
@@ -171,9 +173,9 @@ def tokens(exchange: Exchange) -> tuple[list[float], Optional[int]]:
 
 def curl(request: Request) -> str:
     """A curl command that sends the same request when it is pasted into a shell; the key is $OPENAI_API_KEY."""
-    parts = ["curl", "--no-buffer", "--compressed", "--request", request.method, shlex.quote(request.url)]
+    parts = ["curl", "--no-buffer", "--compressed", "--request", request.method, shlex.quote(without_keys(request.url))]
     for name, value in request.headers.items():
-        if name.lower() in SECRET:          # double quotes: the shell fills it in
+        if SECRET.fullmatch(name):          # double quotes: the shell fills it in
             scheme = "Bearer " if value.startswith("Bearer ") else ""
             parts += ["--header", f'"{name}: {scheme}$OPENAI_API_KEY"']
         else:

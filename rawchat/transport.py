@@ -5,11 +5,12 @@ take keys from ~/.netrc, turn a redirected POST into a GET, and read the environ
 """
 import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
-from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from http.client import HTTPException, HTTPResponse
 from typing import Any, Callable, Optional, Union
 from urllib.parse import urljoin
 
@@ -18,9 +19,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from .alarm import Alarm
+from .alarm import Alarm, ring
 from .chunked import unchunked
-from .errors import APIConnectionError, APITimeoutError, ConfigError, DeadlineExceededError
+from .errors import APIConnectionError, APITimeoutError, ConfigError, DeadlineExceededError, one_line
 from .headers import Headers
 from .urls import BASE_URL, network, proxies_for
 from .wire import Request, Response
@@ -28,9 +29,9 @@ from .wire import Request, Response
 POOL = 1000                 #: idle connections kept for one host, as many as the SDK may open at all
 REDIRECTS = 5               #: ... that are followed; the key goes along, so only within one origin
 PIECE = 16384               #: bytes asked for at once: before urllib3 2.6 one piece can inflate a thousandfold
+TIMEOUTS = (TimeoutError, socket.timeout)   # one and the same from Python 3.10 on
 AFTER_DONE = 0.1            #: seconds to read on after [DONE], so that the connection can be used again
-STALE = (RemoteDisconnected, ConnectionResetError, BrokenPipeError, ConnectionAbortedError)
-_here = threading.local()   # .connection: the one that this thread's request goes over; .alarm: what bounds it
+_here = threading.local()   # what this thread is sending: over which .connection, with which .alarm and .timeout
 
 
 def over_http(base_url: str = BASE_URL, ca_bundle: Optional[str] = None,
@@ -74,23 +75,21 @@ class Http:
 
     def _send(self, request: Request, alarm: Alarm) -> Response:
         """One exchange, up to the headers of its answer."""
-        _here.connection, _here.alarm = None, alarm
+        _here.connection, _here.alarm, _here.timeout = None, alarm, request.timeout[1]
         try:
             answer = self._adapter.send(prepared(request), stream=True, timeout=alarm.within(request.timeout),
                                         verify=self._verify, proxies=proxies_for(request.url, self._settings))
         except (requests.RequestException, urllib3.exceptions.HTTPError, DeadlineExceededError) as error:
-            failure, connection = translated(error, request, alarm), _here.connection
+            failure = translated(error, request, alarm)
         else:
             close, finish = endings(answer.raw, _here.connection, alarm)
             if not alarm.over():            # else it may have cut the headers, which then pass for an empty 200
                 response = Response(answer.status_code, answer.headers, pieces(answer, request, alarm), close, finish)
-                response.reused = getattr(_here.connection, "answered", 1) > 1
+                response.reused = getattr(_here.connection, "asked", 1) > 1
                 return response
             close()
-            failure, connection = translated(OSError("too late"), request, alarm), None
+            failure = translated(OSError("too late"), request, alarm)
         alarm.stop()
-        if connection and connection.answered and isinstance(failure.__cause__, STALE):
-            return self._send(request, alarm)           # it had been closed while idle (RFC 9112, 9.5): take a new one
         raise failure                       # out here, without a context: the frames in there hold the key
 
     def close(self) -> None:
@@ -143,18 +142,20 @@ class Answer(HTTPResponse):
 class Watched:
     """What a connection does here beside its work: it tells the thread's request of itself, and obeys its alarm."""
 
-    answered = 0                            #: exchanges so far: one that has had some may have been closed since
+    sock: Any
+    timeout: Any
+    asked = 0                               #: requests so far
     response_class: type[HTTPResponse] = Answer
 
     def request(self, *args: Any, **options: Any) -> None:
+        """As urllib3's, but that a long upload has the time of a read: there it has what is meant for connecting."""
+        if self.sock is None:
+            self.connect()                  # type: ignore[attr-defined]
+        self.timeout = _here.timeout        # which urllib3 gives to the socket now
+        self.asked += 1
         _here.connection = self
+        _here.alarm.watch(self.sock)
         super().request(*args, **options)   # type: ignore[misc]
-
-    def getresponse(self, *args: Any, **options: Any) -> Any:
-        _here.alarm.watch(self.sock)        # type: ignore[attr-defined]
-        response = super().getresponse(*args, **options)    # type: ignore[misc]
-        self.answered += 1
-        return response
 
 
 def watched(pool: type, connection: type) -> type:
@@ -185,7 +186,8 @@ def prepared(request: Request) -> requests.PreparedRequest:
     ready = requests.PreparedRequest()
     ready.method, ready.url, ready.body = request.method, request.url, request.body
     length = {} if request.body is None else {"Content-Length": str(len(request.body))}
-    ready.headers = Headers(request.headers, length)        # type: ignore[assignment]  # finds names as theirs does
+    skipped = dict.fromkeys(("User-Agent", "Accept-Encoding"), urllib3.util.SKIP_HEADER)     # else it adds its own
+    ready.headers = Headers(skipped, request.headers, length)       # type: ignore[assignment]
     return ready
 
 
@@ -221,6 +223,8 @@ def endings(raw: Any, connection: Any, alarm: Alarm) -> tuple[Callable[[], None]
 
     def close() -> None:
         alarm.stop()
+        if sock and not raw.closed:
+            ring(sock)                      # another thread may be reading: it would hold this one up
         raw.close()
 
     def finish() -> None:
@@ -260,8 +264,8 @@ def translated(error: Exception, request: Request, alarm: Alarm) -> APIConnectio
     cause: BaseException = error
     while cause.__context__ is not None:
         cause = cause.__context__
-    slow = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError))
-    reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    slow = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)) or isinstance(cause, TIMEOUTS)
+    reason = one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
     _, host, port = request.origin
     failure = (APITimeoutError if slow else APIConnectionError)(f"{host}:{port}: {reason} ({request.where})")
     failure.__cause__ = cause.with_traceback(None)          # its frames hold the headers, and so the key

@@ -1,5 +1,6 @@
 """Where requests go: the base_url, checked; whether a key may go there; and the proxy on the way."""
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Callable, Optional
 from urllib.parse import urlsplit
@@ -17,13 +18,19 @@ def base(url: str) -> str:
         host, _ = parts.hostname, parts.port            # .port raises ValueError if it is no number
     except (ValueError, AttributeError, TypeError):
         host = None
+    shown = url if isinstance(url, str) and re.fullmatch(r"(?!sk-)[\w./:-]{,60}", url) else "***"      # it may be a key
     if not host or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
-        raise ConfigError(f"base_url is not an http:// or https:// URL: {str(url)[:80]!r}")
+        raise ConfigError("base_url is not an http:// or https:// URL" + ("" if shown == "***" else f": {shown!r}"))
     if "@" in parts.netloc:
         raise ConfigError("base_url must not hold user:password@; pass api_key= or default_headers=")
     if parts.fragment:
         raise ConfigError(f"base_url must not have a #fragment: #{parts.fragment}")
     return parts._replace(path=parts.path.rstrip("/")).geturl()
+
+
+def without_keys(url: str) -> str:
+    """`url` to be shown: some services carry keys in the query."""
+    return re.sub(r"(?i)([?&][^=&#]*(?:key|token|secret|sig|password)=)[^&#]*", r"\1***", url)
 
 
 def private(base_url: str) -> bool:

@@ -27,6 +27,7 @@ class Request(NamedTuple):
     timeout: tuple[float, float] = TIMEOUT      #: seconds to connect, seconds for each read
     deadline: Optional[float] = None            #: seconds that this attempt may take, to its last byte
     keyed: bool = True                          #: does the client put its key into it?
+    choices: int = 1                            #: how many answers it asks for (n)
 
     @property
     def where(self) -> str:

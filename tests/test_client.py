@@ -110,6 +110,27 @@ def test_a_stream_is_sent_at_once_and_refused_by_the_call() -> None:
         client_of(server).stream_chat("Hi")
 
 
+@row("3.1")
+def test_what_on_reply_raises_is_no_failure_of_the_call() -> None:
+    def meter(_: Any) -> None:
+        raise APIConnectionError("the meter's own")
+
+    with serving(OK) as server:
+        with pytest.raises(APIConnectionError, match="the meter's own"):
+            client_of(server, on_reply=meter).chat("Hi")
+        assert len(server.requests) == 1
+
+
+@row("1.12", "4.5")
+def test_a_key_goes_to_its_own_server_only() -> None:
+    with serving(OK) as elsewhere, serving(OK) as server:
+        client = client_of(server)
+        client.send(Request("GET", elsewhere.url + "/x")).read()
+        client.send(Request("GET", server.url + "/x", {"X": "1"})).read()   # type: ignore[arg-type]  # a dict will do
+        assert "authorization" not in elsewhere.requests[0].headers
+        assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
 @row("1.6")
 def test_a_generator_of_messages_is_sent_again_whole() -> None:
     def messages() -> Iterator[dict[str, str]]:
@@ -320,8 +341,11 @@ def test_every_verb_reaches_its_endpoint() -> None:
 
 @row("5.4")
 def test_a_stream_knows_how_many_choices_were_asked_for() -> None:
-    with serving(streamed(HELLO[:4])) as server, pytest.raises(rawchat.StreamInterruptedError):
-        list(client_of(server).stream_chat("Hi", n=2))
+    for settings, params in (({}, {"n": 2}), ({"n": 2}, {}), ({}, {"extra_body": {"n": 2}})):
+        with serving(streamed(HELLO[:4])) as server, pytest.raises(rawchat.StreamInterruptedError):
+            list(client_of(server, **settings).stream_chat("Hi", **params))     # type: ignore[arg-type]
+    with serving(streamed()) as server:
+        assert client_of(server).stream_chat("Hi", n="2").reply.text == "Hello"
 
 
 @row("2.7")

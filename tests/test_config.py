@@ -107,6 +107,23 @@ def test_credentials_and_fragments_in_a_url_are_refused() -> None:
         made(base_url="https://h/v1#x")
 
 
+@row("1.10", "4.5")
+@pytest.mark.parametrize("url", ["http://user:hunter2@host:port/v1", "sk-abcdefgh12345678", "https://h v/hunter2 x"])
+def test_what_is_no_url_is_not_repeated_where_it_may_be_a_secret(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        made(api_key="sk-1", base_url=url)
+    assert "hunter2" not in str(caught.value)
+    assert "sk-abc" not in str(caught.value)
+
+
+@row("1.12")
+def test_a_header_can_be_a_key_too() -> None:
+    with pytest.raises(ConfigError, match="allow_http"):
+        made(base_url="http://example.test/v1", default_headers={"api-key": "secret"})
+    assert made(base_url="http://example.test/v1", default_headers={"X-Title": "x"})
+    assert "secret" not in repr(made(base_url="https://h/v1?key=secret"))
+
+
 @row("1.1", "1.2")
 def test_trailing_slashes_are_folded_and_a_query_stays() -> None:
     assert made(base_url="https://h/proxy/v1///").base_url == "https://h/proxy/v1"

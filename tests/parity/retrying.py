@@ -70,9 +70,7 @@ COUNTS = [
     Scenario("max_retries=7: the waits grow to 8 seconds", "3 wait min(0.5*2^n, 8)", [refused(500)],
              client={"max_retries": 7}),
     Scenario("two different failures, then an answer", "3 Retried", [[RESET], refused(500), OK]),
-    Scenario("a kept connection that is reset", "2 idle connections that the server closed are replaced",
-             [refused(500), [RESET], OK],
-             better="a kept connection that turns out to be dead is replaced at once", ours={"waits": [0.4375]})]
+    Scenario("a kept connection that is reset", "3 resets", [refused(500), [RESET], OK])]
 
 BROKEN = [
     Scenario("refused for ever", "3 connect errors", client={"base_url": "http://127.0.0.1:{dead}/v1"}),
