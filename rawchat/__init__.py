@@ -8,10 +8,13 @@ The path of a request, in reading order; each file imports only what stands abov
     reply       the JSON of an answer, with names
     config      arguments > environment > .env > defaults       dotenv    the lines of that file
                                                                 keys      credentials, checked and hidden
+                                                                ring      whose turn it is among several
                                                                 urls      where requests may go
     endpoints   arguments → Request                             encode    their body as JSON
     stream      bytes → events → chunks → Reply                 framing   whole events; merge: their sum
     transport   the network                                     alarm     the deadline
+    limits      how much goes out, and when it is no use        gate      where it waits; turns: fair ones
+    cache       the same question, the same answer
     client      the verbs, and the life of a request
 
 The files on the left are the path; what stands beside one of them is a detail that it needs.
@@ -51,8 +54,9 @@ HOMES = {
         "BadRequestError", "ContextLengthExceededError", "AuthenticationError", "PermissionDeniedError",
         "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError", "InternalServerError",
         "LengthFinishReasonError", "ContentFilterFinishReasonError"]}
-MODULES = [*HOMES, "alarm", "backoff", "cli", "config", "dotenv", "encode", "endpoints", "framing", "har", "keys",
-           "local", "merge", "output", "prompt", "trace", "transport", "urls"]
+MODULES = [*HOMES, "alarm", "backoff", "cache", "cli", "config", "dotenv", "encode", "endpoints", "framing", "gate",
+           "har", "keys", "limits", "local", "merge", "output", "prompt", "ring", "trace", "transport", "turns",
+           "urls"]
 VERBS = ["chat", "stream_chat", "complete", "stream_complete", "moderate", "image", "models", "model"]
 __all__ = ["__version__", *VERBS, *(name for names in HOMES.values() for name in names)]
 

@@ -27,6 +27,8 @@ class Request(NamedTuple):
     timeout: tuple[float, float] = TIMEOUT      #: seconds to connect, seconds for each read
     deadline: Optional[float] = None            #: seconds that this attempt may take, to its last byte
     keyed: bool = True                          #: does the client put its key into it?
+    model: Optional[str] = None                 #: the one that its body names
+    instead: Optional["Request"] = None         #: what to ask if that model cannot answer: the same of another one
 
     @property
     def where(self) -> str:
