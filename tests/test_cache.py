@@ -167,3 +167,16 @@ def test_a_broken_answer_to_a_raw_request_is_not_kept() -> None:
     with pytest.raises(StreamInterruptedError):
         cached(lambda request: Response(200, {}, broken()), store)(Request("GET", "http://localhost")).read()
     assert store == {}
+
+
+def test_connections_are_given_back() -> None:
+    with serving(streamed()) as server:
+        client = client_of(server, {})
+        for seed in range(3):
+            assert client.stream_chat("Hi", seed=seed).reply.text == "Hello"
+        assert (len(server.requests), server.connections) == (3, 1)
+    closed: list[int] = []
+    script = [Response(200, {}, [b"{}"]), Response(503, {}, [], close=lambda: closed.append(503))]
+    transport = cached(lambda request: script.pop(0), {}, ttl=0, stale_if_error=True)
+    assert [transport(Request("GET", "http://localhost")).read() for _ in range(2)] == [b"{}", b"{}"]
+    assert closed == [503]
