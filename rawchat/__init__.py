@@ -3,6 +3,11 @@
 The path of a request, in reading order; each file imports only what stands above it here:
 
     errors      all that can go wrong, as a tree
+    schema      Python types → JSON schema
+    typed       JSON → instances of Python types
+    usage       tokens that were used, and their price
+    estimate    tokens that nobody has counted yet
+    window      which messages of a conversation are sent
     backoff     is it worth another try, and when?
     wire        Request and Response: the narrow waist          headers   their fields, checked, secrets hidden
     reply       the JSON of an answer, with names
@@ -12,10 +17,13 @@ The path of a request, in reading order; each file imports only what stands abov
                                                                 urls      where requests may go
     endpoints   arguments → Request                             encode    their body as JSON
     stream      bytes → events → chunks → Reply                 framing   whole events; merge: their sum
-    transport   the network                                     alarm     the deadline
+    transport   the network                                     chunked   its framing; alarm: the deadline
     limits      how much goes out, and when it is no use        gate      where it waits; turns: fair ones
     cache       the same question, the same answer
+    images      pictures in messages, and out of replies
     client      the verbs, and the life of a request
+    history     conversations
+    tools       functions that the model may call
 
 The files on the left are the path; what stands beside one of them is a detail that it needs.
 
@@ -31,17 +39,20 @@ real model on this machine.
 Importing it reads nothing, opens nothing and loads nothing more: each name below is loaded when it is first used.
 """
 import importlib
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, overload
 
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .client import Client
+    from .client import Client, Instance
     from .endpoints import Messages
     from .errors import *  # noqa: F403
+    from .history import History as History
+    from .images import Pictures as Pictures, image_part as image_part
     from .reply import Reply as Reply
     from .stream import Chunk as Chunk, Stream as Stream
     from .headers import Headers as Headers
+    from .usage import Meter as Meter, Usage as Usage
     from .wire import Request as Request, Response as Response
 
 HOMES = {
@@ -53,23 +64,19 @@ HOMES = {
         "DeadlineExceededError", "StreamInterruptedError", "StreamTimeoutError", "APIStatusError",
         "BadRequestError", "ContextLengthExceededError", "AuthenticationError", "PermissionDeniedError",
         "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError", "InternalServerError",
-        "LengthFinishReasonError", "ContentFilterFinishReasonError"]}
-MODULES = [*HOMES, "alarm", "backoff", "cache", "cli", "config", "dotenv", "encode", "endpoints", "framing", "gate",
-           "har", "keys", "limits", "local", "merge", "output", "prompt", "ring", "trace", "transport", "turns",
-           "urls"]
-VERBS = ["chat", "stream_chat", "complete", "stream_complete", "moderate", "image", "models", "model"]
+        "LengthFinishReasonError", "ContentFilterFinishReasonError", "ToolRoundsError"],
+    "history": ["History"], "images": ["Pictures", "image_part"], "usage": ["Meter", "Usage"]}
+MODULES = [*HOMES, "alarm", "backoff", "cache", "chunked", "cli", "config", "dotenv", "encode", "endpoints",
+           "estimate", "framing", "gate", "har", "keys", "limits", "local", "merge", "output", "prompt", "ring",
+           "schema", "tools", "trace", "transport", "turns", "typed", "urls", "window"]
+VERBS = ["chat", "stream_chat", "parse", "complete", "stream_complete", "moderate", "image", "models", "model"]
 __all__ = ["__version__", *VERBS, *(name for names in HOMES.values() for name in names)]
-
-_client: Optional["Client"] = None
 
 
 def default_client() -> "Client":
     """The client behind the verbs of this module: made at the first call, with settings from the environment."""
-    global _client
-    if _client is None:
-        from .client import Client
-        _client = Client()
-    return _client
+    from .client import default_client
+    return default_client()
 
 
 def chat(messages: "Messages", **params: Any) -> "Reply":
@@ -80,6 +87,15 @@ def chat(messages: "Messages", **params: Any) -> "Reply":
 def stream_chat(messages: "Messages", **params: Any) -> "Stream":
     """Ask, and read the answer while it is made: `Client.stream_chat` of the default client."""
     return default_client().stream_chat(messages, **params)
+
+
+@overload
+def parse(messages: "Messages", into: "type[Instance]", **params: Any) -> "Instance": ...
+@overload
+def parse(messages: "Messages", into: Any, **params: Any) -> Any: ...
+def parse(messages: "Messages", into: Any, **params: Any) -> Any:
+    """Ask for an instance of a dataclass or other type: `Client.parse` of the default client."""
+    return default_client().parse(messages, into, **params)
 
 
 def complete(prompt: Any, **params: Any) -> "Reply":
@@ -97,7 +113,7 @@ def moderate(input: Any, **params: Any) -> "Reply":
     return default_client().moderate(input, **params)
 
 
-def image(prompt: str, **params: Any) -> "Reply":
+def image(prompt: str, **params: Any) -> "Pictures":
     """Draw a picture: `Client.image` of the default client."""
     return default_client().image(prompt, **params)
 

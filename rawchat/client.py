@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
-from . import backoff, config, endpoints, reply
+from . import backoff, config, endpoints, images, reply, schema
 from .config import Timeout
 from .endpoints import Messages
 from .errors import APIConnectionError, APIError, APIStatusError, APITimeoutError, DeadlineExceededError, RawchatError
@@ -22,7 +22,19 @@ from .wire import Request, Response, Transport
 
 log = logging.getLogger("rawchat")
 Answer = TypeVar("Answer")
+Instance = TypeVar("Instance")
 WORLD: dict[str, Any] = {"sleep": time.sleep, "random": chance.random, "now": time.time, "clock": time.monotonic}
+
+
+_default: Optional["Client"] = None
+
+
+def default_client() -> "Client":
+    """The client of those who did not make one: made at the first call, with settings from the environment."""
+    global _default
+    if _default is None:
+        _default = Client()
+    return _default
 
 
 class Client:
@@ -80,6 +92,17 @@ class Client:
         """Ask, and read the answer while it is made.  Sends at once: what is refused is raised here."""
         return self.send(endpoints.chat(self.config, messages, params, stream=True), self._stream(params))
 
+    @overload
+    def parse(self, messages: Messages, into: type[Instance], **params: Any) -> Instance: ...
+    @overload
+    def parse(self, messages: Messages, into: Any, **params: Any) -> Any: ...
+    def parse(self, messages: Messages, into: Any, **params: Any) -> Any:
+        """Ask for an instance of `into`: a dataclass, TypedDict, Enum, Literal, Optional, list, or pydantic model.
+
+        Raises TypeError for a type that cannot be asked for, and what `reply.built` raises.
+        """
+        return reply.built(self.chat(messages, **{"response_format": schema.response_format(into), **params}), into)
+
     def complete(self, prompt: Union[str, list[Any]], **params: Any) -> Reply:
         """Go on with a text (/v1/completions)."""
         return self.send(endpoints.completion(self.config, prompt, params), self._read)
@@ -89,12 +112,12 @@ class Client:
         return self.send(endpoints.completion(self.config, prompt, params, stream=True), self._stream(params))
 
     def moderate(self, input: Union[str, list[Any]], **params: Any) -> Reply:
-        """Is this text harmful?  The answers are in reply["results"]."""
+        """Is this text harmful?  `.flagged` and `.categories` of the reply say it, reply["results"] in detail."""
         return self.send(endpoints.moderation(self.config, input, params), self._read)
 
-    def image(self, prompt: str, **params: Any) -> Reply:
-        """Draw a picture; it is in reply["data"], as a URL or as base64."""
-        return self.send(endpoints.image(self.config, prompt, params), self._read)
+    def image(self, prompt: str, **params: Any) -> images.Pictures:
+        """Draw a picture; it is in reply["data"], as a URL or as base64, and `.save(path)` writes it."""
+        return images.pictures(self.send(endpoints.image(self.config, prompt, params), self._read))
 
     def models(self, **params: Any) -> Reply:
         """The models that the server has, in reply["data"]."""

@@ -5,6 +5,7 @@
     │   └── MissingKeyError                   there is no key, and the server wants one
     ├── LengthFinishReasonError               a typed answer was cut by the token limit
     ├── ContentFilterFinishReasonError        ... or by the content filter
+    ├── ToolRoundsError                       the model went on calling tools
     └── APIError                              a call failed (itself: an error told inside a stream)
         ├── APIResponseValidationError        a 2xx that is not what was asked for
         ├── APIConnectionError                no whole answer came: refused, reset, cut
@@ -68,7 +69,10 @@ class APIError(RawchatError):
 
 # The tree above says what each of these is; `hint` is what to try next.
 
-class APIResponseValidationError(APIError): cut = False       # is it JSON that stops half way?
+class APIResponseValidationError(APIError):
+    cut = False                             #: is it JSON that stops half way?
+    reply: Any = None                       #: of `parse`: what came instead of an instance
+
 class APIConnectionError(APIError): hint = "check base_url, the network and the proxy settings"
 class APITimeoutError(APIConnectionError): hint = "a larger timeout may help"
 class DeadlineExceededError(APITimeoutError): hint = "a larger deadline may help"
@@ -88,6 +92,7 @@ class InternalServerError(APIStatusError): hint = "the server failed; try again 
 
 class LengthFinishReasonError(RawchatError): reply: Any = None          # what came
 class ContentFilterFinishReasonError(RawchatError): reply: Any = None
+class ToolRoundsError(RawchatError): messages: Any = None              # all that was said, to go on from
 
 
 BY_STATUS: dict[int, type[APIStatusError]] = {

@@ -1,7 +1,7 @@
-"""Bytes, cut anywhere, → the lines of one server-sent event after the other: whole, and clean for `sseclient`.
+"""Bytes, cut anywhere, → the lines of whole server-sent events, clean for `sseclient`.
 
->>> list(blocks([b"\\xef\\xbb\\xbfdata: on", b"e\\r", b"\\n\\r\\ndata: half"]))
-[(b'data: one', True), (b'data: half', False)]
+>>> list(batches([b"\\xef\\xbb\\xbfdata: on", b"e\\r", b"\\n\\r\\ndata: two\\n\\ndata: half"]))
+[(b'data: one\\n\\ndata: two', True), (b'data: half', False)]
 """
 from collections.abc import Iterable, Iterator
 from typing import Optional
@@ -28,32 +28,33 @@ def clean(pieces: Iterable[bytes]) -> Iterator[bytes]:
         if b"\r" in piece:
             after_cr = piece.endswith(b"\r")
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        yield piece
+        if piece:
+            yield piece
 
 
-def blocks(pieces: Iterable[bytes], limit: int = 2**26) -> Iterator[tuple[bytes, bool]]:
-    """The lines between blank lines, as one block each, and whether the blank line has come; in linear time.
+def batches(pieces: Iterable[bytes], limit: int = 2**26) -> Iterator[tuple[bytes, bool]]:
+    """The events that each piece ends, together, and whether the last one's blank line has come; in linear time.
 
-    Raises APIError for a block of more than `limit` bytes, before it takes the memory.
+    A fast server sends many events at once; what is done for each batch need not be done for each of them.
+    Raises APIError for an event of more than `limit` bytes, before it takes the memory.
     """
     held: list[bytes] = [b""]
     size = 0
     for piece in clean(pieces):
-        if b"\n\n" in piece or (piece[:1] == b"\n" and held[-1][-1:] == b"\n"):
-            held.append(piece)
-            *whole, rest = b"".join(held).split(b"\n\n")
-            for block in whole:
-                yield within(limit, block, len(block)), True
+        at_once = piece[:1] == b"\n" and held[-1][-1:] == b"\n"      # a blank line, cut in two
+        held.append(piece)
+        size += len(piece)
+        if at_once or b"\n\n" in piece:
+            batch, _, rest = b"".join(held).rpartition(b"\n\n")
+            for event in batch.split(b"\n\n") if len(batch) > limit else ():
+                within(limit, len(event))
             held, size = [rest], len(rest)
-        elif piece:
-            held.append(piece)
-            size += len(piece)
-        within(limit, b"", size)
+            yield batch.strip(b"\n"), True
+        within(limit, size)
     yield b"".join(held).strip(b"\n"), False
 
 
-def within(limit: int, block: bytes, size: int) -> bytes:
-    """`block` without the line ends around it; raises APIError if its `size` is over the limit."""
+def within(limit: int, size: int) -> None:
+    """Raise APIError if the `size` of an event is over the limit."""
     if size > limit:
         raise APIError(f"an event of the stream is over {limit} bytes; raise max_bytes if it may be")
-    return block.strip(b"\n")

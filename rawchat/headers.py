@@ -18,6 +18,9 @@ class Headers(dict[str, str]):
     def __init__(self, *layers: Mapping[str, Optional[str]]):
         super().__init__()
         for layer in layers:                # later layers win; None removes
+            if not self and isinstance(layer, Headers):     # three times a call: nothing in it is double
+                self.update(layer)
+                continue
             for name, value in layer.items():
                 self.pop(self._spelling(name), None)
                 if value is not None:
@@ -26,7 +29,11 @@ class Headers(dict[str, str]):
     def _spelling(self, name: str) -> str:
         if dict.__contains__(self, name):
             return name
-        return next((own for own in self if own.lower() == name.lower()), name)
+        small = name.lower()
+        for own in self:
+            if own.lower() == small:
+                return own
+        return name
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(self._spelling(name))

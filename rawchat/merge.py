@@ -38,17 +38,21 @@ class Merge:
         index = choice.get("index")
         if not isinstance(index, int):
             index = 0
-        own = self.choices.setdefault(index, {"index": index, "finish_reason": None})
+        own = self.choices.get(index)
+        if own is None:
+            own = self.choices[index] = {"index": index, "finish_reason": None}
         for name, value in choice.items():
             if name == "delta":
                 if isinstance(value, dict):
-                    grow(own.setdefault("message", {"role": "assistant", "content": None}), value)
-            elif name == "message" and isinstance(value, dict):     # said whole; beside a delta it says the same again
-                if "delta" not in choice:
-                    grow(own.setdefault("message", {}), value)
-            elif (name, type(value)) in (("text", str), ("logprobs", dict)):
+                    grow(_message(own, {"role": "assistant", "content": None}), value)
+            elif value is None:             # most of what is not the delta: asked early, as this runs for every token
+                own.setdefault(name, None)
+            elif name == "message":         # said whole; beside a delta it says the same again
+                if "delta" not in choice and isinstance(value, dict):
+                    grow(_message(own, {}), value)
+            elif name in ("text", "logprobs"):
                 grow(own, {name: value})
-            elif value is not None or name not in own:
+            else:
                 own[name] = value
 
     def finished(self, choices: int = 1) -> bool:
@@ -71,17 +75,17 @@ def grow(own: dict[str, Any], delta: dict[str, Any]) -> None:
         before = own.get(name)
         if value is None:
             own.setdefault(name, None)
+        elif isinstance(value, str):
+            if not isinstance(before, Text):
+                own[name] = Text([value])
+            elif name not in ONCE or value != "".join(before):      # an equal repeat of a name counts once
+                before.append(value)
         elif name == "tool_calls" and isinstance(value, list):
             calls: list[dict[str, Any]] = before if isinstance(before, list) else []
             own[name] = calls
             for call in value:
                 if isinstance(call, dict):
                     grow(_call(calls, call), {name: item for name, item in call.items() if name != "index"})
-        elif isinstance(value, str):
-            if not isinstance(before, Text):
-                own[name] = Text([value])
-            elif name not in ONCE or value != "".join(before):      # an equal repeat of a name counts once
-                before.append(value)
         elif isinstance(value, dict):
             if not isinstance(before, dict):
                 own[name] = before = {}
@@ -90,6 +94,14 @@ def grow(own: dict[str, Any], delta: dict[str, Any]) -> None:
             own[name] = [*before, *value] if isinstance(before, list) else list(value)
         else:
             own[name] = value
+
+
+def _message(own: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+    """The message of the choice `own`; where it has none yet, or null, it begins as `first`."""
+    message = own.get("message")
+    if not isinstance(message, dict):
+        own["message"] = message = first
+    return message
 
 
 def _call(calls: list[dict[str, Any]], delta: dict[str, Any]) -> dict[str, Any]:

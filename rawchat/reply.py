@@ -2,7 +2,15 @@
 import json
 from typing import Any, Optional
 
-from .errors import APIResponseValidationError, one_line, told
+from . import typed
+from .errors import (
+    APIResponseValidationError,
+    ContentFilterFinishReasonError,
+    LengthFinishReasonError,
+    RawchatError,
+    one_line,
+    told,
+)
 from .headers import Headers
 from .wire import MAX_BYTES, Response
 
@@ -65,6 +73,17 @@ class Reply(dict[str, Any]):
         """Tokens used: prompt_tokens, completion_tokens, total_tokens; None where the server does not say."""
         return self.get("usage")
 
+    @property
+    def flagged(self) -> bool:
+        """Of a moderation: was any of its inputs found harmful?"""
+        return any(result.get("flagged") for result in self.get("results", ()))
+
+    @property
+    def categories(self) -> list[str]:
+        """Of a moderation: the names of the categories that were flagged, for any of its inputs."""
+        verdicts = [result.get("categories") or {} for result in self.get("results", ())]
+        return sorted({name for verdict in verdicts for name, flagged in verdict.items() if flagged})
+
 
 def read(response: Response, limit: int = MAX_BYTES) -> Reply:
     """Read the rest of a 2xx `response` as a Reply.
@@ -98,6 +117,35 @@ def dressed(reply: Reply, response: Response) -> Reply:
     reply.status, reply.headers, reply.retries = response.status, response.headers, response.retries
     reply.elapsed, reply.model = response.elapsed(), response.request.model
     return reply
+
+
+def built(reply: Reply, kind: Any) -> Any:
+    """The instance of `kind` that the text of `reply` is the JSON of; it is `reply.parsed` from now on.
+
+    Raises LengthFinishReasonError, ContentFilterFinishReasonError, or APIResponseValidationError for a refusal or
+    a text that does not fit; each with the reply as its `.reply`.
+    """
+    failure: RawchatError
+    if reply.finish_reason == "length":
+        failure = LengthFinishReasonError("the typed answer was cut by the token limit; a larger max_tokens may help")
+    elif reply.finish_reason == "content_filter":
+        failure = ContentFilterFinishReasonError("the typed answer was cut by the content filter")
+    elif reply.message.get("refusal"):
+        failure = _unfit(f"the model refused: {one_line(reply.message['refusal'], 200)}", reply)
+    else:
+        try:
+            reply.parsed = typed.parse(kind, reply.text)
+            return reply.parsed
+        except typed.MismatchError as error:
+            excerpt = one_line(reply.text, 120) or "no text"
+            failure = _unfit(f"the answer does not fit: {one_line(str(error), 300)} (it was: {excerpt})", reply)
+    failure.__dict__["reply"] = reply
+    raise failure
+
+
+def _unfit(message: str, reply: Reply) -> APIResponseValidationError:
+    return APIResponseValidationError(message, status_code=reply.status, headers=reply.headers, retries=reply.retries,
+                                      request_id=reply.request_id)
 
 
 def not_json(body: bytes, response: Response, cut: bool = False) -> APIResponseValidationError:

@@ -1,7 +1,7 @@
 """A streamed answer: pieces of bytes → server-sent events → `Chunk`s, merged into the `Reply` on the way.
 
-`sseclient` reads the fields of an event.  It is handed one whole event at a time, with plain line ends: left alone
-with the pieces it merges or halves events at odd borders, and takes quadratic time over long ones.
+`sseclient` reads the fields of an event.  It is handed whole events, with plain line ends: left alone with the pieces
+it merges or halves events at odd borders, and takes quadratic time over long ones.
 """
 import json
 from collections.abc import Generator, Iterable, Iterator
@@ -12,13 +12,15 @@ from sseclient import Event, SSEClient
 
 from .errors import APIConnectionError, APIError, APIResponseValidationError, APITimeoutError, DeadlineExceededError
 from .errors import StreamInterruptedError, StreamTimeoutError, one_line, told
-from .framing import BOM, blocks
+from .framing import BOM, batches
 from .keys import hide
 from .merge import Merge
 from .reply import Reply, decode, dressed, not_json
 from .wire import MAX_BYTES, Response
 
-LINES = 100                 #: lines of one event that sseclient is given at once: it glues them one by one
+DECODER = json.JSONDecoder()    #: json.loads weighs its seven options for every event, a seventh of its time
+LINES = 100                 #: lines of a long event that sseclient is given at once: it glues them one by one
+LONG = 2**16                #: bytes of a batch that may hold such an event
 
 
 class Chunk(dict[str, Any]):
@@ -150,7 +152,7 @@ def chunk_in(event: Event, response: Response) -> Optional[Chunk]:
     if event.event == "ping" or not (event.data.strip() or told_wrong):
         return None
     try:
-        payload = json.loads(event.data)
+        payload = DECODER.decode(event.data)
     except (ValueError, RecursionError):
         payload = event.data
         if not told_wrong:
@@ -181,28 +183,33 @@ def events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[Event]:
     >>> [event.data for event in events([b"data: on", b"e\\n\\ndata: two\\r\\n\\r", b"\\ndata: half"])]
     ['one', 'two']
     """
-    for block, ended in blocks(pieces, limit):
-        try:
-            event = parse(block)
-        except UnicodeDecodeError:          # the rule for bytes that are not UTF-8: U+FFFD in their place
-            event = parse(block.decode("utf-8", "replace").encode())
-        if event and (ended or _is_whole(event.data)):
-            yield event
+    for batch, ended in batches(pieces, limit):
+        if not batch.isascii():             # the rule for bytes that are not UTF-8: U+FFFD in their place
+            batch = batch.decode("utf-8", "replace").encode()
+        for event in parse(batch) if len(batch) < LONG else chain.from_iterable(map(parse_long, batch.split(b"\n\n"))):
+            if ended or _is_whole(event.data):
+                yield event
 
 
-def parse(block: bytes) -> Optional[Event]:
-    """The event in a block of lines, or None if it has no data."""
+def parse(batch: bytes) -> Iterator[Event]:
+    """The events in clean lines; one reader for many of them, as to make one takes half as long as to read an event."""
+    found: Iterator[Event] = SSEClient(iter([batch + b"\n\n"])).events()
+    return found
+
+
+def parse_long(block: bytes) -> Iterator[Event]:
+    """The event in the lines of one, if it has data, in linear time."""
     if block.count(b"\n") < LINES:
-        return next(SSEClient(iter([block + b"\n\n"])).events(), None)
+        return parse(block)
     name, data = b"message", []             # so many lines at a time, each time with the event's name so far,
     lines = block.split(b"\n")              # and an empty line of data at the end, so that each time has an event
     for at in range(0, len(lines), LINES):
         part = b"\n".join(lines[at:at + LINES])
-        event = next(SSEClient(iter([b"event: " + name + b"\n" + part + b"\ndata\n\n"])).events())
+        event = next(parse(b"event: " + name + b"\n" + part + b"\ndata"))
         name = event.event.encode()
         data.append(event.data)
     event.data = "".join(data)[:-1]
-    return event if "".join(data) else None
+    return iter([event] if "".join(data) else [])
 
 
 def peeked(pieces: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from typing import Any, Callable, Optional, Union
 from urllib.parse import urljoin
@@ -18,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from .alarm import Alarm
+from .chunked import unchunked
 from .errors import APIConnectionError, APITimeoutError, ConfigError, DeadlineExceededError
 from .headers import Headers
 from .urls import BASE_URL, network, proxies_for
@@ -117,7 +119,12 @@ class Lines:
 
 
 class Answer(HTTPResponse):
-    """Headers have to end: http.client takes some that break off for those of an empty 200."""
+    """Headers have to end, and chunks are taken off fast.
+
+    http.client takes some headers that break off for those of an empty 200.
+    """
+
+    _body: Iterator[bytes] = iter(())
 
     def begin(self) -> None:
         self.fp = lines = Lines(self.fp)    # type: ignore[assignment]
@@ -126,6 +133,11 @@ class Answer(HTTPResponse):
             raise HTTPException("the answer breaks off in its headers")
         if self.fp:                         # the body needs no watching
             self.fp = lines.file
+            self._body = unchunked(iter(partial(self.fp.read1, PIECE), b""))
+
+    def read1(self, n: int = -1) -> bytes:
+        """What has come, at once: with chunks, all that a read of the socket gives, which is PIECE bytes at most."""
+        return next(self._body, b"") if self.chunked else super().read1(n)
 
 
 class Watched:

@@ -10,7 +10,8 @@ import sys
 TESTS = pathlib.Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "behaviour.md"
 SECTIONS = {"1": "Request", "2": "Time, connections, redirects", "3": "Retries", "4": "Replies and errors",
-            "5": "Streams", "6": "The merged reply of a stream", "8": "Traps of requests and sseclient-py",
+            "5": "Streams", "6": "The merged reply of a stream", "7": "Structured output",
+            "8": "Traps of requests and sseclient-py",
             "9": "The person's machine", "10": "Decided, where two readings were possible"}
 ROWS = {
     "1.1": "= the paths of the endpoints under the base path, which is never dropped; trailing slashes are folded",
@@ -61,6 +62,10 @@ ROWS = {
     "5.10": "= leaving the loop, close() or with frees the connection; a second iteration yields nothing",
     "5.11": "> a 10 MB event, a 2 MB line, 80,000 lines cost linear time",
     "6.1": "the merged reply equals the plain one",
+    "7.1": "> strict schemas of dataclass, TypedDict, Enum, Literal, Optional, Union, list, nested and recursive types",
+    "7.2": "> what strict JSON Schema cannot hold is a TypeError before sending",
+    "7.3": "> the answer is checked and built; else an error that keeps the reply (mismatch, refusal, cut)",
+    "7.4": "> a pydantic model passed in works; pydantic is never imported",
     "8.1": "pieces are prompt in every framing; what was buffered is not lost when the connection breaks",
     "8.2": "sseclient is handed one whole, clean, LF-ended event at a time",
     "8.3": "completeness is not left to HTTP",
@@ -70,6 +75,7 @@ ROWS = {
     "8.7": "environment and netrc are not read on each call",
     "8.8": "fork, pickle, cookies, pool size, a loop that is left",
     "9.2": "> no option takes a key's value",
+    "9.3": "> a saved history is 0600 from its first byte, replaced atomically, never through a symbolic link",
     "9.4": "> TLS is always verified",
     "9.5": "> pickled clients: a key from the environment is read anew, one given travels; repr shows neither",
     "10.1": "settings live in the config; the default chat model is never added to moderations or images",
@@ -81,6 +87,7 @@ ROWS = {
     "10.7": 'api_key="" is no key; settings one by one; base_url from .env with a key from elsewhere is refused',
     "10.8": "OPENAI_API_KEYS: commas, blanks trimmed; a fresh key at once, a 5xx keeps its key",
     "10.9": "max_retries is a whole number; flat queries, repeated lists, true/false",
+    "10.11": "errors of parse hold .reply; a reply that is one fenced JSON block is accepted",
     "10.10": "cut JSON may be retried; HTML, empty and null bodies are not",
 }
 

@@ -42,6 +42,11 @@ def test_texts_are_joined_and_the_object_is_that_of_a_plain_reply() -> None:
                                   "finish_reason": "stop"}]}
 
 
+def test_a_message_that_is_null_is_no_message_yet() -> None:
+    assert merged({"choices": [{"index": 0, "message": None}]}, delta("Hi"))["choices"][0]["message"] == {
+        "role": "assistant", "content": "Hi"}
+
+
 @row("6.1")
 def test_refusal_and_reasoning_are_joined_too() -> None:
     assert message({"role": "assistant", "content": None, "refusal": None}, {"refusal": "I "}, {"refusal": "won't"},

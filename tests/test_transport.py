@@ -255,7 +255,7 @@ def test_a_loop_that_is_left_frees_the_connection() -> None:
             connection.recv(1)
         gone.set()
 
-    with serving([*streamed(HELLO[:3], end=False), wait_for_end]) as server:
+    with serving([*streamed(HELLO[:1], end=False), wait_for_end]) as server:
         stream = rawchat.Client(base_url=server.url, environ={}).stream_chat("Hi")
         for _ in stream:
             break

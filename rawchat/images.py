@@ -1,0 +1,97 @@
+"""Pictures: into messages by `image_part`, out of replies by `Pictures.save`."""
+import base64
+import os
+import pathlib
+from typing import Any, Optional, Union
+
+from .errors import APIResponseValidationError, RawchatError
+from .headers import Headers
+from .reply import Reply
+from .wire import Request, Transport
+
+Path = Union[str, "os.PathLike[str]"]
+BYTES = 20 * 2**20          #: the largest picture: what OpenAI has taken in a message
+STARTS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg",
+          b"GIF87a": "image/gif", b"GIF89a": "image/gif"}
+
+
+def image_part(path_or_url: Path, detail: Optional[str] = None) -> dict[str, Any]:
+    """The part of a message's content that shows a picture: a file, which is read now, or a URL, which is passed on.
+
+        client.chat([{"role": "user", "content": [{"type": "text", "text": "What is it?"}, image_part("cat.png")]}])
+
+    Raises ValueError for a file that is no PNG, JPEG, GIF or WebP, or over 20 MiB; OSError if it cannot be read.
+    """
+    given = os.fspath(path_or_url)
+    address = given if given.startswith(("https://", "http://", "data:")) else data_url(given)
+    return {"type": "image_url", "image_url": {"url": address, **({"detail": detail} if detail else {})}}
+
+
+def data_url(path: str) -> str:
+    """The picture in a file as a data URL (RFC 2397)."""
+    with open(path, "rb") as file:
+        data = file.read(BYTES + 1)
+    if len(data) > BYTES:
+        raise ValueError(f"{path}: over {BYTES} bytes; make it smaller")
+    kind = mime_type(data)
+    if kind is None:
+        raise ValueError(f"{path}: not a PNG, JPEG, GIF or WebP picture")
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def mime_type(data: bytes) -> Optional[str]:
+    """The type of a picture by its first bytes, whatever its file is called; None for all that servers refuse."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for start, kind in STARTS.items() if data.startswith(start)), None)
+
+
+class Pictures(Reply):
+    """The reply to `image`."""
+
+    def save(self, path: Path, transport: Optional[Transport] = None) -> list[str]:
+        """Write the pictures: the first to `path`, further ones beside it (cat.png, cat-2.png), and give their paths.
+
+        A picture that came as a URL is fetched, without a key, by `transport` (default: `over_http`).  Raises
+        APIResponseValidationError, before anything is written, for what is no picture.
+        """
+        fetched = [_content(picture, transport) for picture in self.get("data") or ()]
+        if not fetched:
+            raise APIResponseValidationError("the reply holds no picture")
+        first = pathlib.Path(path)
+        paths = [first, *(first.with_name(f"{first.stem}-{number}{first.suffix}")
+                          for number in range(2, len(fetched) + 1))]
+        for each, data in zip(paths, fetched):
+            each.write_bytes(data)
+        return [str(each) for each in paths]
+
+
+def pictures(reply: Reply) -> Pictures:
+    """`reply` with a way to save what is in it."""
+    made = Pictures(reply)
+    made.__dict__.update(reply.__dict__)
+    return made
+
+
+def _content(picture: dict[str, Any], transport: Optional[Transport]) -> bytes:
+    """The bytes of one picture of a reply."""
+    try:
+        data = base64.b64decode(picture["b64_json"]) if picture.get("b64_json") else _fetched(picture["url"], transport)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise APIResponseValidationError("a picture of the reply is neither base64 nor a URL") from None
+    if mime_type(data) is None:
+        raise APIResponseValidationError("what came is not a picture (PNG, JPEG, GIF or WebP)")
+    return data
+
+
+def _fetched(url: str, transport: Optional[Transport]) -> bytes:
+    if not url.startswith("https://") and transport is None:    # a server must not point us at our own network
+        raise RawchatError(f"a picture is at {url[:80]!r}, which is not https://; pass transport= to fetch it")
+    if transport is None:
+        from .transport import over_http    # here, not above: it loads requests
+        with_default = over_http(url)
+    response = (transport or with_default)(Request("GET", url, Headers({"Accept": "image/*"})))
+    data = response.read()
+    if response.status != 200:
+        raise APIResponseValidationError(f"{response.status} for the picture ({response.asked})")
+    return data
