@@ -13,10 +13,13 @@ The path of a request, in reading order; an import only ever points to what stan
     reply       the JSON of an answer, with names
     config      arguments > environment > .env > defaults       dotenv    the lines of that file
                                                                 keys      credentials, checked and hidden
+                                                                ring      whose turn it is among several
                                                                 urls      where requests may go
     endpoints   arguments → Request                             encode    their body as JSON
     stream      bytes → events → chunks → Reply                 framing   whole events; merge: their sum
     transport   the network                                     chunked   its framing; alarm: the deadline
+    limits      how much goes out, and when it is no use        gate      where it waits; turns: fair ones
+    cache       the same question, the same answer
     images      pictures in messages, and out of replies
     client      the verbs, and the life of a request
     history     conversations
@@ -66,9 +69,9 @@ __all__ = [
 HOMES = {"Client": "client", "Chunk": "stream", "Headers": "headers", "History": "history", "Meter": "usage",
          "Pictures": "images", "Reply": "reply", "Request": "wire", "Response": "wire", "Stream": "stream",
          "Usage": "usage", "image_part": "images", **{name: "errors" for name in __all__ if name.endswith("Error")}}
-MODULES = [*sorted(set(HOMES.values())), "alarm", "backoff", "chunked", "cli", "config", "dotenv", "encode",
-           "endpoints", "estimate", "framing", "har", "keys", "local", "merge", "output", "prompt", "schema", "tools",
-           "trace", "transport", "typed", "urls", "window"]
+MODULES = [*sorted(set(HOMES.values())), "alarm", "backoff", "cache", "chunked", "cli", "config", "dotenv", "encode",
+           "endpoints", "estimate", "framing", "gate", "har", "keys", "limits", "local", "merge", "output", "prompt",
+           "ring", "schema", "tools", "trace", "transport", "turns", "typed", "urls", "window"]
 
 
 def default_client() -> "Client":

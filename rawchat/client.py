@@ -5,16 +5,18 @@ import os
 import random as chance
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
 from . import backoff, config, endpoints, images, reply, schema
 from .config import Timeout
 from .endpoints import Messages
-from .errors import APIConnectionError, APIError, APIStatusError, DeadlineExceededError, RawchatError, status_error
+from .errors import APIConnectionError, APIError, APIStatusError, APITimeoutError, DeadlineExceededError, RawchatError
+from .errors import status_error
 from .headers import Headers
-from .keys import ApiKey, Key, hide, next_key
+from .keys import ApiKey, Key, hide
 from .reply import Reply
+from .ring import Ring
 from .stream import Stream
 from .wire import Request, Response, Transport
 
@@ -42,12 +44,14 @@ class Client:
 
     api_key        str, list of str, or a function asked before every attempt; else OPENAI_API_KEY(S); '' is none
     base_url       else OPENAI_BASE_URL, else https://api.openai.com/v1
-    model          else OPENAI_MODEL or MODEL_NAME, else `config.CHAT_MODEL`, `config.COMPLETION_MODEL`
+    model          or a list, to ask the next one when one is overloaded; else OPENAI_MODEL or MODEL_NAME, else
+                   `config.CHAT_MODEL`, `config.COMPLETION_MODEL`
     organization, project       else OPENAI_ORG_ID, OPENAI_PROJECT_ID
     timeout        seconds for each step, or (connect, read); default (5, 600)
     deadline       seconds for a whole call: attempts, waits, the whole stream; default none
     max_retries    further attempts after the first; default 2
     max_bytes      bound on a body, or on one event of a stream; default 64 MiB
+    rotate_after   of several keys, seconds until the next one's turn; default: it comes with every call
     allow_http     may a key go over http:// to another machine?
     default_headers, default_query      for every request; a header of None is left out
     transport      any function Request -> Response; default `transport.over_http(base_url)`
@@ -60,10 +64,12 @@ class Client:
     and `timeout`, and raises an APIError; TypeError or ValueError for what JSON cannot carry.
     """
 
-    def __init__(self, api_key: ApiKey = None, base_url: Optional[str] = None, model: Optional[str] = None,
-                 organization: Optional[str] = None, project: Optional[str] = None, timeout: Timeout = None,
-                 deadline: Optional[float] = None, max_retries: Optional[int] = None, max_bytes: Optional[int] = None,
-                 allow_http: bool = False, default_headers: Optional[Mapping[str, Optional[str]]] = None,
+    def __init__(self, api_key: ApiKey = None, base_url: Optional[str] = None,
+                 model: Union[str, Sequence[str], None] = None, organization: Optional[str] = None,
+                 project: Optional[str] = None, timeout: Timeout = None, deadline: Optional[float] = None,
+                 max_retries: Optional[int] = None, max_bytes: Optional[int] = None,
+                 rotate_after: Optional[float] = None, allow_http: bool = False,
+                 default_headers: Optional[Mapping[str, Optional[str]]] = None,
                  default_query: Optional[Mapping[str, Any]] = None, transport: Optional[Transport] = None,
                  on_reply: Optional[Callable[[Reply], Any]] = None, sleep: Callable[[float], Any] = time.sleep,
                  random: Callable[[], float] = chance.random, now: Callable[[], float] = time.time,
@@ -78,6 +84,7 @@ class Client:
         self._on_reply = on_reply or (lambda reply: None)
         self._sleep, self._random, self._now, self._clock = sleep, random, now, clock
         self._origin = Request("GET", self.config.base_url).origin
+        self._ring = Ring(self.config.keys, clock, now, self.config.rotate_after)
         self._closed = False
 
     def chat(self, messages: Messages, **params: Any) -> Reply:
@@ -131,19 +138,18 @@ class Client:
         """The life of a request: one attempt after the other until one is answered, or is not worth repeating.
 
         Returns what `read` makes of the 2xx Response (without it the Response, its body still to be read).  A body
-        that breaks while `read` reads it is one more failed attempt.  Raises the last attempt's APIError.
+        that breaks while `read` reads it is one more failed attempt.  With retries used up, the same is asked of the
+        next model, if several were given.  Raises the last attempt's APIError.
         """
         if self._closed:
             raise RawchatError("this client is closed; make a new one")
-        start, retries, refused = self._clock(), 0, set[Key]()
-        deadline = self.config.deadline or math.inf
+        request = request._replace(headers=Headers(request.headers))        # a caller may have made it with a dict
+        start, retries, keys = self._clock(), 0, self._ring.choice(request.model)
         while True:
-            keys = self.config.keys()
-            key = next_key(keys, refused) if request.origin == self._origin else None       # a key stays at home
-            attempt = with_key(request, key)
-            if deadline < math.inf:
-                attempt = attempt._replace(deadline=deadline - (self._clock() - start))
+            attempt = self._within_deadline(request, start)
             try:
+                if request.origin == self._origin:      # a key stays at home
+                    attempt = with_key(attempt, keys.next())
                 response = self.transport(attempt)
                 response.request, response.retries, response.elapsed = attempt, retries, lambda: self._clock() - start
                 if 200 <= response.status < 300:
@@ -153,12 +159,14 @@ class Client:
                 failure = error
             failure.retries = retries
             hide(attempt.headers.secrets, failure)
-            if failure.status_code in (401, 429) and key:
-                refused.add(key)
-            wait = self._wait(failure, another_key=bool(set(keys) - refused))
+            wait = self._wait(failure, keys.failed(failure))
+            if wait is None and request.instead and overloaded(failure):
+                request, retries = request.instead, 0
+                keys = self._ring.choice(request.model)
+                continue
             if wait is None:
                 raise failure               # out here, so that no half-handled exception hangs on to it
-            if self._clock() - start + wait >= deadline:
+            if self._clock() - start + wait >= (self.config.deadline or math.inf):
                 raise DeadlineExceededError(f"no time for another attempt; the last one: {failure.message}",
                                             retries=retries) from failure
             log.info("retry %d of %d in %.3g s: %s", retries + 1, self.config.max_retries, wait, failure.message)
@@ -174,17 +182,31 @@ class Client:
                 self._transport = over_http(self.config.base_url, environ=self.config.network)
             return self._transport
 
-    def _wait(self, failure: APIError, another_key: bool) -> Optional[float]:
-        """Seconds until the next attempt, or None for none: the arithmetic is in `backoff`."""
+    def _within_deadline(self, request: Request, start: float) -> Request:
+        """`request` with what is left of the deadline; raises DeadlineExceededError if nothing is."""
+        if not self.config.deadline:
+            return request
+        left = self.config.deadline - (self._clock() - start)
+        if left <= 0:
+            raise DeadlineExceededError(f"the deadline has passed ({request.where})")
+        return request._replace(deadline=left)
+
+    def _wait(self, failure: APIError, another_key: Optional[float]) -> Optional[float]:
+        """Seconds until the next attempt, or None for none; `another_key` is free in so many, if there is one.
+
+        The arithmetic is in `backoff`.
+        """
         broken = isinstance(failure, APIConnectionError) or getattr(failure, "cut", False)
         if failure.retries >= self.config.max_retries or isinstance(failure, DeadlineExceededError) \
                 or not (broken or isinstance(failure, APIStatusError)):
             return None
-        if failure.status_code in (401, 429) and another_key:
+        if another_key == 0:
             return 0                        # it has nothing to wait for
         code = "insufficient_quota" if failure.type == "insufficient_quota" else failure.code
-        return backoff.delay(None if broken else failure.status_code, failure.headers, code, failure.retries,
-                             self._random, self._now)
+        own = backoff.delay(None if broken else failure.status_code, failure.headers, code, failure.retries,
+                            self._random, self._now)
+        waits = [wait for wait in (own, another_key) if wait is not None and wait <= backoff.PATIENCE]
+        return min(waits, default=None)
 
     def _read(self, response: Response) -> Reply:
         return reply.read(response, self.config.max_bytes)
@@ -223,8 +245,17 @@ class Client:
 
 def with_key(request: Request, key: Optional[Key]) -> Request:
     """`request` with its credential, unless the caller gave it (or forbade one) by an Authorization header."""
-    given = {"Authorization": f"Bearer {key}"} if key and request.keyed else {}
-    return request._replace(headers=Headers(request.headers, given))
+    if not key or not request.keyed:
+        return request
+    return request._replace(headers=Headers(request.headers, {"Authorization": f"Bearer {key}"}))
+
+
+def overloaded(failure: APIError) -> bool:
+    """Might another model answer where this one did not: after 408, 429, 5xx or a timeout?"""
+    if isinstance(failure, APIConnectionError):
+        return isinstance(failure, APITimeoutError) and not isinstance(failure, DeadlineExceededError)
+    status = failure.status_code or 0
+    return status in (408, 429) or status >= 500
 
 
 def refusal(response: Response, limit: int) -> APIStatusError:

@@ -3,7 +3,7 @@
 They are read when a client is made, once, and then never change.
 """
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
 from . import dotenv
@@ -27,7 +27,7 @@ class Config(NamedTuple):
 
     keys: Keyring                                   #: asked before every attempt
     base_url: str = BASE_URL
-    model: Optional[str] = None
+    model: Union[str, Sequence[str], None] = None
     headers: tuple[Mapping[str, Optional[str]], ...] = ()       #: layers over the built-in ones; later ones win
     query: Mapping[str, Any] = {}
     params: Mapping[str, Any] = {}
@@ -35,6 +35,7 @@ class Config(NamedTuple):
     deadline: Optional[float] = None
     max_retries: int = 2
     max_bytes: int = MAX_BYTES
+    rotate_after: Optional[float] = None
     network: Mapping[str, str] = {}                 #: proxies and CA bundle, for the transport
 
     def __repr__(self) -> str:                      # headers and parameters may hold secrets
@@ -67,7 +68,8 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], folder: str = "."
     return Config(keys or (lambda: ()), base_url, found.get("model"), headers,
                   found.get("default_query") or {}, found.get("params") or {}, timeouts(found.get("timeout")),
                   _positive("deadline", found.get("deadline")), _count("max_retries", found.get("max_retries", 2)),
-                  _count("max_bytes", found.get("max_bytes", MAX_BYTES)), network(environ))
+                  _count("max_bytes", found.get("max_bytes", MAX_BYTES)),
+                  _positive("rotate_after", found.get("rotate_after")), network(environ))
 
 
 def _named(values: Mapping[str, str]) -> dict[str, Any]:

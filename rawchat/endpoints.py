@@ -78,27 +78,45 @@ def build(config: Config, method: str, path: str, body: Optional[dict[str, Any]]
     for name, value in (("extra_headers", extra_headers), ("extra_query", extra_query), ("extra_body", extra_body)):
         if not isinstance(value, (Mapping, type(None))):
             raise TypeError(f"{name} is a dict, not {type(value).__name__}")
-    content: Optional[bytes] = None
-    n: Any = 1
+    bodies: list[Optional[dict[str, Any]]] = [None]
     if body is not None:
         whole = {**body, **rest, **({"stream": True} if stream else {}), **(extra_body or {})}
         if bool(whole.get("stream")) is not stream:
             raise TypeError("stream= is another verb: stream_chat and stream_complete stream, chat and complete do not")
-        content, n = encode(whole), whole.get("n")
+        bodies = each_model(whole)
     elif rest:
         raise TypeError(f"a GET has no body for {', '.join(rest)}; use extra_query")
     layers = (*config.headers, extra_headers or {})
     keyed = all(name.lower() != "authorization" for layer in layers for name in layer)
-    return Request(method, url(config, path, extra_query or {}), checked(Headers(fixed(content), *layers)), content,
-                   config.timeout if timeout is None else timeouts(timeout), keyed=keyed,
-                   choices=n if isinstance(n, int) and n > 1 else 1)
+    request = Request(method, url(config, path, extra_query or {}), checked(Headers(fixed(body), *layers)), None,
+                      config.timeout if timeout is None else timeouts(timeout), keyed=keyed)
+    chain = None
+    for each in reversed(bodies):
+        chain = request._replace(body=each and encode(each), instead=chain, model=(each or {}).get("model"),
+                                 choices=answers((each or {}).get("n")))
+    return chain or request
 
 
-def fixed(content: Optional[bytes]) -> dict[str, str]:
+def answers(n: Any) -> int:
+    """How many answers a body with this `n` asks for."""
+    return n if isinstance(n, int) and n > 1 else 1
+
+
+def each_model(body: dict[str, Any]) -> list[Optional[dict[str, Any]]]:
+    """`body` for its model, or once for each of them: `model=["a", "b"]` asks b when a cannot answer.
+
+    >>> each_model({"model": ["a", "b"], "n": 1})
+    [{'model': 'a', 'n': 1}, {'model': 'b', 'n': 1}]
+    """
+    models = body.get("model")
+    return [{**body, "model": model} for model in models] if isinstance(models, (list, tuple)) else [body]
+
+
+def fixed(body: Optional[Mapping[str, Any]]) -> dict[str, str]:
     """The headers that every request has; a stream accepts JSON too, which is what the SDK sends."""
     headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate",
                "User-Agent": f"rawchat/{__version__} Python/{sys.version_info[0]}.{sys.version_info[1]}"}
-    return headers if content is None else {**headers, "Content-Type": "application/json"}
+    return headers if body is None else {**headers, "Content-Type": "application/json"}
 
 
 def url(config: Config, path: str, extra: Mapping[str, Any]) -> str:

@@ -50,6 +50,7 @@ class APIError(RawchatError):
     request_id: Optional[str] = None
     headers: Mapping[str, str] = {}
     retries: int = 0
+    key: str = ""                           #: with several keys, which one: "key 2 of 3"
     partial: Any = None                     #: out of a stream: the Reply so far
 
     def __init__(self, message: str, **fields: Any):
@@ -63,7 +64,7 @@ class APIError(RawchatError):
 
     def __str__(self) -> str:
         attempts = f"after {self.retries + 1} attempts" if self.retries else ""
-        return "; ".join(part for part in (self.message, attempts, self.hint) if part)
+        return "; ".join(part for part in (self.message, attempts, self.key, self.hint) if part)
 
 
 # The tree above says what each of these is; `hint` is what to try next.

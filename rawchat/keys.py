@@ -1,4 +1,4 @@
-"""Keys: checked before anything else sees them, hidden when they are shown, and the next one if one is refused."""
+"""Keys: checked before anything else sees them, and hidden when they are shown."""
 from collections.abc import Collection, Sequence
 from typing import Any, Callable, Optional, Union
 
@@ -41,11 +41,6 @@ def checked(given: Any, where: str) -> Key:
         if not "!" <= character <= "~":
             raise ConfigError(f"{where} has U+{ord(character):04X} at position {at} of {len(trimmed)}: copy it again")
     return Key(trimmed)
-
-
-def next_key(keys: Sequence[Key], refused: Collection[Key]) -> Optional[Key]:
-    """The key for the next attempt: one that has not been refused in this call, else the first; None without any."""
-    return next((key for key in keys if key not in refused), keys[0] if keys else None)
 
 
 def hide(secrets: Collection[str], error: APIError) -> None:

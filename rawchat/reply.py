@@ -28,6 +28,7 @@ class Reply(dict[str, Any]):
     headers: Headers = Headers()
     retries: int = 0                        #: retries that it took
     elapsed: float = 0.0                    #: seconds from the call to the last byte
+    model: Optional[str] = None             #: the model that was asked: of several (`model=["a", "b"]`) which answered
     parsed: Any = None                      #: the instance that `parse` built
 
     @property
@@ -115,7 +116,7 @@ def decode(body: bytes, response: Response) -> Reply:
 def dressed(reply: Reply, response: Response) -> Reply:
     """`reply` with the facts of the `response` that it came in."""
     reply.status, reply.headers, reply.retries = response.status, response.headers, response.retries
-    reply.elapsed = response.elapsed()
+    reply.elapsed, reply.model = response.elapsed(), response.request.model
     return reply
 
 

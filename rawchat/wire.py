@@ -28,6 +28,8 @@ class Request(NamedTuple):
     deadline: Optional[float] = None            #: seconds that this attempt may take, to its last byte
     keyed: bool = True                          #: does the client put its key into it?
     choices: int = 1                            #: how many answers it asks for (n)
+    model: Optional[str] = None                 #: the one that its body names
+    instead: Optional["Request"] = None         #: what to ask if that model cannot answer: the same of another one
 
     @property
     def where(self) -> str:
