@@ -6,22 +6,42 @@ import contextlib
 import socket
 import threading
 import time
+from contextvars import ContextVar
 from typing import Optional
 
 from .errors import DeadlineExceededError
 
 
+class Cut:
+    """Ends from another thread what is done under it: one that is waited for no longer has reached its deadline."""
+
+    def __init__(self) -> None:
+        self.rung = threading.Event()
+        self.sock: Optional[socket.socket] = None       # that the exchange reads from
+
+    def ring(self) -> None:
+        """End the exchange now; there will be no further one."""
+        self.rung.set()
+        sock = self.sock
+        if sock:
+            ring(sock)
+
+
+cut: ContextVar[Optional[Cut]] = ContextVar("cut", default=None)        #: what this thread's exchanges are under
+
+
 class Alarm:
-    """Rings `deadline` seconds from now, if at all; `where` says of what, for the error."""
+    """Rings `deadline` seconds from now, if at all, or by the thread's Cut; `where` says of what, for the error."""
 
     def __init__(self, deadline: Optional[float], where: str):
         self._end = None if deadline is None else time.monotonic() + deadline
         self._where = where
         self._timer: Optional[threading.Timer] = None
+        self._cut = cut.get() or Cut()
 
     def over(self) -> bool:
         """Has it rung, or should it have?"""
-        return self._end is not None and time.monotonic() >= self._end
+        return self._cut.rung.is_set() or (self._end is not None and time.monotonic() >= self._end)
 
     def check(self) -> None:
         """Raise DeadlineExceededError if the time is over."""
@@ -36,6 +56,9 @@ class Alarm:
 
     def watch(self, sock: socket.socket) -> None:
         """Begin to bound what is read from `sock`."""
+        self._cut.sock = sock
+        if self._cut.rung.is_set():
+            ring(sock)
         if self._end is not None:
             self._timer = threading.Timer(max(0, self._end - time.monotonic()), ring, [sock])
             self._timer.daemon = True
@@ -43,6 +66,7 @@ class Alarm:
 
     def stop(self) -> None:
         """The exchange is over."""
+        self._cut.sock = None               # it may serve another one by now
         if self._timer:
             self._timer.cancel()
 

@@ -3,13 +3,13 @@
     python -m rawchat.bulk IN OUT             what is done stays done: the same command goes on after any end
 
 `run_rows` is a plain function from an iterator of rows to an iterator of results, made for `mapPartitions` of Dask,
-Spark or Ray.  There each partition has workers and limits of its own: divide the rate by the number of partitions at work.
+Spark or Ray.  There each partition has workers and limits of its own: divide the rate by how many are at work.
 """
 import argparse
 import contextlib
+import io
 import json
 import os
-import pathlib
 import signal
 import sys
 import threading
@@ -257,7 +257,8 @@ def ask_all(options: argparse.Namespace, stack: contextlib.ExitStack) -> int:
     client = stack.enter_context(connected(
         options.rpm, options.tpm, model=options.model, base_url=options.base_url, api_key=key,
         allow_http=options.allow_http, timeout=options.timeout, max_retries=options.retries, **params))
-    rows = sys.stdin.buffer if options.input == "-" else stack.enter_context(pathlib.Path(options.input).open("rb"))
+    source = sys.stdin.fileno() if options.input == "-" else options.input
+    rows = stack.enter_context(io.BufferedReader(io.FileIO(source, closefd=source == options.input)))
     out, done = sys.stdout.buffer, Counter[str]()
     if options.output != "-":
         if options.resume and options.retry_failed and os.path.exists(options.output):

@@ -225,7 +225,8 @@ def test_ctrl_c_finishes_what_is_under_way_and_says_how_to_go_on() -> None:
             assert child.poll() is None
             go_on.set()
             said = child.stderr.read().decode()
-        assert (child.returncode, said.splitlines()[-1]) == (130, "rawchat: stopped; the same command goes on from here")
+        assert (child.returncode, said.splitlines()[-1]) == (130, "rawchat: stopped; the same command goes on from "
+                                                           "here")
         assert ids(target) == {"line-1": 1}
         assert run(str(source), str(target), "--base-url", server.url)[0] == 0
     assert len(ids(target)) == 50
