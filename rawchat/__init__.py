@@ -69,9 +69,10 @@ __all__ = [
 HOMES = {"Client": "client", "Chunk": "stream", "Headers": "headers", "History": "history", "Meter": "usage",
          "Pictures": "images", "Reply": "reply", "Request": "wire", "Response": "wire", "Stream": "stream",
          "Usage": "usage", "image_part": "images", **{name: "errors" for name in __all__ if name.endswith("Error")}}
-MODULES = [*sorted(set(HOMES.values())), "alarm", "backoff", "cache", "chunked", "cli", "config", "dotenv", "encode",
-           "endpoints", "estimate", "framing", "gate", "har", "keys", "limits", "local", "merge", "output", "prompt",
-           "ring", "schema", "tools", "trace", "transport", "turns", "typed", "urls", "window"]
+MODULES = [*sorted(set(HOMES.values())), "aio", "alarm", "backoff", "batch", "bulk", "cache", "chunked", "cli",
+           "config", "dotenv", "encode", "endpoints", "estimate", "framing", "gate", "har", "keys", "limits", "local",
+           "merge", "output", "prompt", "ring", "schema", "tools", "trace", "transport", "turns", "typed", "urls",
+           "window"]
 
 
 def default_client() -> "Client":

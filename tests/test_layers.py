@@ -15,7 +15,7 @@ FLOORS = {
     0: "errors backoff chunked encode framing headers keys ring turns urls alarm schema typed usage estimate window "
        "version",
     1: "wire reply config dotenv prompt output",
-    2: "endpoints merge stream transport images cache trace har gate limits",
+    2: "endpoints batch merge stream transport images cache trace har gate limits",
     3: "client",
     4: "history tools bulk aio",
     5: "cli local",
@@ -27,7 +27,8 @@ ORDER = [name for names in FLOORS.values() for name in names.split()]
 BESIDE = {("framing", "errors"), ("headers", "errors"), ("keys", "errors"), ("urls", "errors"), ("alarm", "errors"),
           ("ring", "errors"), ("ring", "backoff"), ("ring", "keys"), ("limits", "gate"),
           ("typed", "schema"), ("window", "estimate"), ("reply", "wire"), ("config", "wire"), ("config", "dotenv"),
-          ("stream", "merge"), ("har", "trace"), ("images", "transport"), ("cli", "local"), ("__main__", "__init__")}
+          ("batch", "endpoints"), ("stream", "merge"), ("har", "trace"), ("images", "transport"), ("cli", "local"),
+          ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 
