@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SDK := .venv-parity
 READ := errors backoff headers wire reply dotenv keys urls config encode endpoints framing merge stream alarm chunked transport client
 
-.PHONY: help run test fuzz lint read parity parity-check clean
+.PHONY: help run test fuzz lint bench read parity parity-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ lint: $(VENV)/dev  ## ruff and mypy --strict
 	$(BIN)/ruff check --line-length 120 --target-version py39 --select E,F,W,B,UP,SIM,RUF,C4,PT,N rawchat tests
 	$(BIN)/mypy --strict
 
+bench: .venv-bench/done  ## measure rawchat beside the SDK; writes docs/benchmarks.md
+	.venv-bench/bin/python bench
+
 read:  ## print the files of the request path in reading order
 	@for file in __init__ $(READ); do printf '\n======== rawchat/%s.py\n\n' $$file; cat rawchat/$$file.py; done
 
@@ -37,7 +40,7 @@ parity-check: $(VENV)/run $(SDK)/sdk  ## the same, but fail if docs/parity.md is
 	$(BIN)/python -m tests.parity --sdk $(SDK)/bin/python --check
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) $(SDK) build dist *.egg-info
+	rm -rf $(VENV) $(SDK) .venv-bench build dist *.egg-info
 
 # Two stamps, so that `make run` does not wait for what only the tests need.
 $(VENV)/run: setup.cfg pyproject.toml

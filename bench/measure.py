@@ -1,0 +1,175 @@
+"""One measurement in a process of its own: `python bench/measure.py WHO WHAT BASE_URL` prints a number.
+
+WHO is rawchat, sdk, httpx or floor (http.client and json.loads: what nobody who uses Python can do without);
+WHAT is one of the functions below that are called measure_….
+"""
+# What only some need is imported where it is needed: memory and the time to import are measured too.
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+MESSAGES = [{"role": "user", "content": "Hi"}]
+PATH = "/chat/completions"
+CALLS, STREAMS, TOGETHER, AT_ONCE = 600, 4, 2000, 128
+SHORT = 8                   # tokens that the embedded model shall answer; the canned server does not care
+
+
+def asker(who: str, url: str) -> tuple[Callable[[], Any], Callable[[], Iterator[Any]]]:
+    """Two functions of a client: a plain call, and a streamed one that gives its chunks."""
+    if who == "rawchat":
+        import rawchat
+        client = rawchat.Client(base_url=url, api_key="sk-1", model="m", environ={})
+
+        def stream() -> Iterator[Any]:
+            chunks = client.stream_chat(MESSAGES, max_tokens=SHORT)
+            yield from chunks
+            assert chunks.reply.finish_reason
+
+        return lambda: client.chat(MESSAGES).text, stream
+    if who == "sdk":
+        import openai
+        sdk = openai.OpenAI(base_url=url, api_key="sk-1")
+        return (lambda: sdk.chat.completions.create(model="m", messages=MESSAGES).choices[0].message.content,
+                lambda: iter(sdk.chat.completions.create(model="m", messages=MESSAGES, stream=True, max_tokens=SHORT)))
+    body = {"model": "m", "messages": MESSAGES}
+    headers = {"Authorization": "Bearer sk-1", "Content-Type": "application/json"}
+    if who == "httpx":
+        import httpx
+        pool = httpx.Client()
+        return lambda: pool.post(url + PATH, json=body, headers=headers).json(), lambda: iter(())
+    import http.client
+    connection = http.client.HTTPConnection(url.split("/")[2])
+
+    def post(body: dict[str, Any]) -> http.client.HTTPResponse:
+        connection.request("POST", "/v1" + PATH, json.dumps(body), headers)
+        return connection.getresponse()
+
+    return (lambda: json.loads(post(body).read()),
+            lambda: (json.loads(line[6:]) for line in post({**body, "stream": True}) if line.startswith(b"data: {")))
+
+
+def measure_plain(who: str, url: str) -> float:
+    """CPU microseconds of a plain call."""
+    plain, _ = asker(who, url)
+    plain()
+    start = time.process_time()
+    for _ in range(CALLS):
+        plain()
+    return (time.process_time() - start) / CALLS * 1e6
+
+
+def measure_chunk(who: str, url: str) -> float:
+    """CPU microseconds of a streamed chunk; rawchat's are merged into the reply as well."""
+    _, stream = asker(who, url)
+    count = sum(1 for _ in stream())
+    start = time.process_time()
+    for _ in range(STREAMS):
+        assert sum(1 for _ in stream()) == count > 1
+    return (time.process_time() - start) / STREAMS / count * 1e6
+
+
+def measure_memory(who: str, url: str) -> float:
+    """Peak memory of the process in MiB, after a plain call and a stream."""
+    plain, stream = asker(who, url)
+    plain()
+    assert sum(1 for _ in stream()) > 1
+    return peak()
+
+
+def measure_beyond(who: str, url: str) -> float:
+    """The same beyond what Python itself takes."""
+    before = peak()
+    return measure_memory(who, url) - before
+
+
+def peak() -> float:
+    """The most memory that this process has had so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure_import(who: str, url: str) -> float:
+    """CPU milliseconds to import the library and make a client, without Python's own start."""
+    start = time.process_time()
+    asker(who, url)
+    return (time.process_time() - start) * 1e3
+
+
+def measure_process(who: str, url: str) -> float:
+    """Milliseconds of a whole process that asks once."""
+    import subprocess
+    start = time.perf_counter()
+    subprocess.run([sys.executable, __file__, who, "once", url], check=True)
+    return (time.perf_counter() - start) * 1e3
+
+
+def measure_first(who: str, url: str) -> float:
+    """Milliseconds to the first token, against the embedded model; the best of eight."""
+    _, stream = asker(who, url)
+
+    def wait() -> float:
+        start = time.perf_counter()
+        chunks = stream()
+        next(chunk for chunk in chunks if content(chunk))
+        found = time.perf_counter() - start
+        for _ in chunks:
+            pass
+        return found * 1e3
+
+    return min(wait() for _ in range(8))
+
+
+def content(chunk: Any) -> Any:
+    """The text of a chunk, whoever gave it."""
+    choice = chunk["choices"][0]["delta"].get("content") if isinstance(chunk, dict) else chunk.choices[0].delta.content
+    return choice
+
+
+def measure_bulk(who: str, url: str) -> float:
+    """Calls a second, 128 at once, by bulk's threads (of the SDK: AsyncOpenAI)."""
+    if who == "sdk":
+        return measure_aio(who, url)
+    from rawchat import bulk
+    return rate(lambda count: sum(1 for _ in bulk.run_rows(["Hi"] * count, AT_ONCE, base_url=url, environ={})))
+
+
+def measure_aio(who: str, url: str) -> float:
+    """Calls a second, 128 at once, by the async client."""
+    import asyncio
+
+    async def by_rawchat(count: int) -> None:
+        from rawchat.aio import AsyncClient
+        async with AsyncClient(AT_ONCE, base_url=url, environ={}) as client:
+            await asyncio.gather(*(client.chat(MESSAGES) for _ in range(count)))
+
+    async def by_sdk(count: int) -> None:
+        import openai
+        turns = asyncio.Semaphore(AT_ONCE)          # its own limit is 1000
+
+        async def one() -> None:
+            async with turns:
+                await client.chat.completions.create(model="m", messages=MESSAGES)
+
+        async with openai.AsyncOpenAI(base_url=url, api_key="sk-1") as client:
+            await asyncio.gather(*(one() for _ in range(count)))
+
+    together = by_sdk if who == "sdk" else by_rawchat
+    return rate(lambda count: asyncio.run(together(count)))
+
+
+def rate(run: Callable[[int], Any]) -> float:
+    """Calls a second of `run(count)`, once it has warmed up."""
+    run(AT_ONCE)
+    start = time.perf_counter()
+    run(TOGETHER)
+    return TOGETHER / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    who, what, url = sys.argv[1:]
+    if what == "once":
+        asker(who, url)[0]()
+    else:
+        print(globals()[f"measure_{what}"](who, url))
