@@ -95,8 +95,8 @@ def page(found: Figures) -> str:
     """docs/benchmarks.md."""
     used = ", ".join(f"{name} {version(name)}" for name in ("openai", "httpx", "requests", "urllib3"))
     lines = ["# Benchmarks", "",
-             f"`make bench` made this page: medians of {ROUNDS} rounds, each figure from a process of its own, against a",
-             "server on loopback that plays canned bytes. The ratio counts; figures of two runs do not compare.", "",
+             f"`make bench` made this page: medians of {ROUNDS} rounds, each figure from a process of its own, against",
+             "a server on loopback that plays canned bytes. The ratio counts; figures of two runs do not compare.", "",
              f"Python {platform.python_version()}, {used}.", "", "![rawchat beside the SDK](benchmarks.svg)", "",
              "| | rawchat | SDK | raw httpx | floor | of the SDK | aim |",
              "| --- | --- | --- | --- | --- | --- | --- |"]
@@ -110,8 +110,8 @@ def page(found: Figures) -> str:
         "- The floor is `http.client` and `json.loads`, for a caller who writes the rest alone.",
         "- A chunk is one event of a stream of 5000 that comes as fast as it can be read. rawchat merges them into",
         "  the whole reply as well, which the SDK and the floor do not.",
-        "- `import` is what `import rawchat; rawchat.Client()` costs: requests is loaded by the first call, which is in",
-        "  the row of the whole process.",
+        "- `import` is what `import rawchat; rawchat.Client()` costs: requests is loaded by the first call, which is",
+        "  in the row of the whole process.",
         "- 128 at once: `bulk.run_rows` and `AsyncClient` beside `AsyncOpenAI`, all limited to 128.", ""])
 
 
