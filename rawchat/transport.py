@@ -5,12 +5,14 @@ take keys from ~/.netrc, turn a redirected POST into a GET, and read the environ
 """
 import contextlib
 import os
+import queue
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from functools import partial
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any, Callable, Optional, Union
 from urllib.parse import urljoin
 
@@ -82,9 +84,10 @@ class Http:
         except (requests.RequestException, urllib3.exceptions.HTTPError, DeadlineExceededError) as error:
             failure = translated(error, request, alarm)
         else:
-            close, finish = endings(answer.raw, _here.connection, alarm)
+            body = pieces(answer, request, alarm)
+            close, finish = endings(answer.raw, body, _here.connection, alarm)
             if not alarm.over():            # else it may have cut the headers, which then pass for an empty 200
-                response = Response(answer.status_code, answer.headers, pieces(answer, request, alarm), close, finish)
+                response = Response(answer.status_code, answer.headers, body, close, finish)
                 response.reused = getattr(_here.connection, "asked", 1) > 1
                 return response
             close()
@@ -151,17 +154,35 @@ class Watched:
         """As urllib3's, but that a long upload has the time of a read: there it has what is meant for connecting."""
         if self.sock is None:
             self.connect()                  # type: ignore[attr-defined]
-        self.timeout = _here.timeout        # which urllib3 gives to the socket now
+        self.timeout = _here.timeout        # which urllib3 gives to the socket now, but not so 1.26
+        self.sock.settimeout(self.timeout)
         self.asked += 1
         _here.connection = self
         _here.alarm.watch(self.sock)
         super().request(*args, **options)   # type: ignore[misc]
 
 
+class Tidy:
+    """A pool that closes its idle connections when nobody holds it any more, as urllib3's own do since 2.0."""
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        weakref.finalize(self, drain, self.pool)            # type: ignore[attr-defined]
+
+
+def drain(idle: "queue.Queue[Any]") -> None:
+    """Close the connections in `idle`, where None stands for one that has not been opened yet."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            connection = idle.get_nowait()
+            if connection:
+                connection.close()
+
+
 def watched(pool: type, connection: type) -> type:
-    """urllib3's class of pools, with connections that are Watched."""
+    """urllib3's class of pools, Tidy and with connections that are Watched."""
     kind = type(connection.__name__, (Watched, connection), {})
-    return type(pool.__name__, (pool,), {"ConnectionCls": kind})
+    return type(pool.__name__, (Tidy, pool), {"ConnectionCls": kind})
 
 
 POOLS = {"http": watched(urllib3.HTTPConnectionPool, HTTPConnection),
@@ -194,7 +215,7 @@ def prepared(request: Request) -> requests.PreparedRequest:
 def pieces(answer: requests.Response, request: Request, alarm: Alarm) -> Iterator[bytes]:
     """The body as it arrives, unpacked; raises APIConnectionError where it breaks, never what lies below."""
     try:
-        for piece in _as_they_come(answer):
+        for piece in (as_they_come if hasattr(answer.raw, "read1") else by_hand)(answer.raw):
             yield piece
             alarm.check()
         alarm.check()                       # an end that the alarm has made is none
@@ -205,19 +226,31 @@ def pieces(answer: requests.Response, request: Request, alarm: Alarm) -> Iterato
     raise failure
 
 
-def _as_they_come(answer: requests.Response) -> Iterator[bytes]:
-    """`read1` gives what has arrived, at once, in every framing; `iter_content` waits for full blocks."""
-    try:
-        piece = answer.raw.read1(PIECE, decode_content=True)
-    except (AttributeError, NotImplementedError):           # urllib3 before 2.2; Pyodide
-        yield from answer.iter_content(1)
-        return
-    while piece:
+def as_they_come(raw: Any) -> Iterator[bytes]:
+    """`read1` gives what has arrived, at once, in every framing; `read` and `stream` wait for full blocks."""
+    while piece := raw.read1(PIECE, decode_content=True):
         yield piece
-        piece = answer.raw.read1(PIECE, decode_content=True)
 
 
-def endings(raw: Any, connection: Any, alarm: Alarm) -> tuple[Callable[[], None], Callable[[], None]]:
+def by_hand(raw: Any) -> Iterator[bytes]:
+    """The same with urllib3 before 2.2, which has no `read1`: http.client's, and what urllib3 does around its own."""
+    left, data = raw.length_remaining, b"?"             # None: the end is not known beforehand
+    raw._init_decoder()
+    with raw._error_catcher():              # gives the connection back at the end, and closes it after anything else
+        while data and left != 0:
+            data = raw._fp.read1(PIECE)
+            if left is not None:            # http.client counts only from Python 3.13 on
+                if not data:
+                    raise IncompleteRead(b"", left)
+                left -= len(data)
+            piece = raw._decode(data, decode_content=True, flush_decoder=not data or left == 0)
+            if piece:                       # else the packed data had only begun
+                yield piece
+        raw._fp.close()
+
+
+def endings(raw: Any, body: Iterator[bytes], connection: Any, alarm: Alarm) -> tuple[Callable[[], None],
+                                                                                     Callable[[], None]]:
     """The two ways to end a Response: `close` at once, or `finish`: read on for a moment, to keep the connection."""
     sock: Any = getattr(connection, "sock", None)
 
@@ -231,7 +264,7 @@ def endings(raw: Any, connection: Any, alarm: Alarm) -> tuple[Callable[[], None]
         end = time.monotonic() + AFTER_DONE
         with contextlib.suppress(Exception):            # whatever it is: the answer is whole
             sock.settimeout(AFTER_DONE)
-            while time.monotonic() < end and raw.read1(PIECE, decode_content=True):
+            while time.monotonic() < end and next(body, None):
                 pass
         close()
 
@@ -262,8 +295,8 @@ def translated(error: Exception, request: Request, alarm: Alarm) -> APIConnectio
     except DeadlineExceededError as late:
         return late.with_traceback(None)
     cause: BaseException = error
-    while cause.__context__ is not None:
-        cause = cause.__context__
+    while below := cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__):
+        cause = below
     slow = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)) or isinstance(cause, TIMEOUTS)
     reason = one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
     _, host, port = request.origin

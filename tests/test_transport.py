@@ -373,12 +373,13 @@ def test_a_request_that_a_kept_connection_swallowed_is_not_sent_again_in_secret(
 
 @row("2.9")
 def test_bytes_that_come_unasked_are_never_an_answer() -> None:
-    evil = answer(completion("evil"))
-    with serving(answer(completion("good")) + evil, [answer(completion("good")), evil],
+    evil, sent = answer(completion("evil")), threading.Event()
+    with serving(answer(completion("good")) + evil, [answer(completion("good")), evil, lambda _: sent.set()],
                  answer(completion("good"))) as server:
         client = rawchat.Client(base_url=server.url, environ={})
-        for _ in range(3):
-            assert client.chat("Hi").text == "good"
+        assert [client.chat("Hi").text for _ in range(2)] == ["good", "good"]
+        assert sent.wait(PATIENCE)
+        assert client.chat("Hi").text == "good"
 
 
 @row("2.9", "8.8")
