@@ -5,5 +5,7 @@ import sys
 try:
     from .cli import main
     sys.exit(main())
+except ImportError as error:                # a dependency is missing, or another package has its name
+    sys.exit(f"rawchat: {error}")
 except KeyboardInterrupt:                   # before the command line was ready for it
     os._exit(130)

@@ -9,7 +9,7 @@ import time
 from contextvars import ContextVar
 from typing import Optional
 
-from .errors import DeadlineExceededError
+from .errors import ConfigError, DeadlineExceededError
 
 
 class Cut:
@@ -62,7 +62,10 @@ class Alarm:
         if self._end is not None:
             self._timer = threading.Timer(max(0, self._end - time.monotonic()), ring, [sock])
             self._timer.daemon = True
-            self._timer.start()
+            try:
+                self._timer.start()
+            except RuntimeError:            # WebAssembly, or a limit on processes
+                raise ConfigError("a deadline needs a thread, and no more can be started here") from None
 
     def stop(self) -> None:
         """The exchange is over."""

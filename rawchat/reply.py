@@ -1,5 +1,6 @@
 """A `Reply` is the JSON of a response, as the server sent it, with names for what one mostly wants."""
 import json
+import re
 from typing import Any, Optional
 
 from . import typed
@@ -102,8 +103,8 @@ def decode(body: bytes, response: Response) -> Reply:
     """
     try:
         payload = json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:       # a 5000-digit number is a ValueError as well
-        raise not_json(body, response, cut=_stops_half_way(body, error)) from None
+    except (ValueError, RecursionError):                # a 5000-digit number is a ValueError as well
+        raise not_json(body, response, cut=_stops_half_way(body)) from None
     if not isinstance(payload, dict):
         raise not_json(body, response)
     if tells_error(payload):
@@ -160,11 +161,10 @@ def not_json(body: bytes, response: Response, cut: bool = False) -> APIResponseV
         body=text, cut=cut, **response.facts)
 
 
-def _stops_half_way(body: bytes, error: Exception) -> bool:
-    """Does `body` begin as a JSON object and end before that does?"""
-    text = body.strip(b"\xef\xbb\xbf \t\r\n")
-    at_end = isinstance(error, json.JSONDecodeError) and error.pos >= len(error.doc.rstrip())
-    return text[:1] == b"{" and (at_end or text[-1:] != b"}")
+def _stops_half_way(body: bytes) -> bool:
+    """Does `body` begin as a JSON object and end before that does?  Brackets in strings do not count."""
+    text = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", body.strip(b"\xef\xbb\xbf \t\r\n"))
+    return text[:1] == b"{" and (text[-1:] != b"}" or text.count(b"{") > text.count(b"}"))
 
 
 def _text(choice: dict[str, Any]) -> str:

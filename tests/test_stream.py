@@ -1,5 +1,7 @@
 """Bytes to events to chunks: fed whole, fed one byte at a time, stopped in the middle."""
+import gc
 import json
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional
@@ -122,6 +124,8 @@ def test_time_is_linear_in_the_size_of_an_event(line: bytes) -> None:
             best = min(best, time.process_time() - start)
         return best
 
+    if sys.implementation.name == "pypy":
+        pytest.skip("the first rounds of its compiler are slower than the later ones")
     small = 100_000 if len(line) < 20 else 2_000_000
     assert seconds(2 * small) < 3.2 * seconds(small) + 0.01
 
@@ -299,6 +303,7 @@ def test_leaving_frees_the_connection_and_a_second_look_yields_nothing() -> None
         if leave == "break":
             for _ in stream:
                 break
+            gc.collect()                    # PyPy ends a loop's generator only then
         elif leave == "close":
             stream.close()
         elif leave == "with":
