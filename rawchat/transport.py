@@ -47,6 +47,8 @@ def over_http(base_url: str = BASE_URL, ca_bundle: Optional[str] = None,
     ca_bundle = ca_bundle or settings.get("requests_ca_bundle") or settings.get("ssl_cert_file")
     if ca_bundle and base_url.startswith("https:") and not os.path.exists(ca_bundle):
         raise ConfigError(f"no such CA bundle: {ca_bundle}")
+    if base_url.startswith("https:") and not issubclass(HTTPSConnection, HTTPConnection):
+        raise ConfigError("https:// needs the ssl module, and this Python has none")
     return Http(base_url, ca_bundle or True, settings)
 
 
