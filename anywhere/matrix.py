@@ -1,0 +1,111 @@
+"""The tests on every Python found on this machine, each in an environment of its own, as a table.
+
+    python anywhere/matrix.py [--write]     --write puts the table into docs/anywhere.md
+
+Each runs with the newest dependencies; the oldest one found runs with the floors of setup.cfg as well.
+"""
+import glob
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+
+from pyz import ROOT, dependencies
+
+PAGE = ROOT / "docs" / "anywhere.md"
+HOME = ROOT / "build" / "matrix"
+WANTED = ["CPython 3.9", "CPython 3.10", "CPython 3.11", "CPython 3.12", "CPython 3.13", "CPython 3.14", "PyPy 3.9"]
+FLOOR_BELOW = "urllib3==1.26.5"         # what RHEL 9 ships with requests 2.25.1
+TESTING = ["pytest", "hypothesis", "responses"]
+WHO = "import platform as p, sys; print(p.python_implementation(), '%d.%d' % sys.version_info[:2], p.python_version())"
+VERSIONS = ("from importlib.metadata import version as v; "
+            "print(', '.join(f'{n} {v(n)}' for n in ('requests', 'urllib3', 'sseclient-py')))")
+HEAD = ("| where | version | with | tests run | passed | skipped |", "| --- | --- | --- | ---: | ---: | ---: |")
+
+
+class Ran(NamedTuple):
+    """One line of the table."""
+
+    where: str
+    version: str
+    dependencies: str
+    passed: int
+    failed: int
+    skipped: int
+
+    def __str__(self) -> str:
+        run = self.passed + self.failed
+        return f"| {self.where} | {self.version} | {self.dependencies} | {run} | {self.passed} | {self.skipped} |"
+
+
+def output(*command: object) -> str:
+    """What a command prints; '' if it cannot be run."""
+    try:
+        return subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              text=True, cwd=ROOT).stdout.strip()
+    except OSError:
+        return ""
+
+
+def pythons() -> dict[str, tuple[str, str]]:
+    """The newest Python of each kind that is wanted: {'CPython 3.9': (version, path)}."""
+    names = [f"python3.{minor}" for minor in range(9, 16)] + ["pypy3"]
+    paths = [path for path in map(shutil.which, names) if path] + [sys.executable]
+    paths += glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python"))
+    found: dict[str, tuple[str, str]] = {}
+    for path in paths:
+        kind, _, version = output(path, "-c", WHO).rpartition(" ")
+        order = [int(part) for part in re.findall(r"\d+", version)]
+        if kind in WANTED and order > [int(part) for part in re.findall(r"\d+", found.get(kind, ("0",))[0])]:
+            found[kind] = version, path
+    return found
+
+
+def tested(kind: str, version: str, path: str, oldest: bool = False) -> Ran:
+    """Run the tests with the Python at `path`, with the oldest or the newest dependencies."""
+    folder = HOME / f"{kind}{' oldest' if oldest else ''}".replace(" ", "-")
+    python = folder / "bin" / "python"
+    asked = [need.replace(">=", "==") for need in dependencies()] + [FLOOR_BELOW] if oldest else dependencies()
+    if not python.exists():
+        subprocess.run([path, "-m", "venv", folder], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--upgrade", *asked, *TESTING],
+                   check=True)
+    said = output(python, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    passed, failed, errors, skipped = (
+        sum(map(int, re.findall(rf"(\d+) {word}", said.splitlines()[-1]))) for word in ("passed", "failed", "error", "skipped"))
+    if failed or errors or not passed:
+        print(said, file=sys.stderr)
+    return Ran(kind, version, output(python, "-c", VERSIONS), passed, failed + errors or int(not passed), skipped)
+
+
+def table() -> list[Ran]:
+    """All of them, told as they come; what is wanted and not found is named."""
+    found, rows = pythons(), []
+    first = next(kind for kind in WANTED if kind in found)
+    jobs = [(first, True), *((kind, False) for kind in WANTED if kind in found)]
+    print(*HEAD, sep="\n")
+    for kind, oldest in jobs:
+        rows.append(tested(kind, *found[kind], oldest=oldest))
+        print(rows[-1], flush=True)
+    for kind in WANTED:
+        if kind not in found:
+            print(f"not on this machine, so skipped: {kind}")
+    return rows
+
+
+def main() -> int:
+    """1 if anything failed."""
+    rows = table()
+    if "--write" in sys.argv:
+        text = PAGE.read_text(encoding="utf-8")
+        lines = "\n".join([*HEAD, *map(str, rows)])
+        start, end = text.index(HEAD[0]), text.index("\n\n", text.index(HEAD[0]))
+        PAGE.write_text(text[:start] + lines + text[end:], encoding="utf-8")
+    return int(any(row.failed for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
