@@ -6,7 +6,6 @@ Each runs with the newest dependencies; the oldest one found runs with the floor
 """
 import glob
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -64,18 +63,19 @@ def pythons() -> dict[str, tuple[str, str]]:
     return found
 
 
-def tested(kind: str, version: str, path: str, oldest: bool = False) -> Ran:
+def ran(kind: str, version: str, path: str, oldest: bool = False) -> Ran:
     """Run the tests with the Python at `path`, with the oldest or the newest dependencies."""
     folder = HOME / f"{kind}{' oldest' if oldest else ''}".replace(" ", "-")
     python = folder / "bin" / "python"
     asked = [need.replace(">=", "==") for need in dependencies()] + [FLOOR_BELOW] if oldest else dependencies()
     if not python.exists():
         subprocess.run([path, "-m", "venv", folder], check=True)
-    subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--upgrade", *asked, *TESTING],
+    subprocess.run([python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--upgrade", *asked, *TESTING],
                    check=True)
     said = output(python, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    last = said.splitlines()[-1] if said else ""
     passed, failed, errors, skipped = (
-        sum(map(int, re.findall(rf"(\d+) {word}", said.splitlines()[-1]))) for word in ("passed", "failed", "error", "skipped"))
+        sum(map(int, re.findall(rf"(\d+) {word}", last))) for word in ("passed", "failed", "error", "skipped"))
     if failed or errors or not passed:
         print(said, file=sys.stderr)
     return Ran(kind, version, output(python, "-c", VERSIONS), passed, failed + errors or int(not passed), skipped)
@@ -88,7 +88,7 @@ def table() -> list[Ran]:
     jobs = [(first, True), *((kind, False) for kind in WANTED if kind in found)]
     print(*HEAD, sep="\n")
     for kind, oldest in jobs:
-        rows.append(tested(kind, *found[kind], oldest=oldest))
+        rows.append(ran(kind, *found[kind], oldest=oldest))
         print(rows[-1], flush=True)
     for kind in WANTED:
         if kind not in found:

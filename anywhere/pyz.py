@@ -28,7 +28,7 @@ def dependencies() -> list[str]:
 
 def install(folder: pathlib.Path) -> None:
     """Put all that has to be in the file into `folder`."""
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
+    subprocess.run([sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile",
                     "--target", str(folder), "--platform", "any", "--implementation", "py", "--abi", "none",
                     "--python-version", "3.9", "--only-binary=:all:", *dependencies()], check=True)
     shutil.rmtree(folder / "bin", ignore_errors=True)       # scripts that name this machine's Python
