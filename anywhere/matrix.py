@@ -70,8 +70,8 @@ def ran(kind: str, version: str, path: str, oldest: bool = False) -> Ran:
     asked = [need.replace(">=", "==") for need in dependencies()] + [FLOOR_BELOW] if oldest else dependencies()
     if not python.exists():
         subprocess.run([path, "-m", "venv", folder], check=True)
-    subprocess.run([python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--upgrade", *asked, *TESTING],
-                   check=True)
+    subprocess.run([python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--upgrade", *asked,
+                    *TESTING], check=True)
     said = output(python, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     last = said.splitlines()[-1] if said else ""
     passed, failed, errors, skipped = (
