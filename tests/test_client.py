@@ -22,6 +22,7 @@ from .server import CLOSE, HELLO, RESET, Server, answer, completion, delta, even
 
 row = pytest.mark.row
 KEY = "sk-very-secret-key"
+OURS = os.path.dirname(rawchat.__file__)
 NOW = 1_700_000_000.0
 OK = answer(completion())
 BUSY = answer({"error": {"message": "busy"}}, 503)
@@ -451,7 +452,7 @@ def test_a_key_does_not_show_in_the_variables_of_our_frames(script: Any) -> None
     with serving(*script) as server, pytest.raises(APIError) as caught:
         list(client_of(server).stream_chat("Hi"))
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    frames = [frame for frame in shown.stack if frame.filename.startswith(os.path.dirname(rawchat.__file__))]
+    frames = [frame for frame in shown.stack if frame.filename.startswith(OURS)]
     assert frames
     assert KEY not in repr([frame.locals for frame in frames])
     assert shown.__context__ is None
@@ -472,9 +473,7 @@ def test_frames_between_a_verb_and_the_library() -> None:
     names: list[str] = []
 
     def look(request: Any) -> tuple[int, dict[str, str], str]:
-        ours = [frame for frame in traceback.extract_stack() if "/rawchat/" in frame.filename.replace("\\", "/")
-                and "tests" not in frame.filename]
-        names.extend(frame.name for frame in ours)
+        names.extend(frame.name for frame in traceback.extract_stack() if frame.filename.startswith(OURS))
         return 200, {}, "{}"
 
     with responses.RequestsMock() as fake:
