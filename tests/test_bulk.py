@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -164,7 +165,8 @@ def test_the_same_command_again_does_nothing_again() -> None:
 
 
 def test_a_torn_last_line_is_mended_and_its_row_asked_again() -> None:
-    with serving(answer(completion("ü"))) as server, files(3) as (source, target):
+    long, short = answer(completion("ü" * 100)), answer(completion("ü"))
+    with serving(long, long, long, short) as server, files(3) as (source, target):
         run(str(source), str(target), "--base-url", server.url)
         whole = target.read_bytes()
         last = whole[:-1].rfind(b"\n") + 1
@@ -215,9 +217,12 @@ def test_a_refused_key_ends_the_run_and_costs_no_row() -> None:
 def test_ctrl_c_finishes_what_is_under_way_and_says_how_to_go_on() -> None:
     begun, go_on = threading.Event(), threading.Event()
     slow = [lambda connection: begun.set(), go_on, answer(completion())]
-    with serving(slow) as server, files(50) as (source, target):
+    with serving(answer(completion()), slow) as server, files(50) as (source, target):
         with command(str(source), str(target), "--base-url", server.url, "--workers", "1") as child:
             assert begun.wait(10)
+            patience = time.monotonic() + 10
+            while not target.stat().st_size:            # what is finished is on disk while the next is under way
+                assert time.monotonic() < patience
             child.send_signal(signal.SIGINT)
             assert child.stderr
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -227,7 +232,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_says_how_to_go_on() -> None:
             said = child.stderr.read().decode()
         assert (child.returncode, said.splitlines()[-1]) == (130, "rawchat: stopped; the same command goes on from "
                                                            "here")
-        assert ids(target) == {"line-1": 1}
+        assert ids(target) == {"line-1": 1, "line-2": 1}
         assert run(str(source), str(target), "--base-url", server.url)[0] == 0
     assert len(ids(target)) == 50
 

@@ -32,6 +32,14 @@ def test_what_has_come_is_given_before_more_is_read_and_nothing_is_read_after_th
     assert len(taken) == 3
 
 
+@pytest.mark.parametrize("end", [b"\r\n", b"X-Trailer: a\r\nX-Other: b\r\n\r\n"])
+def test_a_trailer_is_read_to_its_end_and_no_further(end: bytes) -> None:
+    for pieces in cut(WHOLE[:-2] + end):
+        left = iter([*pieces, b"next"])
+        assert b"".join(unchunked(left)) == b"Hello, \r\nworld!"
+        assert b"".join(left)[-4:] == b"next", pieces
+
+
 @pytest.mark.parametrize("broken", [b"", b"5", b"5\r\n", b"5\r\nHel", b"5\r\nHello", b"5\r\nHello\r\n"])
 def test_a_body_that_breaks_off(broken: bytes) -> None:
     with pytest.raises(HTTPException, match="breaks off"):
