@@ -131,6 +131,14 @@ def test_threads_end_with_the_rows_and_when_nobody_reads_on() -> None:
         assert not thread.is_alive()
 
 
+def test_limits_stand_before_every_request() -> None:
+    came = list[float]()
+    steps = [lambda connection: came.append(time.monotonic()), answer(completion())]
+    with serving(steps) as server:
+        assert len(list(bulk.run_rows(["Hi"] * 6, 6, rpm=1200, tpm=1e9, base_url=server.url, environ={}))) == 6
+    assert max(came) - min(came) > 0.2          # 20 a second: the sixth a quarter of a second after the first
+
+
 # ---- the command
 
 def command(*words: str, **options: Any) -> "subprocess.Popen[bytes]":
