@@ -12,12 +12,16 @@ from typing import Any, Callable, Optional
 from sseclient import Event, SSEClient
 
 from .errors import APIConnectionError, APIError, APIResponseValidationError, APITimeoutError, DeadlineExceededError
-from .errors import ConfigError, StreamInterruptedError, StreamTimeoutError, one_line, tells_error, told
+from .errors import StreamInterruptedError, StreamTimeoutError, one_line, tells_error, told
 from .framing import BOM, batches
 from .keys import hide
 from .merge import Merge
 from .reply import Reply, decode, dressed, not_json
 from .wire import MAX_BYTES, Response
+
+if not hasattr(SSEClient, "events"):
+    raise ImportError("the module sseclient is of another package here: pip uninstall -y sseclient && "
+                      "pip install --force-reinstall sseclient-py")
 
 DECODER = json.JSONDecoder()    #: json.loads weighs its seven options for every event, a seventh of its time
 LINES = 100                 #: lines of a long event that sseclient is given at once: it glues them one by one
@@ -187,9 +191,6 @@ def events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[Event]:
     >>> [event.data for event in events([b"data: on", b"e\\n\\ndata: two\\r\\n\\r", b"\\ndata: half"])]
     ['one', 'two']
     """
-    if not hasattr(SSEClient, "events"):
-        raise ConfigError("the module sseclient is that of another package: pip uninstall sseclient, then "
-                          "pip install --force-reinstall sseclient-py")
     for batch, ended in batches(pieces, limit):
         if not batch.isascii():             # the rule for bytes that are not UTF-8: U+FFFD in their place
             batch = batch.decode("utf-8", "replace").encode()

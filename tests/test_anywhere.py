@@ -13,11 +13,12 @@ import rawchat
 
 from .server import HELLO, answer, completion, serving, streamed
 
+row = pytest.mark.row
 SITE = str(pathlib.Path(sseclient.__file__).parent.parent)
 ROOT = str(pathlib.Path(rawchat.__file__).parent.parent)
 PURE = ["errors", "backoff", "encode", "framing", "headers", "keys", "urls", "schema", "usage", "wire", "reply",
         "config", "dotenv", "endpoints", "merge"]
-ALL = [name for name in rawchat.HOMES if name not in ("cli", "local")]
+ALL = [name for name in rawchat.MODULES if name not in ("cli", "local")]
 
 
 def python(code: str, *options: str, path: Optional[list[str]] = None, **env: str) -> Any:
@@ -88,7 +89,7 @@ def test_it_works_in_a_tight_place(place: str) -> None:
 
 
 def test_the_pure_parts_need_no_dependency_at_all() -> None:
-    names = [name for name in PURE if name in rawchat.HOMES]
+    names = [name for name in PURE if name in rawchat.MODULES]
     done = python("\n".join(f"import rawchat.{name}" for name in names) + "\nprint('well')", "-S", "-I", "-O")
     assert (done.stdout, done.stderr) == ("well\n", "")
 
@@ -116,6 +117,7 @@ def test_the_command_line_says_in_one_line_which_dependency_is_missing() -> None
 LOOKALIKE = "class Event: pass\nclass SSEClient:\n    def __init__(self, url): pass\n"    # as in sseclient 0.0.27
 
 
+@row("8.9")
 def test_another_package_with_the_name_of_sseclient_is_recognised(tmp_path: pathlib.Path) -> None:
     (tmp_path / "sseclient.py").write_text(LOOKALIKE, encoding="utf-8")
     done = python("import runpy; runpy.run_module('rawchat')", path=[str(tmp_path), ROOT])

@@ -13,7 +13,6 @@ from rawchat.errors import (
     APIError,
     APIResponseValidationError,
     APITimeoutError,
-    ConfigError,
     DeadlineExceededError,
     StreamInterruptedError,
     StreamTimeoutError,
@@ -139,16 +138,6 @@ def test_a_long_event_keeps_its_name_and_every_line() -> None:
     assert (found.event, found.data) == ("last", "\n".join(str(number) for number in range(1000)))
     assert data(b": c\n" * 500 + b"\n") == []
     assert data(b": c\n" * 500 + b"data\n\n") == [""]
-
-
-@row("8.9")
-def test_the_package_with_the_same_module_name_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Other:                            # PyPI's `sseclient`: its SSEClient is the iterator itself
-        pass
-
-    monkeypatch.setattr("rawchat.stream.SSEClient", Other)
-    with pytest.raises(ConfigError, match="pip uninstall sseclient"):
-        data(b"data: x\n\n")
 
 
 # ---- streams
