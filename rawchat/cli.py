@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn, Optional
 from . import endpoints, errors, local, reply
 from .client import Client
 from .errors import APIError, MissingKeyError, RawchatError
-from .output import Output, abandon, utf8
+from .output import Output, abandon, utf8, visible
 from .prompt import UsageError, from_file, json_or_text, prompt_of, read_file
 from .reply import Reply
 from .stream import Stream
@@ -132,7 +132,8 @@ def complain(text: str) -> None:
     """One line on standard error."""
     if sys.stderr:                          # None if it was closed: 2>&-
         try:
-            print(f"rawchat: {errors.one_line(text, 2000)}", file=sys.stderr, flush=True)
+            line = errors.one_line(text, 2000)
+            print(f"rawchat: {visible(line) if sys.stderr.isatty() else line}", file=sys.stderr, flush=True)
         except OSError:
             abandon(sys.stderr)
 

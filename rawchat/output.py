@@ -1,14 +1,23 @@
 """Standard output: what is shown is there at once, in UTF-8, and ends with exactly one newline."""
 import contextlib
 import os
+import re
 from typing import Any, BinaryIO
+
+# C0 but tab and newline, DEL and C1; marks, overrides and isolates of bidirectional text; tags; halves of characters.
+STEERING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"
+                      "\\ud800-\\udfff\\U000e0000-\\U000e007f]")
 
 
 class Output:
-    """An answer on its way to `file`.  Line ends at its end are held back until it is known what follows them."""
+    """An answer on its way to `file`.  Line ends at its end are held back until it is known what follows them.
+
+    On a terminal, what could steer it is made visible; into a pipe or a file bytes go unchanged.
+    """
 
     def __init__(self, file: BinaryIO):
         self._file = file
+        self._terminal = file.isatty()
         self._held = ""                     # the end of what was written that waits for more
         self._in_line = False
 
@@ -22,7 +31,7 @@ class Output:
     def put(self, data: bytes) -> None:
         """Show bytes as they are, now."""
         try:
-            self._file.write(data)
+            self._file.write(utf8(visible(data.decode("utf-8", "replace"))) if self._terminal else data)
             self._file.flush()
         except OSError:
             abandon(self._file)
@@ -54,6 +63,25 @@ def parted(text: str) -> tuple[str, str]:
     end = len(text) - ("\ud800" <= text[-1:] <= "\udbff")
     end = len(text[:end].rstrip("\r\n"))
     return text[:end], text[end:]
+
+
+def visible(text: str) -> str:
+    """`text` with every character that can steer a terminal, or turn text around, shown as a symbol or its number.
+
+    One by one, so that a sequence that comes in two parts cannot slip through.  Tab and newline stay; a carriage
+    return, which would write over the line, is dropped.
+
+    >>> visible("a\\x1b[31mb\\u202ec\\r\\n")
+    'a␛[31mb<U+202E>c\\n'
+    """
+    return STEERING.sub(_symbol, text)
+
+
+def _symbol(match: "re.Match[str]") -> str:
+    code = ord(match[0])
+    if code == 0x0D:
+        return ""
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else f"<U+{code:04X}>"
 
 
 def utf8(text: str) -> bytes:

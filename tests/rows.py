@@ -75,6 +75,7 @@ ROWS = {
     "8.7": "environment and netrc are not read on each call",
     "8.8": "fork, pickle, cookies, pool size, a loop that is left",
     "8.9": "PyPI's `sseclient` has the same module name as sseclient-py: told apart, in one line",
+    "9.1": "> what comes from the network is shown on a terminal without what could steer it; a pipe gets the bytes",
     "9.2": "> no option takes a key's value",
     "9.3": "> a saved history is 0600 from its first byte, replaced atomically, never through a symbolic link",
     "9.4": "> TLS is always verified",
