@@ -46,7 +46,11 @@ class Alarm:
     def check(self) -> None:
         """Raise DeadlineExceededError if the time is over."""
         if self.over():
-            raise DeadlineExceededError(f"the deadline has passed ({self._where})")
+            raise self.late()
+
+    def late(self) -> DeadlineExceededError:
+        """The error that says so."""
+        return DeadlineExceededError(f"the deadline has passed ({self._where})")
 
     def within(self, timeout: tuple[float, float]) -> tuple[float, float]:
         """The timeouts for connecting and reading, within what is left; raises if nothing is."""

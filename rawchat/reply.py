@@ -101,12 +101,13 @@ def decode(body: bytes, response: Response) -> Reply:
 
     The bytes are UTF-8 whatever the charset header says (RFC 8259, 8.1); a byte order mark is dropped.
     """
+    payload, bad = None, False
     try:
         payload = json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):                # a 5000-digit number is a ValueError as well
-        raise not_json(body, response, cut=_stops_half_way(body)) from None
+        bad = True                          # raised out here: json's own error would go along, with the whole body
     if not isinstance(payload, dict):
-        raise not_json(body, response)
+        raise not_json(body, response, cut=bad and _stops_half_way(body))
     if tells_error(payload):
         said, fields = told(payload)
         raise APIResponseValidationError(f"{response.status}, but an error: {said} ({response.asked})",

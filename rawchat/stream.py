@@ -159,13 +159,14 @@ def chunk_in(event: Event, response: Response) -> Optional[Chunk]:
     told_wrong = event.event == "error"
     if event.event == "ping" or not (event.data.strip() or told_wrong):
         return None
+    payload, bad = event.data, False
     try:
         payload = DECODER.decode(event.data)
     except (ValueError, RecursionError):
-        payload = event.data
-        if not told_wrong:
-            raise APIResponseValidationError(
-                f"an event of the stream is not JSON: {one_line(event.data, 120)} ({response.asked})") from None
+        bad = not told_wrong                # raised out here: json's own error would go along, with all that was sent
+    if bad:
+        raise APIResponseValidationError(
+            f"an event of the stream is not JSON: {one_line(event.data, 120)} ({response.asked})")
     if told_wrong or tells_error(payload):
         said, fields = told(payload)
         raise APIError(f"error in the stream: {said} ({response.asked})", **fields)

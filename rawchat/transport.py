@@ -292,10 +292,8 @@ def redirected(request: Request, response: Response) -> Optional[str]:
 
 def translated(error: Exception, request: Request, alarm: Alarm) -> APIConnectionError:
     """Our exception for one of requests, urllib3 or http.client; its cause is the first one in their chain."""
-    try:
-        alarm.check()
-    except DeadlineExceededError as late:
-        return late.with_traceback(None)
+    if alarm.over():
+        return alarm.late()
     cause: BaseException = error
     while below := cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__):
         cause = below
