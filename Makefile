@@ -5,7 +5,7 @@ PROMPT ?= In one sentence: why is the sky blue?
 VENV := .venv
 BIN := $(VENV)/bin
 SDK := .venv-parity
-READ := errors backoff headers wire reply dotenv keys urls config encode endpoints framing merge stream alarm chunked transport client
+READ := errors backoff headers wire reply dotenv keys ring urls config encode endpoints framing merge stream alarm chunked transport client
 
 .PHONY: help run test fuzz lint bench matrix anywhere pyz dist read parity parity-check clean
 

@@ -226,8 +226,11 @@ def test_a_stream_can_be_closed_by_another_thread() -> None:
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
         assert seen.wait(PATIENCE)
-        stream.close()
-        reader.join(PATIENCE)
+        closer = threading.Thread(target=stream.close, daemon=True)
+        closer.start()
+        closer.join(PATIENCE / 2)               # the server would let go only after all its patience
+        reader.join(PATIENCE / 2)
+        assert not closer.is_alive()
         assert ended == ["Hel"]
         never.set()
 
