@@ -24,6 +24,8 @@ The path of a request, in reading order; an import only ever points to what stan
     client      the verbs, and the life of a request
     history     conversations
     tools       functions that the model may call
+    bulk        many prompts at once                            batch     their lines
+    aio         the verbs, awaited                              threads   that do the work
 
 The files on the left are the path; what stands beside one of them is a detail that it needs.  `trace` and `har` watch a
 transport from outside.
@@ -71,8 +73,8 @@ HOMES = {"Client": "client", "Chunk": "stream", "Headers": "headers", "History":
          "Usage": "usage", "image_part": "images", **{name: "errors" for name in __all__ if name.endswith("Error")}}
 MODULES = [*sorted(set(HOMES.values())), "aio", "alarm", "backoff", "batch", "bulk", "cache", "chunked", "cli",
            "config", "dotenv", "encode", "endpoints", "estimate", "framing", "gate", "har", "keys", "limits", "local",
-           "merge", "output", "prompt", "ring", "schema", "tools", "trace", "transport", "turns", "typed", "urls",
-           "window"]
+           "merge", "output", "prompt", "ring", "schema", "threads", "tools", "trace", "transport", "turns", "typed",
+           "urls", "window"]
 
 
 def default_client() -> "Client":
