@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "anywhere.md"
 HOME = ROOT / "build" / "matrix"
 WANTED = ["CPython 3.9", "CPython 3.10", "CPython 3.11", "CPython 3.12", "CPython 3.13", "CPython 3.14", "PyPy 3.9"]
 FLOOR_BELOW = "urllib3==1.26.5"         # what RHEL 9 ships with requests 2.25.1
-TESTING = ["pytest", "hypothesis", "responses"]
+TESTING = ["pytest", "hypothesis", "responses", "tqdm"]
 WHO = "import platform as p, sys; print(p.python_implementation(), '%d.%d' % sys.version_info[:2], p.python_version())"
 VERSIONS = ("from importlib.metadata import version as v; "
             "print(', '.join(f'{n} {v(n)}' for n in ('requests', 'urllib3', 'sseclient-py')))")

@@ -60,14 +60,15 @@ def test_imports_only_point_down(name: str) -> None:
 
 @pytest.mark.parametrize(("foreign", "home"), [
     ("requests", {"transport"}), ("urllib3", {"transport"}), ("sseclient", {"stream"}),
-    ("argparse", {"cli", "local", "bulk"}), ("xllamacpp", {"local"}), ("socket", {"alarm", "local", "transport"})])
+    ("argparse", {"cli", "local", "bulk"}), ("xllamacpp", {"local"}), ("tqdm", {"bulk"}),
+    ("socket", {"alarm", "local", "transport"})])
 def test_what_is_not_ours_comes_in_at_one_place(foreign: str, home: set[str]) -> None:
     assert {name for name in MODULES if (foreign, False) in imports(name)} <= home
 
 
 def test_only_the_standard_library_and_the_two_dependencies_are_used() -> None:
-    known = set(getattr(sys, "stdlib_module_names", ())) | {"requests", "urllib3", "sseclient", "xllamacpp"}
-    if len(known) > 4:                      # Python 3.9 has no such list
+    known = set(getattr(sys, "stdlib_module_names", ())) | {"requests", "urllib3", "sseclient", "xllamacpp", "tqdm"}
+    if len(known) > 5:                      # Python 3.9 has no such list
         assert {other for name in MODULES for other, ours in imports(name) if not ours} <= known
 
 
