@@ -333,34 +333,3 @@ def test_lines_of_no_result_are_named() -> None:
     for bad in (b"[]\n", b"x\n", b'{"a": 1}\n'):
         with pytest.raises(UsageError, match="f: line 1 is no result"):
             bulk.entry(bad, "f: line 1")
-
-
-CLUSTER = """
-import sys
-import dask.bag, distributed
-from rawchat import bulk
-
-
-def answered(part, **settings):
-    return list(bulk.run_rows(part, **settings))       # results travel between processes: a generator cannot
-
-
-if __name__ == "__main__":
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, \\
-            distributed.Client(cluster):
-        rows = dask.bag.from_sequence([f"row {number}" for number in range(40)], npartitions=4)
-        results = rows.map_partitions(answered, workers=4, base_url=sys.argv[1], environ={}).compute()
-    print(len(results), {result["response"]["body"]["choices"][0]["message"]["content"] for result in results})
-"""
-
-
-def test_dask_spreads_the_rows_over_processes() -> None:
-    """A real cluster on this machine, of two worker processes."""
-    pytest.importorskip("dask.bag")
-    pytest.importorskip("distributed")
-    pathlib.Path("cluster.py").write_text(CLUSTER, encoding="utf-8")
-    with serving(answer(completion("Hello"))) as server:
-        shown = subprocess.run([sys.executable, "cluster.py", server.url], capture_output=True, timeout=120, check=True,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert shown.stdout == b"40 {'Hello'}\n"
-    assert {seen.json["messages"][0]["content"] for seen in server.requests} == {f"row {n}" for n in range(40)}
