@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 SDK := .venv-parity
 READ := errors backoff headers wire reply dotenv keys ring urls config encode endpoints framing merge stream alarm chunked transport client
 
-.PHONY: help run test fuzz lint bench matrix anywhere pyz dist read parity parity-check clean
+.PHONY: help run test fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ fuzz: $(VENV)/dev  ## the tests with generated input, for as long as EXAMPLES=10
 
 matrix:  ## the tests on every Python found here, with the oldest and the newest dependencies; writes docs/anywhere.md
 	$(PYTHON) anywhere/matrix.py --write
+
+matrix-check:  ## the same, but write nothing
+	$(PYTHON) anywhere/matrix.py
 
 anywhere: $(VENV)/release  ## the wheels, the one file, the browser's Python, the release
 	$(BIN)/python -m pytest -q -rs anywhere
