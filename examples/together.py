@@ -12,7 +12,7 @@ async def talk(client, name):
 
 async def main():
     names = ["Ann", "Bob"]
-    async with AsyncClient(deadline=100) as client:
+    async with AsyncClient(max_tokens=40) as client:
         for name, answer in zip(names, await asyncio.gather(*(talk(client, name) for name in names))):
             print(f"{name} hears: {answer}")
 
