@@ -22,7 +22,7 @@ The path of a request, in reading order; an import only ever points to what stan
     cache       the same question, the same answer
     images      pictures in messages, and out of replies
     client      the verbs, and the life of a request
-    history     conversations
+    history     conversations                               saved     on disk
     tools       functions that the model may call
 
 The files on the left are the path; what stands beside one of them is a detail that it needs.  `trace` and `har` watch a
@@ -71,8 +71,8 @@ HOMES = {"Client": "client", "Chunk": "stream", "Headers": "headers", "History":
          "Usage": "usage", "image_part": "images", **{name: "errors" for name in __all__ if name.endswith("Error")}}
 MODULES = [*sorted(set(HOMES.values())), "aio", "alarm", "backoff", "batch", "bulk", "cache", "chunked", "cli",
            "config", "dotenv", "encode", "endpoints", "estimate", "framing", "gate", "har", "keys", "limits", "local",
-           "merge", "output", "prompt", "ring", "schema", "tools", "trace", "transport", "turns", "typed", "urls",
-           "window"]
+           "merge", "output", "prompt", "ring", "saved", "schema", "tools", "trace", "transport", "turns", "typed",
+           "urls", "window"]
 
 
 def default_client() -> "Client":

@@ -8,11 +8,12 @@
 import contextlib
 import json
 from collections.abc import Iterator
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TypeVar
 
 from . import estimate
 
 Message = dict[str, Any]
+Talk = TypeVar("Talk", bound=list[Any])
 
 
 def is_system(message: Message) -> bool:
@@ -49,11 +50,11 @@ def fitting(messages: list[Message], max_messages: Optional[int], max_tokens: Op
 
 
 @contextlib.contextmanager
-def turn(messages: list[Message]) -> Iterator[None]:
+def turn(messages: Talk) -> Iterator[Talk]:
     """What the block adds stays if it ends well; whatever else ends it, Ctrl-C too, all is as it was before."""
     before = list(messages)
     try:
-        yield
+        yield messages
     except BaseException:
         messages[:] = before
         raise

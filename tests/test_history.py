@@ -433,7 +433,7 @@ def test_a_kill_in_the_middle_of_save_leaves_the_old_file_or_the_new_one(tmp_pat
     (b'{"role":"user","content":"a"}', "line 1: .*torn"), (b"Dear diary\n", "line 1: not a message"),
     (b"[]\n", "line 1"),
     (b'{"role":"user","content":"a"}\n\n', "line 2"), (b"\x89PNG\r\n", "line 1"), (b'{"content":"a"}\n', "line 1"),
-    (b'{"role":1}\n', "line 1"), (b"[" * 100_000 + b"\n", "line 1")])
+    (b'{"role":1}\n', "line 1"), (b'{"role":"user","content":"\xff"}\n', "line 1"), (b"[" * 100_000 + b"\n", "line 1")])
 def test_a_torn_or_foreign_file_is_named_with_its_line(tmp_path: pathlib.Path, data: bytes, told: str) -> None:
     path = tmp_path / "talk"
     path.write_bytes(data)

@@ -14,7 +14,7 @@ PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
     0: "errors backoff chunked encode framing headers keys ring turns urls alarm schema typed usage estimate window "
        "version",
-    1: "wire reply config dotenv prompt output",
+    1: "wire reply config dotenv prompt output saved",
     2: "endpoints batch merge stream transport images cache trace har gate limits",
     3: "client",
     4: "history tools bulk aio",
