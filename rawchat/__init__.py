@@ -3,7 +3,7 @@
 The path of a request, in reading order; an import only ever points to what stands above, or beside:
 
     errors      all that can go wrong, as a tree
-    schema      Python types → JSON schema
+    schema      Python types → JSON schema                  fields    what they are made of
     typed       JSON → instances of Python types
     usage       tokens that were used, and their price
     estimate    tokens that nobody has counted yet
@@ -23,7 +23,7 @@ The path of a request, in reading order; an import only ever points to what stan
     images      pictures in messages, and out of replies
     client      the verbs, and the life of a request
     history     conversations                               saved     on disk
-    tools       functions that the model may call
+    tools       functions that the model may call           calls     answered
 
 The files on the left are the path; what stands beside one of them is a detail that it needs.  `trace` and `har` watch a
 transport from outside.
@@ -69,10 +69,10 @@ __all__ = [
 HOMES = {"Client": "client", "Chunk": "stream", "Headers": "headers", "History": "history", "Meter": "usage",
          "Pictures": "images", "Reply": "reply", "Request": "wire", "Response": "wire", "Stream": "stream",
          "Usage": "usage", "image_part": "images", **{name: "errors" for name in __all__ if name.endswith("Error")}}
-MODULES = [*sorted(set(HOMES.values())), "aio", "alarm", "backoff", "batch", "bulk", "cache", "chunked", "cli",
-           "config", "dotenv", "encode", "endpoints", "estimate", "framing", "gate", "har", "keys", "limits", "local",
-           "merge", "output", "prompt", "ring", "saved", "schema", "tools", "trace", "transport", "turns", "typed",
-           "urls", "window"]
+MODULES = [*sorted(set(HOMES.values())), "aio", "alarm", "backoff", "batch", "bulk", "cache", "calls", "chunked", "cli",
+           "config", "dotenv", "encode", "endpoints", "estimate", "fields", "framing", "gate", "har", "keys", "limits",
+           "local", "merge", "output", "prompt", "ring", "saved", "schema", "tools", "trace", "transport", "turns",
+           "typed", "urls", "window"]
 
 
 def default_client() -> "Client":

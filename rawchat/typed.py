@@ -12,7 +12,8 @@ import reprlib
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
 
-from .schema import QUALIFIERS, UNIONS, Field, answer, fields, is_enum, is_object, plain
+from .fields import QUALIFIERS, UNIONS, Field, fields, is_enum, is_object, plain
+from .schema import answer
 
 FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)```\s*", re.DOTALL | re.IGNORECASE)
 

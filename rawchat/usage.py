@@ -54,7 +54,6 @@ class Meter:
         self._lock = threading.Lock()
 
     def __call__(self, reply: Mapping[str, Any]) -> None:
-        """Count one reply."""
         model = str(reply.get("model") or "?")
         with self._lock:
             self.models[model] = self.models.get(model, Usage()) + Usage.of(reply)

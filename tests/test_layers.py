@@ -12,9 +12,9 @@ from . import rows
 
 PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
-    0: "errors backoff chunked encode framing headers keys ring turns urls alarm schema typed usage estimate window "
-       "version",
-    1: "wire reply config dotenv prompt output saved",
+    0: "errors backoff chunked encode framing headers keys ring turns urls alarm fields schema typed usage estimate "
+       "window version",
+    1: "wire reply config dotenv prompt output saved calls",
     2: "endpoints batch merge stream transport images cache trace har gate limits",
     3: "client",
     4: "history tools bulk aio",
@@ -26,7 +26,8 @@ ORDER = [name for names in FLOORS.values() for name in names.split()]
 # within a floor: a file may use one that stands before it here
 BESIDE = {("framing", "errors"), ("headers", "errors"), ("keys", "errors"), ("urls", "errors"), ("alarm", "errors"),
           ("ring", "errors"), ("ring", "backoff"), ("ring", "keys"), ("limits", "gate"),
-          ("typed", "schema"), ("window", "estimate"), ("reply", "wire"), ("config", "wire"), ("config", "dotenv"),
+          ("schema", "fields"), ("typed", "fields"), ("typed", "schema"), ("window", "estimate"),
+          ("reply", "wire"), ("config", "wire"), ("config", "dotenv"),
           ("batch", "endpoints"), ("stream", "merge"), ("har", "trace"), ("images", "transport"), ("cli", "local"),
           ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
