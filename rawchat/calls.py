@@ -45,7 +45,7 @@ def _result(call: Mapping[str, Any], known: Mapping[str, Tool]) -> str:
         return _wrong(name, f"there is no such tool; there is: {', '.join(known)}")
     try:
         arguments = _arguments(known[name], asked.get("arguments") or "{}")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         return _wrong(name, f"bad arguments: {error}")
     try:
         return _text(known[name].function(**arguments))
@@ -54,7 +54,7 @@ def _result(call: Mapping[str, Any], known: Mapping[str, Tool]) -> str:
 
 
 def _arguments(tool: Tool, text: str) -> dict[str, Any]:
-    """The keyword arguments of a call; raises TypeError, or ValueError (MismatchError)."""
+    """The keyword arguments of a call; raises TypeError, ValueError (MismatchError), or RecursionError."""
     value: Any = typed.decode(text)
     if tool.fields is not None:
         return typed.fill(tool.fields, value)

@@ -61,11 +61,11 @@ class Meter:
     @property
     def usage(self) -> Usage:
         """The sum over all models."""
-        return sum(self.models.values(), Usage())
+        return sum([*self.models.values()], Usage())        # a copy: other threads may add a model meanwhile
 
     def cost(self, prices: Mapping[str, Mapping[str, float]]) -> float:
         """Dollars, by the prices of each model; raises KeyError for a model that has none."""
-        return sum(used.cost(prices[priced(model, prices)]) for model, used in self.models.items())
+        return sum(used.cost(prices[priced(model, prices)]) for model, used in [*self.models.items()])
 
 
 def priced(model: str, prices: Mapping[str, Any]) -> str:

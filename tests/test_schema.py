@@ -209,7 +209,9 @@ class Checked:
     (Customer, '{"home": {"street": "s", "zip": 1}, "work": {"street": 1, "zip": 1}}', "work.street: not str"),
     (Drawing, '{"shapes": [{"kind": "circle", "side": 1}]}', r"shapes\[0\]: not Union"),
     (Checked, '{"percent": 101}', "the top: over 100"), (Optional[int], '{"value": "1"}', "value: not int"),
-    (int, '{"value": null}', "value: not int: None"),
+    (int, '{"value": null}', "value: not int: None"), (float, '{"value": 1e999}', "value: not float: inf"),
+    (float, '{"value": 1' + "0" * 400 + "}", "value: not float: 1000"),
+    (Node, '{"value": 1, "children": [' * 400 + "]}" * 400, "nested too deeply|not JSON"),
     (CalendarEvent, '```json\n{"name": 1}\n``` and that is it', "not JSON")])
 def test_json_that_does_not_fit_is_refused_with_its_place(kind: Any, text: str, told: str) -> None:
     with pytest.raises(MismatchError, match=told):
