@@ -15,6 +15,7 @@ from . import typed
 from .fields import Field, plain
 from .window import Message
 
+THREADS = 32                #: calls that run at once, however many a reply holds: ThreadPoolExecutor's own bound
 log = logging.getLogger("rawchat")
 Function = Callable[..., Any]
 
@@ -30,7 +31,7 @@ class Tool(NamedTuple):
 def answered(calls: list[dict[str, Any]], known: Mapping[str, Tool], parallel: bool = False) -> list[Message]:
     """The messages that answer `calls`, in their order."""
     if parallel:
-        with ThreadPoolExecutor(len(calls)) as threads:
+        with ThreadPoolExecutor(min(len(calls), THREADS)) as threads:
             texts = list(threads.map(lambda call: _result(call, known), calls))
     else:
         texts = [_result(call, known) for call in calls]

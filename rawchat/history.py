@@ -138,12 +138,10 @@ class History(list[Message]):
                 sent = since(sent, starts[1])
 
     def _add(self, reply: Reply, sent: list[Message]) -> Reply:
-        """Add the message of `reply`, the answer to `sent`; what is empty in it and not needed is left out."""
+        """Add the message of `reply`, the answer to `sent`."""
         self.usage += Usage.of(reply)
         self.sizes.learn(Usage.of(reply).prompt, sent)
-        if not reply.message:
-            raise APIResponseValidationError("the reply holds no message")
-        self.append({name: value for name, value in reply.message.items() if value or name in ("role", "content")})
+        self.append(window.kept(reply.message))
         return reply
 
 
@@ -154,7 +152,7 @@ def is_instruction(message: Message) -> bool:
 
 def shown(message: Message) -> str:
     """A message's content to read: pictures and tool calls in brackets."""
-    content = message.get("content") or ""
-    parts = [content] if isinstance(content, str) else [part.get("text", f"[{part['type']}]") for part in content]
+    content = message.get("content") or message.get("refusal") or ""
+    parts = [content] if isinstance(content, str) else [part.get("text", f"[{part.get('type')}]") for part in content]
     calls = [call.get("function") or {} for call in message.get("tool_calls", ())]
     return " ".join(filter(None, [*parts, *(f"[{call.get('name')}({call.get('arguments')})]" for call in calls)]))

@@ -37,8 +37,11 @@ def run(messages: Messages, tools: Iterable[Union[Function, Mapping[str, Any]]],
     """
     said: list[Any] = messages if isinstance(messages, list) else endpoints.listed(messages)
     client = client or getattr(said, "client", None) or default_client()
-    known = {tool.spec["function"]["name"]: tool for tool in (_tool(each, functions or {}) for each in tools)}
-    params = {**params, **({"tools": [tool.spec for tool in known.values()]} if known else {})}
+    ready = [_tool(each, functions or {}) for each in tools]
+    known = {tool.spec["function"]["name"]: tool for tool in ready}
+    if len(known) < len(ready):
+        raise TypeError("two tools have the same name")
+    params = {**params, **({"tools": [tool.spec for tool in ready]} if ready else {})}
     with window.turn(said):
         for _ in range(max_rounds):
             reply = _heard(said, lambda sent: _reply(client, sent, on_text, params))
@@ -73,7 +76,7 @@ def _heard(said: Any, say: Callable[[Any], Reply]) -> Reply:
         heard: Reply = said.hear(say)
         return heard
     reply = say(said)
-    said.append(reply.message)
+    said.append(window.kept(reply.message))
     return reply
 
 

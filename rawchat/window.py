@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Callable, Optional, TypeVar
 
 from . import estimate
+from .errors import APIResponseValidationError
 
 Message = dict[str, Any]
 Talk = TypeVar("Talk", bound=list[Any])
@@ -47,6 +48,13 @@ def fitting(messages: list[Message], max_messages: Optional[int], max_tokens: Op
             break
         oldest = start
     return since(messages, oldest)
+
+
+def kept(message: Message) -> Message:
+    """An answer as it is added to a conversation: what is empty in it and not needed is left out."""
+    if not message:
+        raise APIResponseValidationError("the reply holds no message")
+    return {name: value for name, value in message.items() if value or name in ("role", "content")}
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ ORDER = [name for names in FLOORS.values() for name in names.split()]
 # within a floor: a file may use one that stands before it here
 BESIDE = {("framing", "errors"), ("headers", "errors"), ("keys", "errors"), ("urls", "errors"), ("alarm", "errors"),
           ("ring", "errors"), ("ring", "backoff"), ("ring", "keys"), ("limits", "gate"),
-          ("schema", "fields"), ("typed", "fields"), ("typed", "schema"), ("window", "estimate"),
+          ("schema", "fields"), ("typed", "fields"), ("typed", "schema"), ("window", "errors"), ("window", "estimate"),
           ("reply", "wire"), ("config", "wire"), ("config", "dotenv"),
           ("batch", "endpoints"), ("stream", "merge"), ("har", "trace"), ("images", "transport"), ("cli", "local"),
           ("__main__", "__init__")}
