@@ -62,8 +62,11 @@ def is_enum(kind: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A member of an Enum, or an instance of a dataclass, as JSON has it."""
+    """`value` as JSON has it: members of an Enum, instances of a dataclass, lists of them."""
     if isinstance(value, enum.Enum):
         return value.value
-    is_data = dataclasses.is_dataclass(value) and not isinstance(value, type)
-    return dataclasses.asdict(value) if is_data else value
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return value

@@ -246,6 +246,18 @@ def test_a_functions_signature_and_docstring_are_a_schema() -> None:
     assert made["properties"]["where"] == {"anyOf": [{"$ref": "#/$defs/Address"}, {"type": "null"}]}
 
 
+SEVERE = Review(True, Severity.HIGH)
+
+
+def report(review: Review = SEVERE, levels: list[Level] = [Level.ONE]) -> None: ...      # noqa: B006
+
+
+def test_defaults_are_sent_as_json_has_them() -> None:
+    made = schema.schema(report)["properties"]
+    assert made["review"]["default"] == {"flagged": True, "severity": "high", "category": None, "score": 0.5}
+    assert made["levels"]["default"] == [1]
+
+
 def nameless(*args: int) -> None: ...
 def loose(**kwargs: int) -> None: ...
 def bare(city) -> None: ...                 # type: ignore[no-untyped-def]
