@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Callable, Optional, TypeVar
 
 from . import saved, window
-from .client import Client, default_client
+from .client import Client
+from .default import default_client
 from .errors import APIResponseValidationError, ContextLengthExceededError
 from .estimate import Encoding
 from .reply import Reply

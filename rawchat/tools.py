@@ -14,7 +14,8 @@ from typing import Any, Callable, Optional, Union
 
 from . import endpoints, window
 from .calls import Function, Tool, answered
-from .client import Client, default_client
+from .client import Client
+from .default import default_client
 from .endpoints import Messages
 from .errors import ToolRoundsError
 from .fields import fields
