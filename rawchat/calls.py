@@ -4,6 +4,7 @@
 >>> answered([{"id": "c0", "function": {"name": "double", "arguments": '{"number": 4}'}}], known)
 [{'role': 'tool', 'tool_call_id': 'c0', 'content': '8'}]
 """
+import contextlib
 import inspect
 import json
 import logging
@@ -12,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, NamedTuple, Optional
 
 from . import typed
+from .errors import APIResponseValidationError, one_line
 from .fields import Field, plain
 from .window import Message
 
@@ -29,7 +31,9 @@ class Tool(NamedTuple):
 
 
 def answered(calls: list[dict[str, Any]], known: Mapping[str, Tool], parallel: bool = False) -> list[Message]:
-    """The messages that answer `calls`, in their order."""
+    """The messages that answer `calls`, in their order; raises APIResponseValidationError for what is no call."""
+    if not all(isinstance(call, dict) and isinstance(call.get("function") or {}, dict) for call in calls):
+        raise APIResponseValidationError(f"the tool calls of the reply are none: {one_line(str(calls), 120)}")
     if parallel:
         with ThreadPoolExecutor(min(len(calls), THREADS)) as threads:
             texts = list(threads.map(lambda call: _result(call, known), calls))
@@ -59,12 +63,13 @@ def _arguments(tool: Tool, text: str) -> dict[str, Any]:
     value: Any = typed.decode(text)
     if tool.fields is not None:
         return typed.fill(tool.fields, value)
-    inspect.signature(tool.function).bind(**value)
+    with contextlib.suppress(ValueError):   # some built-in functions do not tell their signature
+        inspect.signature(tool.function).bind(**value)
     return dict(value)
 
 
 def _wrong(name: str, what: str, exc_info: bool = False) -> str:
-    log.warning("tool %s: %s", name, what, exc_info=exc_info)
+    log.warning("tool %s: %s", one_line(name), one_line(what), exc_info=exc_info)
     return f"error: {what}"
 
 

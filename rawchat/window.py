@@ -6,6 +6,7 @@
 ['Be brief.', 'How are you?']
 """
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any, Callable, Optional, TypeVar
@@ -68,8 +69,8 @@ def turn(messages: Talk) -> Iterator[Talk]:
         raise
 
 
-class Sizes(dict[str, float]):
-    """The tokens of messages, by their JSON: learned from the server's counts, estimated until then."""
+class Sizes(dict[bytes, float]):
+    """The tokens of messages, by the hash of their JSON: learned from the server's counts, estimated until then."""
 
     def __init__(self, encoding: Optional[estimate.Encoding] = None):
         super().__init__()
@@ -87,5 +88,5 @@ class Sizes(dict[str, float]):
             self.update([(_key(message), scale * self(message)) for message in new])
 
 
-def _key(message: Message) -> str:
-    return json.dumps(message, sort_keys=True, default=str)
+def _key(message: Message) -> bytes:
+    return hashlib.sha256(json.dumps(message, sort_keys=True, default=str).encode()).digest()

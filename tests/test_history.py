@@ -241,6 +241,12 @@ def test_a_server_that_does_not_count_or_counts_less_does_no_harm() -> None:
     assert sizes(said("user", "b")) == 1
 
 
+def test_sizes_of_pictures_take_no_memory() -> None:
+    sizes = window.Sizes()
+    sizes.learn(900, [said("user", "data:" + "A" * 1_000_000)])
+    assert sum(map(len, sizes)) < 100
+
+
 # too long for the model
 
 @pytest.mark.parametrize("ask", ["ask", "stream"])

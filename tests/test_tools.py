@@ -171,6 +171,19 @@ def test_a_call_of_another_kind_is_an_unknown_tool(call: dict[str, Any]) -> None
     assert told(server) == ["error: there is no such tool; there is: temperature"]
 
 
+@pytest.mark.parametrize("odd", [["weather"], {"weather": {}}, [{"id": "c0", "function": "weather"}]])
+def test_tool_calls_that_are_none_are_an_error(odd: Any) -> None:
+    reply = answer({"choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": odd}}]})
+    with serving(reply) as server, pytest.raises(rawchat.APIResponseValidationError, match=r"are none: .*weather"):
+        tools.run("Go", [temperature], client(server))
+
+
+def test_a_name_from_the_network_stays_in_its_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(calling(("x\nERROR root: the disk is full", "{}")), DONE) as server:
+        tools.run("Go", [temperature], client(server))
+    assert [record.getMessage().count("\n") for record in caplog.records] == [0]
+
+
 def test_ctrl_c_in_a_tool_is_not_told_to_the_model() -> None:
     def stop(city: str) -> str:
         raise KeyboardInterrupt
@@ -255,6 +268,12 @@ def test_ready_made_tools_work_with_a_mapping(arguments: str, expected: str) -> 
         tools.run("Go", [READY, temperature], client(server), functions={"lookup": lookup})
     assert server.requests[0].json["tools"][0] == READY
     assert told(server)[0].startswith(expected)
+
+
+def test_a_ready_made_tool_may_be_a_built_in_function_that_does_not_tell_its_signature() -> None:
+    with serving(calling(("lookup", '{"key": "a"}')), DONE) as server:
+        tools.run("Go", [READY], client(server), functions={"lookup": dict})
+    assert told(server) == ['{"key": "a"}']
 
 
 def test_a_ready_made_tool_without_a_function_is_refused_before_sending() -> None:
