@@ -155,5 +155,5 @@ def shown(message: Message) -> str:
     """A message's content to read: pictures and tool calls in brackets."""
     content = message.get("content") or message.get("refusal") or ""
     parts = [content] if isinstance(content, str) else [part.get("text", f"[{part.get('type')}]") for part in content]
-    calls = [call.get("function") or {} for call in message.get("tool_calls", ())]
+    calls = [call.get("function") or {} for call in message.get("tool_calls") or ()]
     return " ".join(filter(None, [*parts, *(f"[{call.get('name')}({call.get('arguments')})]" for call in calls)]))

@@ -330,7 +330,7 @@ def test_show_is_readable_and_without_system_messages() -> None:
     history = talk(1, system="s")
     history += [said("user", [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "data:…"}}]),
                 said("assistant", None, tool_calls=[{"function": {"name": "f", "arguments": "{}"}}])]
-    history += [said("assistant", None, refusal="No.")]
+    history += [said("assistant", None, refusal="No.", tool_calls=None)]
     assert history.show() == (
         "user: q1\n\nassistant: a1\n\nuser: Look [image_url]\n\nassistant: [f({})]\n\nassistant: No.")
 
