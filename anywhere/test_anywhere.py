@@ -108,13 +108,21 @@ def test_the_browsers_python(tmp_path: pathlib.Path) -> None:
     shutil.copytree(ROOT / "anywhere/pyodide", folder, dirs_exist_ok=True)
     if not (folder / "node_modules/pyodide").exists():
         run(npm, "install", "--no-audit", "--no-fund", cwd=folder)
+    fair = answer(completion('{"name": "fair", "people": ["Ann", "Bob"]}'))
     with serving(answer(completion()), streamed(), answer({"error": {"message": "no such thing"}}, 404),
-                 answer(completion())) as server:
+                 answer(completion()), streamed(), answer({"error": "no"}, 400), fair) as server:
         said = run("node", folder / "run.mjs", folder / "program.py", ROOT / "rawchat",
                    pathlib.Path(sseclient.__file__).parent, f"BASE_URL={server.url}", cwd=folder)
     assert "well: Python 3." in said
     assert server.requests[0].json["messages"][0]["content"] == "Grüß dich"
     assert server.requests[0].headers["authorization"] == "Bearer sk-1"
+    assert server.requests[-1].json["response_format"]["json_schema"]["schema"]["required"] == ["name", "people"]
+
+
+def test_the_page_shows_the_network_that_was_tried() -> None:
+    program = (ROOT / "anywhere/pyodide/program.py").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"def over_xhr.*?\n\n", program, re.DOTALL)
+    assert shown in (ROOT / "docs/anywhere.md").read_text(encoding="utf-8")
 
 
 # ---- the release

@@ -116,6 +116,21 @@ def test_several_keys() -> None:
     assert [request.headers["authorization"] for request in seen] == ["Bearer key-number-1", "Bearer key-number-2"]
 
 
+def test_many_machines() -> None:
+    """A real cluster of Dask on this machine, of two processes; docs/bulk.md shows the same lines."""
+    pytest.importorskip("dask.bag")
+    pytest.importorskip("distributed")
+    text, seen = scripted("many_machines", answer(completion("Hi")), HOME=os.getcwd())
+    assert text == "40 rows, 40 answered\n"
+    assert sorted(request.json["messages"][0]["content"] for request in seen) == sorted(
+        f"What is {number} squared?" for number in range(40))
+
+
+def test_the_page_shows_the_example_that_is_run() -> None:
+    example = (ROOT / "examples" / "many_machines.py").read_text(encoding="utf-8")
+    assert f"```python\n{example}```" in (ROOT / "docs" / "bulk.md").read_text(encoding="utf-8")
+
+
 def test_every_example_is_run_by_a_test_above() -> None:
     source = pathlib.Path(__file__).read_text(encoding="utf-8")
     assert [name for name in FILES if f'"{name}"' not in source] == []
