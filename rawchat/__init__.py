@@ -3,28 +3,27 @@
 The path of a request, in reading order; an import only ever points to what stands above, or beside:
 
     errors      all that can go wrong, as a tree
-    schema      Python types → JSON schema
-    typed       JSON → instances of Python types
-    usage       tokens that were used, and their price
-    estimate    tokens that nobody has counted yet
-    window      which messages of a conversation are sent
     backoff     is it worth another try, and when?
     wire        Request and Response: the narrow waist          headers   their fields, checked, secrets hidden
-    reply       the JSON of an answer, with names
-    config      arguments > environment > .env > defaults       dotenv    the lines of that file
-                                                                keys      credentials, checked and hidden
-                                                                ring      whose turn it is among several
+    reply       the JSON of an answer, with names               refusals  what comes instead of one
+    config      arguments > environment > .env > defaults       dotenv, bounds   that file; what is a number
+                                                                keys, ring   credentials, hidden; whose turn it is
                                                                 urls      where requests may go
-    endpoints   arguments → Request                             encode    their body as JSON
-    stream      bytes → events → chunks → Reply                 framing   whole events; merge: their sum
-    transport   the network                                     chunked   its framing; alarm: the deadline
-    limits      how much goes out, and when it is no use        gate      where it waits; turns: fair ones
-    cache       the same question, the same answer
+    endpoints   arguments → Request                             encode, fallback   its body; of several models
+    stream      bytes → events → chunks → Reply                 events, chunk, merge   each of these steps
+    transport   the network                                     connection, chunked, alarm   what HTTP needs here
+    client      the verbs, and the life of a request            base, default   how it is made, and the first
+
+and what people do with it:
+
+    schema, typed, parsed       Python types → JSON schema; JSON → instances; for `parse`   (fields: what is in a type)
+    usage, estimate             tokens that were used, and their price; tokens that nobody has counted yet
+    history     conversations                                   window, saved   which messages are sent; on disk
+    tools       functions that the model may call               calls     what becomes of a call
     images      pictures in messages, and out of replies
-    client      the verbs, and the life of a request
-    history     conversations
-    tools       functions that the model may call
-    bulk        many prompts at once                            batch     their lines
+    limits      how much goes out, and when it is no use        gate, turns, budget   where it waits, and for what
+    cache       the same question, the same answer
+    bulk        many prompts at once                            batch     the lines that they come in
     aio         the verbs, awaited                              threads   that do the work
 
 The files on the left are the path; what stands beside one of them is a detail that it needs.  `trace` and `har` watch a
@@ -54,7 +53,8 @@ if TYPE_CHECKING:
     from .history import History as History
     from .images import Pictures as Pictures, image_part as image_part
     from .reply import Reply as Reply
-    from .stream import Chunk as Chunk, Stream as Stream
+    from .chunk import Chunk as Chunk
+    from .stream import Stream as Stream
     from .headers import Headers as Headers
     from .usage import Meter as Meter, Usage as Usage
     from .wire import Request as Request, Response as Response
@@ -68,18 +68,14 @@ __all__ = [
     "StreamInterruptedError", "StreamTimeoutError", "ToolRoundsError", "UnprocessableEntityError", "Usage",
     "image_part", "chat", "stream_chat", "parse", "complete", "stream_complete", "moderate", "image", "models",
     "model", "__version__"]
-HOMES = {"Client": "client", "Chunk": "stream", "Headers": "headers", "History": "history", "Meter": "usage",
+HOMES = {"Client": "client", "Chunk": "chunk", "Headers": "headers", "History": "history", "Meter": "usage",
          "Pictures": "images", "Reply": "reply", "Request": "wire", "Response": "wire", "Stream": "stream",
          "Usage": "usage", "image_part": "images", **{name: "errors" for name in __all__ if name.endswith("Error")}}
-MODULES = [*sorted(set(HOMES.values())), "aio", "alarm", "backoff", "batch", "bulk", "cache", "chunked", "cli",
-           "config", "dotenv", "encode", "endpoints", "estimate", "framing", "gate", "har", "keys", "limits", "local",
-           "merge", "output", "prompt", "ring", "schema", "threads", "tools", "trace", "transport", "turns", "typed",
-           "urls", "window"]
 
 
 def default_client() -> "Client":
     """The client behind the verbs of this module: made at the first call, with settings from the environment."""
-    from .client import default_client
+    from .default import default_client
     return default_client()
 
 
@@ -135,12 +131,17 @@ def model(id: str, **params: Any) -> "Reply":
 if not TYPE_CHECKING:                       # a type checker shall see a name that is not there
     def __getattr__(name: str) -> Any:
         """A public name or a module, loaded when it is first used (PEP 562)."""
-        if name in MODULES:
-            return importlib.import_module(f".{name}", __name__)
         if name in HOMES:
             return getattr(importlib.import_module(f".{HOMES[name]}", __name__), name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        missing = AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name.startswith("_"):
+            raise missing
+        try:
+            return importlib.import_module(f".{name}", __name__)
+        except ModuleNotFoundError as error:
+            raise missing if error.name == f"{__name__}.{name}" else error from None
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *MODULES})
+    import pkgutil
+    return sorted({*globals(), *__all__, *(module.name for module in pkgutil.iter_modules(__path__))})

@@ -6,13 +6,16 @@
 ['Be brief.', 'How are you?']
 """
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TypeVar
 
 from . import estimate
+from .errors import APIResponseValidationError
 
 Message = dict[str, Any]
+Talk = TypeVar("Talk", bound=list[Any])
 
 
 def is_system(message: Message) -> bool:
@@ -48,19 +51,26 @@ def fitting(messages: list[Message], max_messages: Optional[int], max_tokens: Op
     return since(messages, oldest)
 
 
+def kept(message: Message) -> Message:
+    """An answer as it is added to a conversation: what is empty in it and not needed is left out."""
+    if not message:
+        raise APIResponseValidationError("the reply holds no message")
+    return {name: value for name, value in message.items() if value or name in ("role", "content")}
+
+
 @contextlib.contextmanager
-def turn(messages: list[Message]) -> Iterator[None]:
+def turn(messages: Talk) -> Iterator[Talk]:
     """What the block adds stays if it ends well; whatever else ends it, Ctrl-C too, all is as it was before."""
     before = list(messages)
     try:
-        yield
+        yield messages
     except BaseException:
         messages[:] = before
         raise
 
 
-class Sizes(dict[str, float]):
-    """The tokens of messages, by their JSON: learned from the server's counts, estimated until then."""
+class Sizes(dict[bytes, float]):
+    """The tokens of messages, by the hash of their JSON: learned from the server's counts, estimated until then."""
 
     def __init__(self, encoding: Optional[estimate.Encoding] = None):
         super().__init__()
@@ -78,5 +88,5 @@ class Sizes(dict[str, float]):
             self.update([(_key(message), scale * self(message)) for message in new])
 
 
-def _key(message: Message) -> str:
-    return json.dumps(message, sort_keys=True, default=str)
+def _key(message: Message) -> bytes:
+    return hashlib.sha256(json.dumps(message, sort_keys=True, default=str).encode()).digest()

@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import textwrap
 from typing import Any, Optional
 
 import pytest
@@ -16,8 +17,7 @@ from .server import HELLO, answer, completion, serving, streamed
 row = pytest.mark.row
 SITE = str(pathlib.Path(sseclient.__file__).parent.parent)
 ROOT = str(pathlib.Path(rawchat.__file__).parent.parent)
-ALL = list(rawchat.MODULES)
-PURE = set(ALL) - {"stream", "transport", "client", "history", "tools", "bulk", "aio", "cli", "local"}
+ALL = sorted(path.stem for path in pathlib.Path(ROOT, "rawchat").glob("[a-z]*.py"))
 
 
 def python(code: str, *options: str, path: Optional[list[str]] = None, **env: str) -> Any:
@@ -88,8 +88,19 @@ def test_it_works_in_a_tight_place(place: str) -> None:
 
 
 def test_the_pure_parts_need_no_dependency_at_all() -> None:
-    done = python("\n".join(f"import rawchat.{name}" for name in PURE) + "\nprint('well')", "-S", "-I", "-O")
-    assert (done.stdout, done.stderr) == ("well\n", "")
+    code = """
+        import importlib
+        for name in NAMES:
+            try:
+                importlib.import_module(f"rawchat.{name}")
+            except ModuleNotFoundError as error:
+                print(name, "needs", error.name)
+        """
+    done = python(textwrap.dedent(code).replace("NAMES", repr(ALL)), "-S", "-I", "-O")
+    needy = dict(line.split(" needs ") for line in done.stdout.splitlines())
+    assert done.stderr == ""
+    assert set(needy.values()) == {"requests", "sseclient"}
+    assert not set(needy) & {"errors", "backoff", "wire", "reply", "config", "endpoints", "schema", "usage", "merge"}
 
 
 @pytest.mark.parametrize(("prepare", "settings", "said"), [

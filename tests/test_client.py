@@ -319,8 +319,9 @@ def test_on_reply_sees_every_finished_reply() -> None:
         expected = [client.chat("Hi"), client.stream_chat("Hi").reply]
         with pytest.raises(rawchat.StreamInterruptedError):
             list(client.stream_chat("Hi"))
-        expected.append(client.models())
+        expected += [client.models(), client.moderate("?"), client.image("a cat"), client.complete("Once")]
     assert seen == expected
+    assert type(seen[-2]) is rawchat.Pictures
 
 
 def test_every_verb_reaches_its_endpoint() -> None:
@@ -384,7 +385,7 @@ def test_the_usual_fake_works() -> None:
 
 def test_the_verbs_of_the_module_use_one_client_made_at_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(OK, streamed(), OK) as server:
-        monkeypatch.setattr("rawchat.client._default", None)
+        monkeypatch.setattr("rawchat.default._client", None)
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("MODEL_NAME", "mine")
         assert rawchat.chat("Hi").text == "Hello"
