@@ -64,11 +64,15 @@ class History(list[Message]):
         Asks the server for usage at the end of the stream, from which the sizes of messages are learned.
         """
         params = {"stream_options": {"include_usage": True}, **params}
+        question = {"role": "user", "content": content}
         with self.turn():
-            self.append({"role": "user", "content": content})
+            self.append(question)
             stream, sent = self._fit(lambda messages: self.client.stream_chat(messages, **params))
-            with stream:
-                yield from stream.texts()
+            self.pop()                      # until the answer is whole: PyPy may end a generator that is left much later
+        with stream:
+            yield from stream.texts()
+        with self.turn():
+            self.append(question)
             self._add(stream.reply, sent)
 
     def turn(self) -> AbstractContextManager["History"]:
