@@ -68,7 +68,7 @@ class History(list[Message]):
         with self.turn():
             self.append(question)
             stream, sent = self._fit(lambda messages: self.client.stream_chat(messages, **params))
-            self.pop()                      # until the answer is whole: PyPy may end a generator that is left much later
+            self.pop()                      # until the answer is whole: PyPy may end a generator that is left far later
         with stream:
             yield from stream.texts()
         with self.turn():

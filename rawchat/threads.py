@@ -51,11 +51,20 @@ class Threads:
 
 def work(jobs: "SimpleQueue[Optional[Job]]") -> None:
     """One thread's life."""
-    for future, function, settle in iter(jobs.get, None):
-        outcome = (None, None) if future.cancelled() else called(function)
-        with contextlib.suppress(RuntimeError):         # the loop is closed: nobody waits any more
-            future.get_loop().call_soon_threadsafe(settle, future, *outcome)
-        del future, function, settle, outcome           # a thread that rests holds nothing
+    while one(jobs):
+        pass
+
+
+def one(jobs: "SimpleQueue[Optional[Job]]") -> bool:
+    """Do one job, in a frame of its own: a thread that waits for the next one holds nothing.  False is the end."""
+    job = jobs.get()
+    if job is None:
+        return False
+    future, function, settle = job
+    outcome = (None, None) if future.cancelled() else called(function)
+    with contextlib.suppress(RuntimeError):             # the loop is closed: nobody waits any more
+        future.get_loop().call_soon_threadsafe(settle, future, *outcome)
+    return True
 
 
 def called(function: Callable[[], Any]) -> tuple[Any, Optional[BaseException]]:
