@@ -14,7 +14,7 @@ PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
     0: "errors backoff budget chunked encode headers keys ring turns urls alarm fields schema typed usage "
        "estimate window version",
-    1: "wire refusals reply bounds dotenv config parsed prompt output connection saved calls",
+    1: "wire refusals reply bounds dotenv config parsed prompt output connection jsonl calls",
     2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits",
     3: "base client default",
     4: "history tools bulk aio",
