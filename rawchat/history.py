@@ -18,8 +18,8 @@ from .client import Client
 from .default import default_client
 from .errors import APIResponseValidationError, ContextLengthExceededError
 from .estimate import Encoding
-from .reply import Reply
 from .jsonl import Path
+from .reply import Reply
 from .usage import Usage
 from .window import Message, Sizes, is_system, since, turns
 
