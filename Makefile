@@ -41,7 +41,7 @@ dist: $(VENV)/release  ## sdist and wheel, in dist
 	$(BIN)/python anywhere/release.py
 
 lint: $(VENV)/dev  ## ruff and mypy --strict
-	$(BIN)/ruff check --line-length 120 --target-version py39 --select E,F,W,B,UP,SIM,RUF,C4,PT,N rawchat tests anywhere
+	$(BIN)/ruff check --line-length 120 --target-version py39 --select E,F,W,B,UP,SIM,RUF,C4,PT,N rawchat tests anywhere bench examples
 	$(BIN)/mypy --strict
 
 bench: .venv-bench/done  ## measure rawchat beside the SDK; writes docs/benchmarks.md

@@ -95,6 +95,7 @@ def shown(figure: Optional[float], unit: str) -> str:
 
 def page(found: Figures) -> str:
     """docs/benchmarks.md."""
+    bare = found["memory", "requests"] / found["memory", "sdk"]
     used = ", ".join(f"{name} {version(name)}" for name in ("openai", "httpx", "requests", "urllib3"))
     lines = ["# Benchmarks", "",
              f"`make bench` made this page: medians of {ROUNDS} rounds, each figure from a process of its own, against",
@@ -111,9 +112,8 @@ def page(found: Figures) -> str:
     return "\n".join([*lines, "",
         "- The floor is `http.client` and `json.loads`, for a caller who writes the rest alone; bare requests is",
         "  `requests.Session().post` and `sseclient`, with no retries and nothing merged.",
-        f"- Peak memory: bare requests takes {found['memory', 'requests'] / found['memory', 'sdk']:.2f} of the SDK's, most of "
-        "it by being imported: no client",
-        "  on top of requests can come below that. Without what Python itself takes, it is the next row.",
+        f"- Bare requests takes {bare:.2f} of the SDK's peak memory, nearly all of it by being imported: no client",
+        "  that stands on requests can come below that. The next row is without what Python itself takes.",
         "- A chunk is one event of a stream of 5000 that comes as fast as it can be read. rawchat merges them into",
         "  the whole reply as well, which the SDK and the floor do not.",
         "- `import` is what `import rawchat; rawchat.Client()` costs: requests is loaded by the first call, which is",

@@ -1,7 +1,7 @@
 """One measurement in a process of its own: `python bench/measure.py WHO WHAT BASE_URL` prints a number.
 
-WHO is rawchat, sdk, httpx, requests (with sseclient, as one writes it alone), or floor (http.client and json.loads: what
-nobody who uses Python can do without);
+WHO is rawchat, sdk, httpx, requests (with sseclient, as one writes it alone), or floor (http.client and json.loads:
+what nobody who uses Python can do without);
 WHAT is one of the functions below that are called measure_….
 """
 # What only some need is imported where it is needed: memory and the time to import are measured too.

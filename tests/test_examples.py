@@ -38,7 +38,8 @@ def scripted(name: str, *script: Answer, typed: str = "", **environ: str) -> tup
     ("memoryless", "Say hi\nSay bye\n", ""), ("memory", "My name is Ann.\nWho am I?\n", ""),
     ("streamed_memory", "Say hi\nAgain\n", ""), ("pirate", "", "assistant says: "),
     ("tokens", "", " tokens, $0.000"), ("window", "", "9 messages are kept, 5 are in the window"),
-    ("calendar_event", "", "CalendarEvent(name="), ("completions", "", "Once upon a time")])
+    ("calendar_event", "", "CalendarEvent(name="), ("completions", "", "Once upon a time"),
+    ("together", "", "Bob hears: ")])
 def test_with_the_embedded_model(local_url: str, tmp_path: pathlib.Path, name: str, typed: str, told: str) -> None:
     text = shown(name, local_url, typed)
     assert told in text
