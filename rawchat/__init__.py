@@ -18,7 +18,7 @@ and what people do with it:
 
     schema, typed, parsed       Python types → JSON schema; JSON → instances; for `parse`   (fields: what is in a type)
     usage, estimate             tokens that were used, and their price; tokens that nobody has counted yet
-    history     conversations                                   window, saved   which messages are sent; on disk
+    history     conversations                                   window, jsonl   which messages are sent; in a file
     tools       functions that the model may call               calls     what becomes of a call
     images      pictures in messages, and out of replies
     limits      how much goes out, and when it is no use        gate, turns, budget   where it waits, and for what

@@ -13,13 +13,13 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager
 from typing import Any, Callable, Optional, TypeVar
 
-from . import saved, window
+from . import jsonl, window
 from .client import Client
 from .default import default_client
 from .errors import APIResponseValidationError, ContextLengthExceededError
 from .estimate import Encoding
+from .jsonl import Path
 from .reply import Reply
-from .saved import Path
 from .usage import Usage
 from .window import Message, Sizes, is_system, since, turns
 
@@ -121,13 +121,13 @@ class History(list[Message]):
 
     def save(self, path: Path) -> None:
         """Write the messages as JSON Lines: for their owner only, and whole or not at all."""
-        saved.write(path, self)
+        jsonl.write(path, self)
 
     @classmethod
     def load(cls, path: Path, client: Optional[Client] = None, **settings: Any) -> "History":
         """The conversation that `save` wrote; `settings` as for a new one.  Raises RawchatError that names the line."""
         history = cls(client, **settings)
-        history.extend(saved.read(path))
+        history.extend(jsonl.read(path))
         return history
 
     def _fit(self, say: Callable[[list[Message]], Answer]) -> tuple[Answer, list[Message]]:

@@ -15,7 +15,7 @@ PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {                                  # within a floor, a file may use one that stands before it
     0: "version errors backoff budget chunked encode headers keys ring turns urls alarm threads fields schema typed "
        "usage estimate window",
-    1: "wire refusals reply parsed bounds dotenv config connection saved calls prompt output",
+    1: "wire refusals reply parsed bounds dotenv config connection jsonl calls prompt output",
     2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits",
     3: "base client default",
     4: "history tools bulk aio",

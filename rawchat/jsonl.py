@@ -1,4 +1,4 @@
-"""A conversation on disk: one message a line (JSON Lines), for its owner only, always whole."""
+"""A conversation as a file: one message a line (JSON Lines), for its owner only, always whole."""
 import json
 import os
 import tempfile
