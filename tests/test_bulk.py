@@ -111,6 +111,33 @@ def test_rows_are_taken_only_as_workers_come_free() -> None:
     assert max(ahead) == 8
 
 
+PEAK = """
+import sys, rawchat
+from rawchat import bulk
+
+def transport(request):
+    return rawchat.Response(200, {}, [b'{"choices": [{"message": {"content": "' + b"x" * 500 + b'"}}]}'])
+
+client = rawchat.Client(base_url="http://localhost/v1", transport=transport, environ={})
+with open(sys.argv[1], "rb") as rows, open("out.jsonl", "wb") as out:
+    for result in bulk.run(bulk.lines(rows), 16, client):
+        bulk.put(out, repr(result).encode())
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython" or not os.path.exists("/proc/self/status"),
+                    reason="only Linux tells the peak of a process; a PyPy that is warming up grows by itself")
+def test_memory_does_not_grow_with_the_rows() -> None:
+    def peak(rows: int) -> int:
+        with files(rows) as (source, _):
+            shown = subprocess.run([sys.executable, "-c", PEAK, str(source)], check=True, stdout=subprocess.PIPE,
+                                   env={**os.environ, "PYTHONPATH": str(ROOT)})
+        return int(shown.stdout)
+
+    assert peak(20_000) <= 1.1 * peak(2_000)
+
+
 def test_workers_work_at_the_same_time() -> None:
     together = threading.Barrier(20)
 
