@@ -28,7 +28,8 @@ The path of a request, in reading order; an import only ever points to what stan
 The files on the left are the path; what stands beside one of them is a detail that it needs.  `trace` and `har` watch a
 transport from outside.
 
-and its doors: `cli` (python -m rawchat) with `prompt`, what goes in, and `output`, what comes out; and `local`, a small
+and its doors: `cli` (python -m rawchat), whose `options` are data; `prompt` and `question` are what goes in, `settings`
+and `connect` whom it goes to, `answer`, `output` and `notes` (on standard error) what comes out; and `local`, a small
 real model on this machine.
 
 >>> import rawchat

@@ -521,7 +521,7 @@ def broken(*_: Any) -> int:
 
 
 def test_the_unexpected_is_1_and_says_how_to_see_more(run: Run, hello: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "answer", broken)
+    monkeypatch.setattr("rawchat.answer.answer", broken)
     result = run("--base-url", hello.url, "Q")
     assert (result.code, line(result)) == (1, "unexpected RuntimeError: boom bang (--debug shows more)")
 
@@ -577,9 +577,10 @@ def write(name: str, data: bytes) -> None:
     (["-H", "X: a\nb", "Q"], "header 'X': U+000A"),
     (["--timeout", "0", "Q"], "timeout"), (["--deadline", "-1", "Q"], "deadline"),
     (["--retries", "-1", "Q"], "retries"),
-    (["--jsonl", "--json", "Q"], "--jsonl shows a stream"), (["--jsonl", "--no-stream", "Q"], "--jsonl shows"),
+    (["--jsonl", "--json", "Q"], "--jsonl and --json are two different ways"),
+    (["--jsonl", "--no-stream", "Q"], "--jsonl and --no-stream do not go together"),
     (["--jsonl", "-o", "stream", "false", "Q"], "--jsonl shows"), (["--json", "-o", "stream", "true", "Q"], "stream="),
-    (["--complete", "-s", "x", "Q"], "--complete has no place for a system text"),
+    (["--complete", "-s", "x", "Q"], "--complete and --system do not go together"),
     (["--local", "Q"], "--local and --base-url are two different servers"),
 ])
 def test_wrong_use_is_2_and_sends_nothing(run: Run, hello: Server, argv: list[str], said: str) -> None:

@@ -1,5 +1,6 @@
 """The floors: imports only point down, and what is not ours comes in at one place."""
 import ast
+import importlib
 import pathlib
 import subprocess
 import sys
@@ -14,11 +15,11 @@ PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
     0: "errors backoff chunked encode framing headers keys ring turns urls alarm schema typed usage estimate window "
        "version",
-    1: "wire reply config dotenv prompt output",
-    2: "endpoints batch merge stream transport images cache trace har gate limits",
-    3: "client",
+    1: "wire reply config dotenv prompt output options notes",
+    2: "endpoints batch merge stream transport images cache trace har gate limits settings",
+    3: "client question",
     4: "history tools bulk aio",
-    5: "cli local",
+    5: "cli local connect answer",
     6: "__main__ __init__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
@@ -27,7 +28,9 @@ ORDER = [name for names in FLOORS.values() for name in names.split()]
 BESIDE = {("framing", "errors"), ("headers", "errors"), ("keys", "errors"), ("urls", "errors"), ("alarm", "errors"),
           ("ring", "errors"), ("ring", "backoff"), ("ring", "keys"), ("limits", "gate"),
           ("typed", "schema"), ("window", "estimate"), ("reply", "wire"), ("config", "wire"), ("config", "dotenv"),
-          ("batch", "endpoints"), ("stream", "merge"), ("har", "trace"), ("images", "transport"), ("cli", "local"),
+          ("batch", "endpoints"), ("stream", "merge"), ("har", "trace"), ("images", "transport"),
+          ("options", "prompt"), ("notes", "output"),
+          ("connect", "local"), ("cli", "connect"), ("cli", "answer"),
           ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
@@ -103,8 +106,7 @@ def test_the_public_names_are_all_there() -> None:
 def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
     import doctest
     if name not in ("__main__", "__init__"):
-        module = getattr(rawchat, name) if name in rawchat.MODULES else sys.modules[f"rawchat.{name}"]
-        assert doctest.testmod(module).failed == 0
+        assert doctest.testmod(importlib.import_module(f"rawchat.{name}")).failed == 0
 
 
 def test_every_row_of_the_behaviour_table_has_a_proof() -> None:

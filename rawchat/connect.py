@@ -1,0 +1,37 @@
+"""The client that the options ask for, and the local server around it where that is wanted or all there is."""
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Optional
+
+from . import local
+from .client import Client
+from .errors import MissingKeyError
+from .notes import Notes
+from .options import Options
+from .settings import settings_of
+
+THREE_WAYS = ("no API key: set OPENAI_API_KEY (or --key-file FILE), or name a server that needs none with --base-url, "
+              f"or install the local model and use --local ({local.INSTALL})")
+
+
+@contextlib.contextmanager
+def connected(options: Options, notes: Notes) -> Iterator[Client]:
+    """The client to ask while the block runs."""
+    settings = settings_of(options)
+    client = None if options.local else keyed_client(settings, notes)
+    with contextlib.ExitStack() as stack:
+        if client is None:
+            settings.update(base_url=stack.enter_context(local.serve()), api_key="", environ={})
+            client = Client(**settings)
+        yield stack.enter_context(client)
+
+
+def keyed_client(settings: dict[str, Any], notes: Notes) -> Optional[Client]:
+    """The client for a server elsewhere; None, and a word of it, if there is no key but a local model to take over."""
+    try:
+        return Client(**settings)
+    except MissingKeyError:
+        if settings["base_url"] or not local.available():
+            raise MissingKeyError(THREE_WAYS) from None
+    notes.complain("no API key, so the small local model answers; --local asks for it without this line")
+    return None
