@@ -1,5 +1,6 @@
 """Ask, and show the answer as the options want it."""
 import re
+from typing import Any, Callable
 
 from . import reply
 from .client import Client
@@ -12,9 +13,20 @@ from .reply import Reply
 from .stream import Stream
 from .wire import Response
 
+Turn = Callable[[Any, Callable[[Any], Reply]], Reply]
 
-def answer(client: Client, question: Question, options: Options, out: Output, notes: Notes) -> int:
-    """Ask, show what comes, and give the exit code."""
+
+def answer(client: Client, question: Question, options: Options, out: Output, notes: Notes,
+           turn: Turn = lambda content, say: say(content)) -> int:
+    """Ask, show what comes, and give the exit code; `turn` may be that of a saved conversation."""
+    def say(content: Any) -> Reply:
+        return answered(client, question._replace(content=content), options, out)
+
+    return verdict(turn(question.content, say), options, notes)
+
+
+def answered(client: Client, question: Question, options: Options, out: Output) -> Reply:
+    """Ask, and show what comes."""
     request = question.request(client.config)
     if options.json:
         body, whole = client.send(request, as_sent)
@@ -26,7 +38,7 @@ def answer(client: Client, question: Question, options: Options, out: Output, no
         whole = client.send(request, reply.read)
         out.write(text_of(whole, question.choices))
         out.end()
-    return verdict(whole, options, notes)
+    return whole
 
 
 def as_sent(response: Response) -> tuple[bytes, Reply]:

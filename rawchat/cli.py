@@ -10,10 +10,11 @@ from typing import Any, NoReturn, Optional
 from . import errors
 from .errors import APIError, MissingKeyError, RawchatError
 from .notes import Notes, colourful
-from .options import OPTIONS, Option, Options, chosen
+from .options import ONCE, OPTIONS, Option, Options, chosen
 from .output import Output, abandon
 from .prompt import UsageError
 from .question import question_of
+from .state import made, place
 from .version import __version__
 
 PROMPT = ("the question; - or {stdin} is standard input,\n@FILE a file's text without the newlines at its end\n"
@@ -33,6 +34,8 @@ exit codes:
   0 answered   1 unexpected   2 wrong use   3 no key, 401, 403   4 refused (other 4xx)   5 server (5xx)
   6 rate limit or quota   7 network, TLS, timeout   8 the stream broke   9 answer cut (--strict)
   130 Ctrl-C   141 closed pipe"""
+
+CONTINUE = {"-c", "--continue"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -74,8 +77,20 @@ def told(option: Option) -> dict[str, Any]:
 def parsed(argv: Sequence[str]) -> Options:
     """The options in `argv`, and those in the environment; words may stand between them, and after -- all are words."""
     end = argv.index("--") if "--" in argv else len(argv)
-    given = vars(parser().parse_intermixed_args(argv[:end]))
+    given = vars(parser().parse_intermixed_args(continued(argv[:end])))
     return chosen({**given, "prompt": [*given["prompt"], *argv[end + 1:]]}, os.environ)
+
+
+def continued(words: Sequence[str]) -> list[str]:
+    """`words` with the default file for each -c that names none: a FILE is written without a blank, as in GNU's tools.
+
+    Raises UsageError where what follows a blank looks like a FILE.
+    """
+    for flag, word in zip(words, words[1:]):
+        if flag in CONTINUE and (word.endswith(".jsonl") or os.path.isfile(word)):
+            raise UsageError(f"{word} is part of the question here: --continue={word} goes on with a file; "
+                             f"{flag} -- {word} asks")
+    return [f"--continue={made(place(os.environ))}" if word in CONTINUE else word for word in words]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -105,11 +120,31 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def run(options: Options, out: Output, notes: Notes) -> int:
     """Do what the options ask for."""
     notes.colour = colourful(options.color or "auto", os.environ, notes.terminal)
-    question = question_of(options, sys.stdin)      # first of all: wrong use should cost no time
+    talking = talks(options, sys.stdin, sys.stdout)
+    saved = conversation(vars(options)["continue"])
+    past = saved.history if saved else []           # all this first: wrong use should cost no time
+    question = question_of(options, sys.stdin, past, "" if talking else None)
     from .answer import answer              # here, not above: --help need not wait for them
     from .connect import connected
     with connected(options, notes) as client:
-        return answer(client, question, options, out, notes)
+        if talking:
+            from .talk import talk
+            return talk(client, question, options, out, notes, saved)
+        return answer(client, question, options, out, notes, *([saved.turn] if saved else []))
+
+
+def talks(options: Options, stdin: Any, stdout: Any) -> bool:
+    """Is the chat prompt wanted: nothing is asked, and a person sits on both sides?"""
+    person = stdin and stdin.isatty() and stdout and stdout.isatty()
+    return bool(person and not options.prompt and not any(vars(options)[name] for name in ONCE))
+
+
+def conversation(path: Optional[str]) -> Any:
+    """The Saved that -c names; None without -c."""
+    if path is None:
+        return None
+    from .saved import Saved
+    return Saved(path)
 
 
 def exit_code(error: Exception) -> int:

@@ -24,10 +24,9 @@ from .estimate import Encoding
 from .images import Path
 from .reply import Reply
 from .usage import Usage
-from .window import Message, Sizes, is_system, since, turns
+from .window import SUMMARY, Message, Sizes, is_instruction, is_system, since, turns
 
 Answer = TypeVar("Answer")
-SUMMARY = "Summary of the conversation so far: "
 SUMMARISE = "Summarise our conversation so far in a few sentences. Keep names, numbers, decisions and open questions."
 
 
@@ -179,16 +178,6 @@ class History(list[Message]):
         if not reply.message:
             raise APIResponseValidationError("the reply holds no message")
         self.append({name: value for name, value in reply.message.items() if value or name in ("role", "content")})
-
-
-def is_summary(message: Message) -> bool:
-    """Did `summarise` make it?"""
-    return is_system(message) and str(message.get("content")).startswith(SUMMARY)
-
-
-def is_instruction(message: Message) -> bool:
-    """Is it a system message of the user's?"""
-    return is_system(message) and not is_summary(message)
 
 
 def shown(message: Message) -> str:

@@ -53,6 +53,8 @@ OPTIONS = {
         Option("-o --option", "any parameter of the API: VALUE is JSON, else text; @FILE reads it", "KEY VALUE",
                many=True),
         Option("--complete", "go on with a text (/v1/completions)"),
+        Option("-c --continue", "go on with the conversation in FILE (only as --continue=FILE or -cFILE), or in\n"
+               "$XDG_STATE_HOME/rawchat/conversation.jsonl, and keep it there", "[FILE]"),
     ],
     "the answer": [
         Option("--no-stream", "wait for the whole answer"),
@@ -82,8 +84,10 @@ APART = [                                   # of the options in a line, one at m
     ("local base_url", "are two different servers"),
     ("jsonl json", "are two different ways to show an answer"),
     ("jsonl no_stream", "do not go together: --jsonl shows a stream"),
+    ("complete continue", "do not go together: it is no conversation that --complete makes"),
     ("complete system", "do not go together: put the system text into the prompt"),
 ]
+ONCE = ("complete", "json", "jsonl")        #: those that want a question on the command line: no chat prompt
 
 
 def every() -> Iterator[Option]:

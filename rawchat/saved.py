@@ -1,95 +1,75 @@
 """A conversation that a file keeps, so that a later command can go on with it.
 
-    saved = Saved(place("", os.environ))
-    history = saved.load()
-    history.ask("and in French?")
-    saved.save(history)
+    saved = Saved("talk.jsonl")
+    saved.history.ask("and in French?")
+    saved.save(saved.history)
 """
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from typing import Optional
+from collections.abc import Iterator
+from typing import Callable, Optional
 
 from .errors import RawchatError
 from .history import History
 from .prompt import UsageError
-
-NAME = os.path.join("rawchat", "conversation.jsonl")
-ELSEWHERE = "; --continue=FILE names another one"
+from .reply import Reply
+from .window import Message
 
 
 class Saved:
-    """The file at `path`, as it was when this process last read or wrote it."""
+    """The file at `path`, as this process knows it, and the conversation that was in it; none where there is no file.
+
+    Raises UsageError, before anything is asked, if it is no conversation or could not be written again.
+    """
 
     def __init__(self, path: str):
         self.path = path
         self._folder = os.path.dirname(os.path.abspath(path))
-        self._seen = version(path)
-
-    def load(self) -> History:
-        """The conversation in the file; a new one where there is none yet.
-
-        Raises UsageError, so that nothing is asked, if the file is no conversation or could not be saved again.
-        """
-        self._seen = version(self.path)
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise UsageError(f"{path} is no file")      # `save` would put one in its place, of /dev/null too
         try:
-            history = History.load(self.path) if self._seen else History()
+            self._seen = content(path)
+            self.history = History() if self._seen is None else History.load(path)
         except OSError as error:
-            raise UsageError(f"{self.path}: {error.strerror}{ELSEWHERE}") from None
+            raise UsageError(f"{path}: {error.strerror}") from None
         except RawchatError as error:
-            raise UsageError(f"{error}: mend it, or move the file away{ELSEWHERE}") from None
+            raise UsageError(f"{error}; mend that line, or name another file") from None
         try:
             tempfile.TemporaryFile(dir=self._folder).close()
         except OSError as error:
-            raise UsageError(f"{self._folder}: {error.strerror}{ELSEWHERE}") from None
-        return history
+            raise UsageError(f"{self._folder}: {error.strerror}") from None
+
+    def turn(self, messages: list[Message], say: Callable[[list[Message]], Reply]) -> Reply:
+        """Let `say` answer `messages`, in which the conversation has gone on, and save them with the answer."""
+        with self.history.turn():
+            self.history[:] = messages
+            reply = self.history.hear(say)
+        self.save(self.history)
+        return reply
 
     def save(self, history: History) -> None:
-        """Write the conversation, unless another process has written there meanwhile: its turns would be lost.
+        """Write `history`, unless another process has written there meanwhile: its turns would be lost.
 
         Raises RawchatError if it is not written.
         """
         try:
             with alone(self._folder):
-                if version(self.path) != self._seen:
+                if content(self.path) != self._seen:
                     raise RawchatError(f"not saved: another process has changed {self.path} meanwhile")
                 history.save(self.path)
-                self._seen = version(self.path)
+                self._seen = content(self.path)
         except OSError as error:
             raise RawchatError(f"not saved: {self.path}: {error.strerror}") from None
 
 
-def place(path: str, environ: Mapping[str, str]) -> str:
-    """The file that -c means: `path`, else the one in the folder that the XDG specification has for such things.
-
-    Makes that folder, for its owner only.  Raises UsageError if there can be none.
-
-    >>> place("talk.jsonl", {})
-    'talk.jsonl'
-    """
-    if path:
-        return path
-    state = environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):            # "should consider the path invalid and ignore it"
-        state = os.path.join(environ.get("HOME") or environ.get("USERPROFILE", ""), ".local", "state")
-    if not os.path.isabs(state):
-        raise UsageError("there is no place for the conversation, as HOME is not set; --continue=FILE names one")
-    file = os.path.join(state, NAME)
+def content(path: str) -> Optional[bytes]:
+    """What is in a file; None if there is none."""
     try:
-        os.makedirs(os.path.dirname(file), 0o700, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}{ELSEWHERE}") from None
-    return file
-
-
-def version(path: str) -> Optional[tuple[int, int, int]]:
-    """What is another when a file has been written or replaced; None if there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 @contextlib.contextmanager

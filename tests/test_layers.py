@@ -15,11 +15,11 @@ PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
     0: "errors backoff chunked encode framing headers keys ring turns urls alarm schema typed usage estimate window "
        "version",
-    1: "wire reply config dotenv prompt output options notes",
+    1: "wire reply config dotenv prompt output options notes lines state",
     2: "endpoints batch merge stream transport images cache trace har gate limits settings",
     3: "client question",
     4: "history tools bulk aio",
-    5: "cli local connect answer",
+    5: "cli local connect answer saved talk",
     6: "__main__ __init__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
@@ -31,6 +31,7 @@ BESIDE = {("framing", "errors"), ("headers", "errors"), ("keys", "errors"), ("ur
           ("batch", "endpoints"), ("stream", "merge"), ("har", "trace"), ("images", "transport"),
           ("options", "prompt"), ("notes", "output"),
           ("connect", "local"), ("cli", "connect"), ("cli", "answer"),
+          ("state", "prompt"), ("talk", "answer"), ("talk", "saved"), ("cli", "talk"), ("cli", "saved"),
           ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
