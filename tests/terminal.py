@@ -71,6 +71,13 @@ class Terminal:
         before, found, self._shown = self._shown.partition(expected)
         return before + found
 
+    def shows(self, expected: str, seconds: float) -> bool:
+        """Is that shown within so many seconds?"""
+        end = time.monotonic() + seconds
+        while expected not in self._shown and self._more(end):
+            pass
+        return expected in self._shown
+
     def rest(self) -> str:
         """What is shown until the command ends by itself."""
         end = time.monotonic() + self._patience
