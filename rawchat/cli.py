@@ -10,8 +10,9 @@ from typing import Any, NoReturn, Optional
 from . import errors
 from .errors import APIError, MissingKeyError, RawchatError
 from .notes import Notes, colourful
-from .options import OPTIONS, Option, Options, chosen
-from .output import Output, abandon
+from .options import OPTIONS, Option
+from .precedence import Options, chosen
+from .output import Output, abandon, utf8
 from .prompt import UsageError
 from .question import question_of
 from .version import __version__
@@ -23,6 +24,9 @@ EXAMPLES = """examples:
   git diff | python -m rawchat "Write a commit message for this"
   python -m rawchat "Translate to French:" - < letter.txt
   python -m rawchat -s @pirate.txt -t 0 -o seed 7 "Tell me about {stdin}" < topic.txt
+  python -m rawchat -a cat.png "What is it?"
+  python -m rawchat --schema "name, age int" "Invent a pirate" | jq .name
+  python -m rawchat --trace --har calls.har "Say hi"
   python -m rawchat --local "Say hi"            a small model on this machine, no key needed
   python -m rawchat --base-url http://localhost:11434/v1 -m llama3.2 "Say hi"
 
@@ -32,7 +36,7 @@ RAWCHAT_MAX_TOKENS=100 or RAWCHAT_NO_STREAM=1; the command line comes first, the
 exit codes:
   0 answered   1 unexpected   2 wrong use   3 no key, 401, 403   4 refused (other 4xx)   5 server (5xx)
   6 rate limit or quota   7 network, TLS, timeout   8 the stream broke   9 answer cut (--strict)
-  130 Ctrl-C   141 closed pipe"""
+  10 it does not fit (--schema, --json-mode)   11 harmful (--moderate)   130 Ctrl-C   141 closed pipe"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -105,11 +109,20 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def run(options: Options, out: Output, notes: Notes) -> int:
     """Do what the options ask for."""
     notes.colour = colourful(options.color or "auto", os.environ, notes.terminal)
-    question = question_of(options, sys.stdin)      # first of all: wrong use should cost no time
-    from .answer import answer              # here, not above: --help need not wait for them
+    if options.completion:
+        from .completion import script      # here, not above, as all that follows: who asks for help should not wait
+        out.put(utf8(script(options.completion)))
+        return 0
+    question = question_of(options, sys.stdin, notes.complain)      # first of all: wrong use should cost no time
+    if options.dry_run or options.curl:
+        from .preview import preview
+        out.put(utf8(preview(question, options, notes)) + b"\n")
+        return 0
+    from .answer import answer
     from .connect import connected
-    with connected(options, notes) as client:
-        return answer(client, question, options, out, notes)
+    from .record import Record
+    with Record(options, notes) as record, connected(options, notes) as client:
+        return answer(client, question, options, out, notes, record)
 
 
 def exit_code(error: Exception) -> int:

@@ -15,10 +15,11 @@ PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
     0: "errors backoff chunked encode framing headers keys ring turns urls alarm schema typed usage estimate window "
        "version",
-    1: "wire reply config dotenv prompt output options notes",
-    2: "endpoints batch merge stream transport images cache trace har gate limits settings",
-    3: "client question",
-    4: "history tools bulk aio",
+    1: "wire reply config dotenv prompt output options precedence notes private completion "
+       "fit",
+    2: "endpoints batch merge stream transport images cache trace har gate limits settings shorthand",
+    3: "client attach",
+    4: "history tools bulk aio toolbox question preview record watch",
     5: "cli local connect answer",
     6: "__main__ __init__",
 }
@@ -29,7 +30,9 @@ BESIDE = {("framing", "errors"), ("headers", "errors"), ("keys", "errors"), ("ur
           ("ring", "errors"), ("ring", "backoff"), ("ring", "keys"), ("limits", "gate"),
           ("typed", "schema"), ("window", "estimate"), ("reply", "wire"), ("config", "wire"), ("config", "dotenv"),
           ("batch", "endpoints"), ("stream", "merge"), ("har", "trace"), ("images", "transport"),
-          ("options", "prompt"), ("notes", "output"),
+          ("precedence", "options"),
+          ("precedence", "prompt"), ("notes", "output"), ("private", "prompt"), ("completion", "options"),
+          ("question", "toolbox"), ("preview", "question"), ("toolbox", "tools"),
           ("connect", "local"), ("cli", "connect"), ("cli", "answer"),
           ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
