@@ -5,6 +5,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from . import endpoints
 from .config import Config
+from .fallback import answers
 from .precedence import Options
 from .prompt import UsageError, from_file, json_or_text, prompt_of
 from .wire import Request
@@ -29,7 +30,7 @@ class Question(NamedTuple):
     @property
     def choices(self) -> int:
         """How many answers."""
-        return endpoints.answers({**self.params, **self.params["extra_body"]}.get("n"))
+        return answers({**self.params, **self.params["extra_body"]}.get("n"))
 
     @property
     def wanted(self) -> Optional[Mapping[str, Any]]:
