@@ -5,7 +5,9 @@ PROMPT ?= In one sentence: why is the sky blue?
 VENV := .venv
 BIN := $(VENV)/bin
 SDK := .venv-parity
-READ := errors backoff headers wire reply dotenv keys ring urls config encode endpoints framing merge stream alarm chunked transport client
+READ := errors backoff wire reply config endpoints stream transport client
+BESIDE := version headers refusals dotenv keys ring urls bounds encode fallback events chunk merge alarm chunked connection \
+	base default
 
 .PHONY: help run test fuzz lint bench matrix anywhere pyz dist read parity parity-check clean
 
@@ -42,8 +44,8 @@ lint: $(VENV)/dev  ## ruff and mypy --strict
 bench: .venv-bench/done  ## measure rawchat beside the SDK; writes docs/benchmarks.md
 	.venv-bench/bin/python bench
 
-read:  ## print the files of the request path in reading order
-	@for file in __init__ $(READ); do printf '\n======== rawchat/%s.py\n\n' $$file; cat rawchat/$$file.py; done
+read:  ## print the files of the request path in reading order, then what stands beside it
+	@for file in __init__ $(READ) $(BESIDE); do printf '\n======== rawchat/%s.py\n\n' $$file; cat rawchat/$$file.py; done
 
 parity: $(VENV)/run $(SDK)/sdk  ## play one script to the official SDK and to rawchat, and write docs/parity.md
 	$(BIN)/python -m tests.parity --sdk $(SDK)/bin/python

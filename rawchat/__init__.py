@@ -3,34 +3,42 @@
 The path of a request, in reading order; an import only ever points to what stands above, or beside:
 
     errors      all that can go wrong, as a tree
-    schema      Python types → JSON schema
-    typed       JSON → instances of Python types
-    usage       tokens that were used, and their price
-    estimate    tokens that nobody has counted yet
-    window      which messages of a conversation are sent
     backoff     is it worth another try, and when?
     wire        Request and Response: the narrow waist          headers   their fields, checked, secrets hidden
-    reply       the JSON of an answer, with names
-    config      arguments > environment > .env > defaults       dotenv    the lines of that file
-                                                                keys      credentials, checked and hidden
-                                                                ring      whose turn it is among several
+    reply       the JSON of an answer, with names               refusals  what comes instead of one
+    config      arguments > environment > .env > defaults       dotenv, bounds   that file; what is a number
+                                                                keys, ring   credentials, hidden; whose turn it is
                                                                 urls      where requests may go
-    endpoints   arguments → Request                             encode    their body as JSON
-    stream      bytes → events → chunks → Reply                 framing   whole events; merge: their sum
-    transport   the network                                     chunked   its framing; alarm: the deadline
-    limits      how much goes out, and when it is no use        gate      where it waits; turns: fair ones
-    cache       the same question, the same answer
-    images      pictures in messages, and out of replies
-    client      the verbs, and the life of a request
-    history     conversations
+    endpoints   arguments → Request                             encode, fallback   its body; of several models
+    stream      bytes → events → chunks → Reply                 events, chunk, merge   each of these steps
+    transport   the network                                     connection, chunked, alarm   what HTTP needs here
+    client      the verbs, and the life of a request            base, default   how it is made, and the first
+
+and what people do with it:
+
+    schema, typed, parsed       Python types → JSON schema; JSON → instances of them; for `parse`
+    usage, estimate             tokens that were used, and their price; tokens that nobody has counted yet
+    history     conversations                                   window    which of their messages are sent
     tools       functions that the model may call
+    images      pictures in messages, and out of replies
+    limits      how much goes out, and when it is no use        gate, turns, budget   where it waits, and for what
+    cache       the same question, the same answer
+    bulk        many prompts at once                            batch     the lines that they come in
+    aio         the verbs, awaited
 
 The files on the left are the path; what stands beside one of them is a detail that it needs.  `trace` and `har` watch a
 transport from outside.
 
-and its doors: `cli` (python -m rawchat), whose `options` are data; `prompt` and `question` are what goes in, `settings`
-and `connect` whom it goes to, `answer`, `output` and `notes` (on standard error) what comes out; and `local`, a small
-real model on this machine.
+and its doors: `local`, a small real model on this machine, and `cli` (python -m rawchat):
+
+    options     every option, as data                           precedence  which of them apply; completion: scripts
+    prompt      the words, standard input, files                attach      pictures and texts beside them
+    shorthand   what --schema means                             fit         does an answer fit it?
+    question    what is asked                                   preview     ... shown, not sent
+    settings    whom to ask                                     connect     a client for it; watch: what it does
+    answer      what comes, shown                               toolbox     functions of a file, each call approved
+    output      standard output                                 notes       standard error; record: -v and --log
+                                                                private     files for their owner only
 
 >>> import rawchat
 >>> reply = rawchat.chat("Say hi")                                                  # doctest: +SKIP
@@ -53,7 +61,8 @@ if TYPE_CHECKING:
     from .history import History as History
     from .images import Pictures as Pictures, image_part as image_part
     from .reply import Reply as Reply
-    from .stream import Chunk as Chunk, Stream as Stream
+    from .chunk import Chunk as Chunk
+    from .stream import Stream as Stream
     from .headers import Headers as Headers
     from .usage import Meter as Meter, Usage as Usage
     from .wire import Request as Request, Response as Response
@@ -67,18 +76,18 @@ __all__ = [
     "StreamInterruptedError", "StreamTimeoutError", "ToolRoundsError", "UnprocessableEntityError", "Usage",
     "image_part", "chat", "stream_chat", "parse", "complete", "stream_complete", "moderate", "image", "models",
     "model", "__version__"]
-HOMES = {"Client": "client", "Chunk": "stream", "Headers": "headers", "History": "history", "Meter": "usage",
+HOMES = {"Client": "client", "Chunk": "chunk", "Headers": "headers", "History": "history", "Meter": "usage",
          "Pictures": "images", "Reply": "reply", "Request": "wire", "Response": "wire", "Stream": "stream",
          "Usage": "usage", "image_part": "images", **{name: "errors" for name in __all__ if name.endswith("Error")}}
-MODULES = [*sorted(set(HOMES.values())), "aio", "alarm", "backoff", "batch", "bulk", "cache", "chunked", "cli",
-           "config", "dotenv", "encode", "endpoints", "estimate", "framing", "gate", "har", "keys", "limits", "local",
-           "merge", "output", "prompt", "ring", "schema", "tools", "trace", "transport", "turns", "typed", "urls",
-           "window"]
+MODULES = [*sorted(set(HOMES.values())), "aio", "alarm", "backoff", "base", "batch", "bounds", "budget", "bulk",
+           "cache", "chunked", "cli", "config", "connection", "default", "dotenv", "encode", "endpoints", "estimate",
+           "events", "fallback", "gate", "har", "keys", "limits", "local", "merge", "output", "parsed", "prompt",
+           "refusals", "ring", "schema", "tools", "trace", "transport", "turns", "typed", "urls", "window"]
 
 
 def default_client() -> "Client":
     """The client behind the verbs of this module: made at the first call, with settings from the environment."""
-    from .client import default_client
+    from .default import default_client
     return default_client()
 
 

@@ -1,43 +1,62 @@
 """Ask, and show the answer as the options want it."""
 import re
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from . import reply
+from . import images, reply, typed
 from .client import Client
 from .errors import APIError
+from .fit import misfit
 from .notes import Notes
-from .options import Options
 from .output import Output, utf8
+from .precedence import Options
 from .question import Question
+from .record import Record, asked_by
 from .reply import Reply
 from .stream import Stream
-from .wire import Response
+from .wire import Request, Response
 
-Turn = Callable[[Any, Callable[[Any], Reply]], Reply]
+if TYPE_CHECKING:
+    from .history import History            # few commands need it
 
-
-def answer(client: Client, question: Question, options: Options, out: Output, notes: Notes,
-           turn: Turn = lambda content, say: say(content)) -> int:
-    """Ask, show what comes, and give the exit code; `turn` may be that of a saved conversation."""
-    def say(content: Any) -> Reply:
-        return answered(client, question._replace(content=content), options, out)
-
-    return verdict(turn(question.content, say), options, notes)
+CUT, UNFIT, HARMFUL = 9, 10, 11             # exit codes
+LISTS: dict[str, Callable[[Reply, Options], list[str]]] = {
+    "image": lambda whole, options: images.pictures(whole).save(options.image),
+    "moderate": lambda whole, options: whole.categories or ["flagged"] * whole.flagged,
+    "models": lambda whole, options: sorted(str(model.get("id")) for model in whole.get("data") or ())}
 
 
-def answered(client: Client, question: Question, options: Options, out: Output) -> Reply:
-    """Ask, and show what comes."""
-    request = question.request(client.config)
+def answer(client: Client, question: Question, options: Options, out: Output, notes: Notes, record: Record,
+           history: "Optional[History]" = None) -> int:
+    """Ask, show what comes, and give the exit code.  A `history` that ends with the question grows by the answer."""
+    if question.functions:
+        whole = with_tools(client, question, options, out, notes, record, history)
+    else:
+        def say(content: Any) -> Reply:
+            asked = question._replace(content=content)
+            request = asked.request(client.config)
+            with record.call(client.config, asked_by(request)) as replies:
+                replies.append(shown(client, request, asked, options, out))
+            return replies[0]
+
+        whole = say(question.content) if history is None else history.hear(say)
+    return verdict(whole, question, options, notes)
+
+
+def shown(client: Client, request: Request, question: Question, options: Options, out: Output) -> Reply:
+    """The Reply to a request, shown."""
     if options.json:
         body, whole = client.send(request, as_sent)
         out.put(body)
     elif question.stream:
         with client.send(request, lambda response: Stream(response, choices=question.choices)) as parts:
-            whole = show(parts, options.jsonl, question.choices, out)
+            whole = streamed(parts, question, options.jsonl, out)
     else:
         whole = client.send(request, reply.read)
-        out.write(text_of(whole, question.choices))
-        out.end()
+        if question.kind in LISTS:
+            out.put(b"".join(utf8(" ".join(line.split())) + b"\n" for line in LISTS[question.kind](whole, options)))
+        else:
+            out.write(text_of(whole, question))
+            out.end()
     return whole
 
 
@@ -47,14 +66,24 @@ def as_sent(response: Response) -> tuple[bytes, Reply]:
     return body, reply.decode(body, response)
 
 
-def text_of(whole: Reply, choices: int) -> str:
+def text_of(whole: Reply, question: Question) -> str:
     """The text of the first choice; where several were asked for, all, with a blank line between two."""
-    return "\n\n".join(text.strip("\r\n") for text in whole.texts) if choices > 1 else whole.text
+    texts = [bare(text) for text in whole.texts] if question.wanted is not None else whole.texts
+    return "\n\n".join(text.strip("\r\n") for text in texts) if question.choices > 1 else (texts or [""])[0]
 
 
-def show(stream: Stream, jsonl: bool, choices: int, out: Output) -> Reply:
-    """Show a stream as it comes: its text, or its JSON in lines; several choices, which come mixed, at the end."""
-    together = choices > 1 and not jsonl
+def bare(text: str) -> str:
+    """JSON without the fence that some models put around it."""
+    fenced = typed.FENCED.fullmatch(text)
+    return fenced[1] if fenced else text
+
+
+def streamed(stream: Stream, question: Question, jsonl: bool, out: Output) -> Reply:
+    """Show a stream as it comes: its text, or its JSON in lines.
+
+    At its end come several choices, which are mixed in it, and JSON, which is of no use before.
+    """
+    together = (question.choices > 1 or question.wanted is not None) and not jsonl
     try:
         for chunk in stream:
             if jsonl:
@@ -63,23 +92,63 @@ def show(stream: Stream, jsonl: bool, choices: int, out: Output) -> Reply:
                 out.write(chunk.text)
     except APIError as error:
         if together and error.partial is not None:
-            out.write(text_of(error.partial, choices))
+            out.write(text_of(error.partial, question))
         raise
     if together:
-        out.write(text_of(stream.reply, choices))
+        out.write(text_of(stream.reply, question))
     if not jsonl:
         out.end()
     return stream.reply
 
 
-def verdict(whole: Reply, options: Options, notes: Notes) -> int:
+def with_tools(client: Client, question: Question, options: Options, out: Output, notes: Notes, record: Record,
+               history: "Optional[History]") -> Reply:
+    """Ask, and let the model call functions until it answers in words; what it says on the way is shown, too."""
+    from . import toolbox, tools            # here, not above: few need them
+
+    def heard(said: list[Any], say: Callable[[], Reply]) -> Reply:
+        with record.call(client.config, {"messages": said}) as replies:
+            replies.append(say())
+        if not question.stream:
+            out.write(replies[0].text)
+        if replies[0].text or not replies[0].tool_calls:
+            out.end()
+        return replies[0]
+
+    ask = None if options.yes else toolbox.on_terminal
+    functions = [toolbox.approved(function, notes.complain, ask) for function in question.functions]
+    said = toolbox.Rounds(question.content, heard) if history is None else toolbox.Rounds(history, heard, history)
+    return tools.run(said, functions, client,
+                     on_text=out.write if question.stream else None, **question.params)
+
+
+def verdict(whole: Reply, question: Question, options: Options, notes: Notes) -> int:
     """The exit code of an answer that came; says on standard error what its text does not show."""
     reasons = [choice.get("finish_reason") for choice in whole.choices]
     cut = [reason for reason in ("length", "content_filter") if reason in reasons]
+    wrong = unfit(whole, question)
     if cut:
         notes.complain(f"the answer was cut ({cut[0]})" + ("; --max-tokens allows more" if "length" in cut else ""))
     elif whole.message.get("refusal"):
         notes.complain(f"the model refused: {whole.message['refusal']}")
+    elif wrong:
+        notes.complain(f"the answer does not fit: {wrong}")
     elif whole.tool_calls and not whole.text:
         notes.complain("the answer is tool calls, no text; --json shows them")
-    return 9 if cut and options.strict else 0
+    if question.kind == "moderate" and whole.flagged:
+        return HARMFUL
+    return UNFIT if wrong else CUT if cut and options.strict else 0
+
+
+def unfit(whole: Reply, question: Question) -> Optional[str]:
+    """What does not fit in the first answer that is not as --schema or --json-mode want it."""
+    if question.wanted is None:
+        return None
+    for text in whole.texts or [""]:
+        try:
+            wrong = misfit(typed.decode(bare(text)), question.wanted)
+        except typed.MismatchError as error:
+            wrong = str(error)
+        if wrong:
+            return wrong
+    return None

@@ -4,14 +4,12 @@ The numbers are the official SDK's (openai-python 3.52, `_base_client.py`), meas
 """
 import email.utils
 import math
-import re
 from collections.abc import Mapping
 from typing import Callable, Optional
 
 FIRST = 0.5                 #: seconds before the first retry; each further one doubles it
 LONGEST = 8.0               #: ... up to this
 PATIENCE = 120.0            #: a server that asks for a longer wait than this is not asked again
-SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 RETRIED = {408, 409, 429}   #: request timeout, lock conflict, rate limit; and everything from 500
 
 
@@ -66,21 +64,3 @@ def wished(headers: Mapping[str, str], now: Callable[[], float]) -> float:
         return email.utils.mktime_tz(date) - now() if date else math.nan
     except (ValueError, OverflowError, TypeError, OSError):
         return math.nan
-
-
-def hold(status: int, headers: Mapping[str, str], now: Callable[[], float]) -> float:
-    """The seconds for which a server wants nothing more, if any: its Retry-After, or until a budget that is used up.
-
-    >>> hold(200, {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m2.5s"}, float)
-    62.5
-    """
-    wishes = [duration(headers.get(f"x-ratelimit-reset-{what}", "")) for what in ("requests", "tokens")
-              if headers.get(f"x-ratelimit-remaining-{what}") == "0"]
-    if status == 429:
-        wishes.append(wished(headers, now))
-    return max((wish for wish in wishes if 0 < wish < math.inf), default=0.0)
-
-
-def duration(text: str) -> float:
-    """A duration as OpenAI writes it: 6m0s, 20ms; a bare number is seconds."""
-    return sum(float(number) * SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd]|)", text))

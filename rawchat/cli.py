@@ -10,8 +10,9 @@ from typing import Any, NoReturn, Optional
 from . import errors
 from .errors import APIError, MissingKeyError, RawchatError
 from .notes import Notes, colourful
-from .options import ONCE, OPTIONS, Option, Options, chosen
-from .output import Output, abandon
+from .options import ONCE, OPTIONS, Option
+from .output import Output, abandon, utf8
+from .precedence import Options, chosen
 from .prompt import UsageError
 from .question import question_of
 from .state import made, place
@@ -24,6 +25,9 @@ EXAMPLES = """examples:
   git diff | python -m rawchat "Write a commit message for this"
   python -m rawchat "Translate to French:" - < letter.txt
   python -m rawchat -s @pirate.txt -t 0 -o seed 7 "Tell me about {stdin}" < topic.txt
+  python -m rawchat -a cat.png "What is it?"
+  python -m rawchat --schema "name, age int" "Invent a pirate" | jq .name
+  python -m rawchat --trace --har calls.har "Say hi"
   python -m rawchat --local "Say hi"            a small model on this machine, no key needed
   python -m rawchat --base-url http://localhost:11434/v1 -m llama3.2 "Say hi"
 
@@ -33,9 +37,9 @@ RAWCHAT_MAX_TOKENS=100 or RAWCHAT_NO_STREAM=1; the command line comes first, the
 exit codes:
   0 answered   1 unexpected   2 wrong use   3 no key, 401, 403   4 refused (other 4xx)   5 server (5xx)
   6 rate limit or quota   7 network, TLS, timeout   8 the stream broke   9 answer cut (--strict)
-  130 Ctrl-C   141 closed pipe"""
+  10 it does not fit (--schema, --json-mode)   11 harmful (--moderate)   130 Ctrl-C   141 closed pipe"""
 
-CONTINUE = {"-c", "--continue"}
+CONTINUE = ("-c", "--continue")
 
 
 class Parser(argparse.ArgumentParser):
@@ -120,23 +124,35 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def run(options: Options, out: Output, notes: Notes) -> int:
     """Do what the options ask for."""
     notes.colour = colourful(options.color or "auto", os.environ, notes.terminal)
+    if options.completion:
+        from .completion import script      # here, not above, as all that follows: who asks for help should not wait
+        out.put(utf8(script(options.completion)))
+        return 0
     talking = talks(options, sys.stdin, sys.stdout)
-    saved = conversation(vars(options)["continue"])
-    past = saved.history if saved else []           # all this first: wrong use should cost no time
-    question = question_of(options, sys.stdin, past, "" if talking else None)
-    from .answer import answer              # here, not above: --help need not wait for them
+    saved = conversation(vars(options)["continue"])     # all this first: wrong use should cost no time
+    past = saved.history if saved else []
+    question = question_of(options, sys.stdin, notes.complain, past, "" if talking else None)
+    if options.dry_run or options.curl:
+        from .preview import preview
+        out.put(utf8(preview(question, options, notes)) + b"\n")
+        return 0
+    from .answer import answer
     from .connect import connected
-    with connected(options, notes) as client:
+    from .record import Record
+    with Record(options, notes) as record, connected(options, notes) as client:
         if talking:
             from .talk import talk
-            return talk(client, question, options, out, notes, saved)
-        return answer(client, question, options, out, notes, *([saved.turn] if saved else []))
+            return talk(client, question, options, out, notes, record, saved)
+        if saved:
+            with saved.turn(question.content) as history:
+                return answer(client, question, options, out, notes, record, history)
+        return answer(client, question, options, out, notes, record)
 
 
 def talks(options: Options, stdin: Any, stdout: Any) -> bool:
     """Is the chat prompt wanted: nothing is asked, and a person sits on both sides?"""
     person = stdin and stdin.isatty() and stdout and stdout.isatty()
-    return bool(person and not options.prompt and not any(vars(options)[name] for name in ONCE))
+    return bool(person and not options.prompt and not any(vars(options)[name] for name in ONCE.split()))
 
 
 def conversation(path: Optional[str]) -> Any:

@@ -1,91 +1,32 @@
 """`Client`: a line or two per verb, and `send`, the life of a request."""
 import logging
 import math
-import os
-import random as chance
-import threading
-import time
-from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
-from . import backoff, config, endpoints, images, reply, schema
-from .config import Timeout
+from . import backoff, endpoints, images, parsed, reply, schema
+from .base import Base
 from .endpoints import Messages
-from .errors import APIConnectionError, APIError, APIStatusError, APITimeoutError, DeadlineExceededError, RawchatError
-from .errors import status_error
+from .errors import APIConnectionError, APIError, APIStatusError, DeadlineExceededError, RawchatError
+from .fallback import overloaded
 from .headers import Headers
-from .keys import ApiKey, Key, hide
+from .keys import Key, hide
+from .refusals import refusal
 from .reply import Reply
-from .ring import Ring
 from .stream import Stream
-from .wire import Request, Response, Transport
+from .urls import origin
+from .wire import Request, Response
 
 log = logging.getLogger("rawchat")
 Answer = TypeVar("Answer")
 Instance = TypeVar("Instance")
-WORLD: dict[str, Any] = {"sleep": time.sleep, "random": chance.random, "now": time.time, "clock": time.monotonic}
 
 
-_default: Optional["Client"] = None
-_making = threading.Lock()                  # two threads at once shall not make two
+class Client(Base):
+    """A connection to one API: settings (see `__init__`), and a verb for each endpoint.  Threads may share it.
 
-
-def default_client() -> "Client":
-    """The client of those who did not make one: made at the first call, with settings from the environment."""
-    global _default
-    with _making:
-        if _default is None:
-            _default = Client()
-    return _default
-
-
-class Client:
-    """A connection to one API: settings, and a verb for each endpoint.  Threads may share it.
-
-    api_key        str, list of str, or a function asked before every attempt; else OPENAI_API_KEY(S); '' is none
-    base_url       else OPENAI_BASE_URL, else https://api.openai.com/v1
-    model          or a list, to ask the next one when one is overloaded; else OPENAI_MODEL or MODEL_NAME, else
-                   `config.CHAT_MODEL`, `config.COMPLETION_MODEL`
-    organization, project       else OPENAI_ORG_ID, OPENAI_PROJECT_ID
-    timeout        seconds for each step, or (connect, read); default (5, 600)
-    deadline       seconds for a whole call: attempts, waits, the whole stream; default none
-    max_retries    further attempts after the first; default 2
-    max_bytes      bound on a body, or on one event of a stream; default 64 MiB
-    rotate_after   of several keys, seconds until the next one's turn; default: it comes with every call
-    allow_http     may a key go over http:// to another machine?
-    default_headers, default_query      for every request; a header of None is left out
-    transport      any function Request -> Response; default `transport.over_http(base_url)`
-    on_reply       called with every finished Reply, streamed ones too
-    sleep, random, now, clock, environ  the world: to wait, 0 to 1, seconds since 1970, monotonic seconds, variables
-    params         body parameters for every chat and completion (temperature=0)
-
-    What is None is looked up in the environment, then in .env in the working directory.  Raises ConfigError.
     Every verb passes what else it is given into the JSON body, but for `extra_headers`, `extra_query`, `extra_body`
     and `timeout`, and raises an APIError; TypeError or ValueError for what JSON cannot carry.
     """
-
-    def __init__(self, api_key: ApiKey = None, base_url: Optional[str] = None,
-                 model: Union[str, Sequence[str], None] = None, organization: Optional[str] = None,
-                 project: Optional[str] = None, timeout: Timeout = None, deadline: Optional[float] = None,
-                 max_retries: Optional[int] = None, max_bytes: Optional[int] = None,
-                 rotate_after: Optional[float] = None, allow_http: bool = False,
-                 default_headers: Optional[Mapping[str, Optional[str]]] = None,
-                 default_query: Optional[Mapping[str, Any]] = None, transport: Optional[Transport] = None,
-                 on_reply: Optional[Callable[[Reply], Any]] = None, sleep: Callable[[float], Any] = time.sleep,
-                 random: Callable[[], float] = chance.random, now: Callable[[], float] = time.time,
-                 clock: Callable[[], float] = time.monotonic, environ: Optional[Mapping[str, str]] = None,
-                 **params: Any):
-        given = {name: value for name, value in locals().items() if name not in ("self", "params", "given")}
-        self._given = {**{name: value for name, value in given.items() if value is not WORLD.get(name)}, **params}
-        base_url = getattr(transport, "base_url", None) if base_url is None else base_url
-        environ = os.environ if environ is None else environ
-        self.config = config.load({**given, "base_url": base_url, "params": params}, environ)
-        self._transport, self._lock = transport, threading.Lock()
-        self._on_reply = on_reply or (lambda reply: None)
-        self._sleep, self._random, self._now, self._clock = sleep, random, now, clock
-        self._origin = Request("GET", self.config.base_url).origin
-        self._ring = Ring(self.config.keys, clock, now, self.config.rotate_after)
-        self._closed = False
 
     def chat(self, messages: Messages, **params: Any) -> Reply:
         """Ask, and wait for the whole answer.  `messages` is a text, or any iterable of messages."""
@@ -102,9 +43,9 @@ class Client:
     def parse(self, messages: Messages, into: Any, **params: Any) -> Any:
         """Ask for an instance of `into`: a dataclass, TypedDict, Enum, Literal, Optional, list, or pydantic model.
 
-        Raises TypeError for a type that cannot be asked for, and what `reply.built` raises.
+        Raises TypeError for a type that cannot be asked for, and what `parsed.built` raises.
         """
-        return reply.built(self.chat(messages, **{"response_format": schema.response_format(into), **params}), into)
+        return parsed.built(self.chat(messages, **{"response_format": schema.response_format(into), **params}), into)
 
     def complete(self, prompt: Union[str, list[Any]], **params: Any) -> Reply:
         """Go on with a text (/v1/completions)."""
@@ -148,7 +89,7 @@ class Client:
         while True:
             attempt = self._within_deadline(request, start)
             try:
-                if request.origin == self._origin:      # a key stays at home
+                if origin(request.url) == origin(self.config.base_url):      # a key stays at home
                     attempt = with_key(attempt, keys.next())
                 response = self.transport(attempt)
                 response.request, response.retries, response.elapsed = attempt, retries, lambda: self._clock() - start
@@ -172,15 +113,6 @@ class Client:
             log.info("retry %d of %d in %.3g s: %s", retries + 1, self.config.max_retries, wait, failure.message)
             self._sleep(wait)
             retries += 1
-
-    @property
-    def transport(self) -> Transport:
-        """The function that sends: the one that was given, else `over_http`, made at the first call."""
-        with self._lock:
-            if self._transport is None:     # here, not above: requests takes longer to import than all of us together
-                from .transport import over_http
-                self._transport = over_http(self.config.base_url, environ=self.config.network)
-            return self._transport
 
     def _within_deadline(self, request: Request, start: float) -> Request:
         """`request` with what is left of the deadline; raises DeadlineExceededError if nothing is."""
@@ -218,52 +150,8 @@ class Client:
     def _stream(self, response: Response) -> Stream:
         return Stream(response, self.config.max_bytes, on_reply=self._on_reply)
 
-    def close(self) -> None:
-        """Close the connections; a later call is an error."""
-        self._closed = True
-        transport: Any = self._transport
-        while hasattr(transport, "__wrapped__"):        # functools.wraps leaves it: the transport within
-            transport = transport.__wrapped__
-        getattr(transport, "close", lambda: None)()
-
-    def __enter__(self) -> "Client":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"Client({self.config!r})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self._given                  # settings as they were given: connections do not travel, nor does a key
-                                            # that came from the environment
-
-    def __setstate__(self, given: dict[str, Any]) -> None:
-        Client.__init__(self, **given)
-
-
 def with_key(request: Request, key: Optional[Key]) -> Request:
     """`request` with its credential, unless the caller gave it (or forbade one) by an Authorization header."""
     if not key or not request.keyed:
         return request
     return request._replace(headers=Headers(request.headers, {"Authorization": f"Bearer {key}"}))
-
-
-def overloaded(failure: APIError) -> bool:
-    """Might another model answer where this one did not: after 408, 429, 5xx or a timeout?"""
-    if isinstance(failure, APIConnectionError):
-        return isinstance(failure, APITimeoutError) and not isinstance(failure, DeadlineExceededError)
-    status = failure.status_code or 0
-    return status in (408, 429) or status >= 500
-
-
-def refusal(response: Response, limit: int) -> APIStatusError:
-    """The error that a response with a status other than 2xx tells of, even if its body breaks off."""
-    try:
-        body = response.read(limit)
-    except DeadlineExceededError:
-        raise
-    except APIConnectionError:
-        body = b""
-    return status_error(response.status, response.headers, body, response.request.where)

@@ -2,13 +2,13 @@
 
 They are read when a client is made, once, and then never change.
 """
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
 from . import dotenv
+from .bounds import count, positive, timeouts
 from .errors import ConfigError, MissingKeyError
-from .headers import SECRET
+from .headers import SECRET, in_lines
 from .keys import Keyring, keyring
 from .urls import BASE_URL, base, network, private, without_keys
 from .wire import MAX_BYTES, TIMEOUT
@@ -18,8 +18,7 @@ COMPLETION_MODEL = "gpt-3.5-turbo-instruct"         #: the one model that OpenAI
 NAMES = {"api_key": ("OPENAI_API_KEYS", "OPENAI_API_KEY"), "base_url": ("OPENAI_BASE_URL",),
          "model": ("OPENAI_MODEL", "MODEL_NAME"), "organization": ("OPENAI_ORG_ID",),
          "project": ("OPENAI_PROJECT_ID",)}
-
-Timeout = Union[float, tuple[float, float], None]
+VARIABLES = {variable for variables in NAMES.values() for variable in variables}
 
 
 class Config(NamedTuple):
@@ -48,7 +47,8 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], folder: str = "."
     Raises ConfigError, in one line that says which setting, from where, and never a key.
     """
     found, source = {}, {}
-    for origin, values in (("the arguments", given), ("the environment", _named(environ)), (".env", _dotenv(folder))):
+    for origin, values in (("the arguments", given), ("the environment", _named(environ)),
+                           (".env", _named(dotenv.read(folder, VARIABLES)))):
         for name, value in values.items():
             if value is not None and name not in found:
                 found[name], source[name] = value, origin
@@ -67,9 +67,9 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], folder: str = "."
                           "allow_http=True (--allow-http)")
     return Config(keys or (lambda: ()), base_url, found.get("model"), headers,
                   found.get("default_query") or {}, found.get("params") or {}, timeouts(found.get("timeout")),
-                  _positive("deadline", found.get("deadline")), _count("max_retries", found.get("max_retries", 2)),
-                  _count("max_bytes", found.get("max_bytes", MAX_BYTES)),
-                  _positive("rotate_after", found.get("rotate_after")), network(environ))
+                  positive("deadline", found.get("deadline")), count("max_retries", found.get("max_retries", 2)),
+                  count("max_bytes", found.get("max_bytes", MAX_BYTES)),
+                  positive("rotate_after", found.get("rotate_after")), network(environ))
 
 
 def _named(values: Mapping[str, str]) -> dict[str, Any]:
@@ -79,45 +79,8 @@ def _named(values: Mapping[str, str]) -> dict[str, Any]:
     return {**found, "api_key": keys or values.get("OPENAI_API_KEY") or None}
 
 
-def _dotenv(folder: str) -> dict[str, Any]:
-    path = f"{folder}/.env"
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return _named(dotenv.parse(file.read(), {v for variables in NAMES.values() for v in variables}))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f".env cannot be read: {reason}") from None
-
-
 def _headers(found: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Mapping[str, Optional[str]], ...]:
     """The layers of headers that settings add to every request; `default_headers` has the last word."""
-    lines = [line for line in environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines() if line.strip()]
-    if not all(":" in line for line in lines):
-        raise ConfigError("OPENAI_CUSTOM_HEADERS: every line must be 'Name: value'")
     account = {"OpenAI-Organization": found.get("organization"), "OpenAI-Project": found.get("project")}
-    custom = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    custom = in_lines(environ.get("OPENAI_CUSTOM_HEADERS", ""), "OPENAI_CUSTOM_HEADERS")
     return account, custom, found.get("default_headers") or {}
-
-
-def timeouts(given: Timeout) -> tuple[float, float]:
-    """Seconds to connect and seconds for each read, from one number, a pair, or None: 5 and 600."""
-    pair = TIMEOUT if given is None else given if isinstance(given, (tuple, list)) else (given, given)
-    if len(pair) != 2:
-        raise ConfigError("timeout is seconds, or a pair (connect, read)")
-    connect, read = (_positive("timeout", seconds) for seconds in pair)
-    return connect or TIMEOUT[0], read or TIMEOUT[1]
-
-
-def _positive(name: str, value: Any) -> Optional[float]:
-    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value is not None and not (numeric and 0 < value < math.inf):
-        raise ConfigError(f"{name} is seconds, more than 0: {value!r}")
-    return None if value is None else float(value)
-
-
-def _count(name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigError(f"{name} is a whole number, 0 or more: {value!r}")
-    return value

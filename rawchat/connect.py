@@ -7,8 +7,9 @@ from . import local
 from .client import Client
 from .errors import MissingKeyError
 from .notes import Notes
-from .options import Options
+from .precedence import Options
 from .settings import settings_of
+from .watch import watching
 
 THREE_WAYS = ("no API key: set OPENAI_API_KEY (or --key-file FILE), or name a server that needs none with --base-url, "
               f"or install the local model and use --local ({local.INSTALL})")
@@ -18,11 +19,14 @@ THREE_WAYS = ("no API key: set OPENAI_API_KEY (or --key-file FILE), or name a se
 def connected(options: Options, notes: Notes) -> Iterator[Client]:
     """The client to ask while the block runs."""
     settings = settings_of(options)
-    client = None if options.local else keyed_client(settings, notes)
     with contextlib.ExitStack() as stack:
+        watched = stack.enter_context(watching(options, notes))
+        client = None if options.local else keyed_client(settings, notes)
         if client is None:
             settings.update(base_url=stack.enter_context(local.serve()), api_key="", environ={})
             client = Client(**settings)
+        if options.trace or options.har:
+            client = Client(**settings, transport=watched(client.transport))
         yield stack.enter_context(client)
 
 

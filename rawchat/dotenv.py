@@ -10,6 +10,18 @@ LINE = re.compile(r"""\s* (?:export\s+)? (?P<name>[A-Za-z_][A-Za-z0-9_.]*) \s*=\
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
+def read(folder: str, names: Iterable[str]) -> dict[str, str]:
+    """The settings in the `.env` of `folder` whose names are among `names`; {} without one.  Raises as `parse` does."""
+    try:
+        with open(f"{folder}/.env", encoding="utf-8-sig", newline="") as file:
+            return parse(file.read(), names)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f".env cannot be read: {reason}") from None
+
+
 def parse(text: str, names: Iterable[str], where: str = ".env") -> dict[str, str]:
     """The settings in `text` whose names are among `names`; the rest is nobody's business.
 

@@ -7,20 +7,19 @@
 >>> request.body
 b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"seed":1}'
 """
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote
 
-from .config import CHAT_MODEL, COMPLETION_MODEL, Config, timeouts
-from .encode import encode
-from .headers import Headers, checked
-from .version import __version__
+from .bounds import mapping, timeouts
+from .config import CHAT_MODEL, COMPLETION_MODEL, Config
+from .fallback import each_model
+from .headers import Headers, checked, fixed
+from .urls import SEGMENT, at_path
 from .wire import Request
 
 Message = Mapping[str, Any]
 Messages = Union[str, Iterable[Message]]
-SEGMENT = "!$&'()*+,;=:@"           # what a path segment may hold as it is, beside letters and digits (RFC 3986, 3.3)
 
 
 def chat(config: Config, messages: Messages, params: Mapping[str, Any], stream: bool = False) -> Request:
@@ -73,65 +72,19 @@ def build(config: Config, method: str, path: str, body: Optional[dict[str, Any]]
     Raises TypeError or ValueError for what JSON cannot carry, with its place: `messages[0].content`.
     """
     rest = dict(params)
-    extra_headers, extra_query, extra_body, timeout = (
-        rest.pop(name, None) for name in ("extra_headers", "extra_query", "extra_body", "timeout"))
-    for name, value in (("extra_headers", extra_headers), ("extra_query", extra_query), ("extra_body", extra_body)):
-        if not isinstance(value, (Mapping, type(None))):
-            raise TypeError(f"{name} is a dict, not {type(value).__name__}")
-    bodies: list[Optional[dict[str, Any]]] = [None]
-    if body is not None:
-        whole = {**body, **rest, **({"stream": True} if stream else {}), **(extra_body or {})}
-        if bool(whole.get("stream")) is not stream:
-            raise TypeError("stream= is another verb: stream_chat and stream_complete stream, chat and complete do not")
-        bodies = each_model(whole)
-    elif rest:
-        raise TypeError(f"a GET has no body for {', '.join(rest)}; use extra_query")
-    layers = (*config.headers, extra_headers or {})
-    keyed = all(name.lower() != "authorization" for layer in layers for name in layer)
-    request = Request(method, url(config, path, extra_query or {}), checked(Headers(fixed(body), *layers)), None,
-                      config.timeout if timeout is None else timeouts(timeout), keyed=keyed)
-    chain = None
-    for each in reversed(bodies):
-        chain = request._replace(body=each and encode(each), instead=chain, model=(each or {}).get("model"),
-                                 choices=answers((each or {}).get("n")))
-    return chain or request
-
-
-def answers(n: Any) -> int:
-    """How many answers a body with this `n` asks for."""
-    return n if isinstance(n, int) and n > 1 else 1
-
-
-def each_model(body: dict[str, Any]) -> list[Optional[dict[str, Any]]]:
-    """`body` for its model, or once for each of them: `model=["a", "b"]` asks b when a cannot answer.
-
-    >>> each_model({"model": ["a", "b"], "n": 1})
-    [{'model': 'a', 'n': 1}, {'model': 'b', 'n': 1}]
-    """
-    models = body.get("model")
-    return [{**body, "model": model} for model in models] if isinstance(models, (list, tuple)) else [body]
-
-
-def fixed(body: Optional[Mapping[str, Any]]) -> dict[str, str]:
-    """The headers that every request has; a stream accepts JSON too, which is what the SDK sends."""
-    headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate",
-               "User-Agent": f"rawchat/{__version__} Python/{sys.version_info[0]}.{sys.version_info[1]}"}
-    return headers if body is None else {**headers, "Content-Type": "application/json"}
-
-
-def url(config: Config, path: str, extra: Mapping[str, Any]) -> str:
-    """base_url + path.  The query of base_url stays as it is, then come default_query and `extra`, which wins."""
-    parts = urlsplit(config.base_url)
-    added = urlencode([(name, text) for name, value in {**config.query, **extra}.items()
-                       for text in _texts(name, value)], quote_via=quote)
-    query = "&".join(part for part in (parts.query, added) if part)
-    return parts._replace(path=parts.path + path, query=query).geturl()
-
-
-def _texts(name: str, value: Any) -> list[str]:
-    """A query value as texts: a list repeats its name, booleans are true and false, None is left out."""
-    if isinstance(value, (list, tuple)):
-        return [text for item in value for text in _texts(name, item)]
-    if isinstance(value, (Mapping, bytes)):
-        raise TypeError(f"query parameter {name!r}: no place for {type(value).__name__}; use str, numbers, lists")
-    return [] if value is None else [str(value).lower() if isinstance(value, bool) else str(value)]
+    headers, query, extra = (mapping(f"extra_{what}", rest.pop(f"extra_{what}", None))
+                             for what in ("headers", "query", "body"))
+    timeout = rest.pop("timeout", None)
+    layers = (*config.headers, headers)
+    request = Request(method, at_path(config.base_url, path, {**config.query, **query}),
+                      checked(Headers(fixed(body is not None), *layers)),
+                      timeout=config.timeout if timeout is None else timeouts(timeout),
+                      keyed=all(name.lower() != "authorization" for layer in layers for name in layer))
+    if body is None:
+        if rest:
+            raise TypeError(f"a GET has no body for {', '.join(rest)}; use extra_query")
+        return request
+    whole = {**body, **rest, **({"stream": True} if stream else {}), **extra}
+    if bool(whole.get("stream")) is not stream:
+        raise TypeError("stream= is another verb: stream_chat and stream_complete stream, chat and complete do not")
+    return each_model(request, whole)

@@ -1,4 +1,4 @@
-"""All that can go wrong, as one tree, and the way from an error body to its exception.
+"""All that can go wrong, as one tree.
 
     RawchatError
     ├── ConfigError                           a setting cannot be used; nothing was sent
@@ -24,8 +24,6 @@ Names and tree are the official SDK's, so that `except` clauses move over unchan
 line, pickles with its fields, and holds no key.
 """
 # ruff: noqa: E701  # the small classes stand as a table
-import json
-import re
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -93,67 +91,6 @@ class InternalServerError(APIStatusError): hint = "the server failed; try again 
 class LengthFinishReasonError(RawchatError): reply: Any = None          # what came
 class ContentFilterFinishReasonError(RawchatError): reply: Any = None
 class ToolRoundsError(RawchatError): messages: Any = None              # all that was said, to go on from
-
-
-BY_STATUS: dict[int, type[APIStatusError]] = {
-    400: BadRequestError, 401: AuthenticationError, 403: PermissionDeniedError, 404: NotFoundError,
-    409: ConflictError, 422: UnprocessableEntityError, 429: RateLimitError}
-
-# OpenAI's code, and llama.cpp's type, for a prompt that is longer than the context.
-TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
-
-
-def status_error(status: int, headers: Mapping[str, str], body: bytes, where: str) -> APIStatusError:
-    """The exception for an answer that is not 2xx.  `where` says what was asked: 'POST https://host/path'.
-
-    >>> status_error(404, {}, b'{"error": {"message": "no such model"}}', "GET http://h/v1/models/x").message
-    '404: no such model (GET http://h/v1/models/x)'
-    """
-    text = body.decode("utf-8-sig", "replace")
-    try:
-        payload = json.loads(text)
-    except (ValueError, RecursionError):
-        payload = text
-    said, fields = told(payload)
-    if 300 <= status < 400:
-        said = f"redirected to {one_line(headers.get('location') or 'nowhere')}, which is not followed"
-    names = {fields["code"], fields["type"]}
-    kind = BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
-    if kind is BadRequestError and names & TOO_LONG:
-        kind = ContextLengthExceededError
-    name = next((n for n in (fields["code"], fields["type"]) if n and n != str(status)), "")
-    return kind(f"{status} {name}".strip() + f": {said or 'no reason given'} ({asked(where, headers)})",
-                status_code=status, headers=headers, request_id=headers.get("x-request-id"), **fields)
-
-
-def tells_error(payload: Any) -> bool:
-    """Is this the JSON of an error, whatever the status says?"""
-    return isinstance(payload, dict) and bool(payload.get("error") or payload.get("object") == "error")
-
-
-def told(payload: Any) -> tuple[str, dict[str, Any]]:
-    """What an error body says: its one-line message, and the fields `body code param type`.
-
-    Servers spell it in many ways: `{"error": {"message": …}}` (OpenAI), `{"error": "…"}` (Ollama),
-    `{"detail": …}` (FastAPI), `{"object": "error", "message": …}` (vLLM), plain text (proxies).
-    """
-    body = payload["error"] if isinstance(payload, dict) and payload.get("error") is not None else payload
-    facts = body if isinstance(body, dict) else {}
-    said = next((facts[name] for name in ("message", "detail") if facts.get(name)), body)
-    if not isinstance(said, str):
-        said = json.dumps(said, ensure_ascii=False)
-    elif said is payload:                   # a proxy's page or line: its first words, without the tags
-        said = next(filter(None, map(str.strip, re.sub("<[^>]*>", "", said).splitlines())), "")
-    fields: dict[str, Any] = {"body": body}
-    for name in ("code", "param", "type"):
-        fields[name] = None if facts.get(name) is None else str(facts[name])
-    return one_line(said), fields
-
-
-def asked(where: str, headers: Mapping[str, str]) -> str:
-    """The parenthesis of a message: 'POST https://host/path, request id req_1'."""
-    request_id = headers.get("x-request-id")
-    return f"{where}, request id {one_line(request_id)}" if request_id else where
 
 
 def one_line(text: str, limit: int = 500) -> str:

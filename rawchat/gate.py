@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Callable
 
-from . import backoff
+from . import backoff, budget
 from .errors import DeadlineExceededError, RateLimitError
 from .turns import Pace, Seats
 from .wire import Request, Response
@@ -41,7 +41,7 @@ class Gate:
 
     def learn(self, request: Request, response: Response) -> None:
         """Take to heart what the server says of its own limit."""
-        seconds = backoff.hold(response.status, response.headers, self._now)
+        seconds = budget.hold(response.status, response.headers, self._now)
         if seconds > 0:
             self._held[lane(request)] = max(self._held.get(lane(request), -math.inf), self._clock() + seconds)
 

@@ -1,10 +1,12 @@
 """Header fields: found without regard to case, merged in layers, checked before they go out, secrets hidden."""
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, Optional
 from urllib.parse import quote
 
 from .errors import ConfigError
+from .version import __version__
 
 SECRET = re.compile(r".*(auth|authorization|key|token|secret|password|cookie)", re.IGNORECASE)     # a name's end
 
@@ -70,3 +72,18 @@ def checked(headers: Headers) -> Headers:
         if bad:
             raise ConfigError(f"header {name!r}: U+{ord(bad[0]):04X} at position {bad.start() + 1} cannot be sent")
     return headers
+
+
+def fixed(body: bool) -> dict[str, str]:
+    """The headers that every request has, with or without a body; a stream accepts JSON too: what the SDK sends."""
+    headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate",
+               "User-Agent": f"rawchat/{__version__} Python/{sys.version_info[0]}.{sys.version_info[1]}"}
+    return {**headers, "Content-Type": "application/json"} if body else headers
+
+
+def in_lines(text: str, what: str) -> dict[str, str]:
+    """The headers in the lines of `text`, each 'Name: value'; raises ConfigError that says of `what`."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not all(":" in line for line in lines):
+        raise ConfigError(f"{what}: every line must be 'Name: value'")
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -17,7 +17,8 @@ from collections.abc import Generator, Iterator
 from typing import Any, Callable, Optional, TypeVar
 
 from . import window
-from .client import Client, default_client
+from .client import Client
+from .default import default_client
 from .encode import encode
 from .errors import APIResponseValidationError, ContextLengthExceededError, RawchatError
 from .estimate import Encoding

@@ -1,16 +1,9 @@
-"""Every option of the command line, once, as data; and what applies where some are given and others are not.
+"""Every option of the command line, once, as data.
 
-The parser, --help, the completion scripts and the variables RAWCHAT_… are all made from `OPTIONS`.  The command line
-comes before RAWCHAT_…, that before OPENAI_…, that before `.env`.
+The parser, --help, the completion scripts and the variables RAWCHAT_… are all made from it.
 """
-from collections.abc import Iterator, Mapping
-from types import SimpleNamespace
+from collections.abc import Iterator
 from typing import Any, NamedTuple
-
-from .prompt import UsageError
-
-Options = SimpleNamespace                   # options.max_tokens; options.given: the names on the command line
-TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 class Option(NamedTuple):
@@ -18,7 +11,7 @@ class Option(NamedTuple):
 
     flags: str
     help: str
-    metavar: str = ""                       #: what its value is called; where it says FILE, files are completed
+    metavar: str = ""                       #: what its value is called
     kind: Any = str
     many: bool = False                      #: may it be repeated?
     choices: tuple[str, ...] = ()
@@ -35,16 +28,27 @@ class Option(NamedTuple):
         return f"RAWCHAT_{self.name.upper()}"
 
     @property
+    def files(self) -> bool:
+        """Is its value a file?"""
+        return self.metavar in ("FILE", "[FILE]", "SCHEMA")
+
+    @property
+    def attached(self) -> bool:
+        """May it stand without its value, which is therefore written without a blank?"""
+        return self.metavar.startswith("[")
+
+    @property
     def default(self) -> Any:
         """What it is if nobody sets it."""
         return [] if self.many else None if self.metavar else False
 
 
-SHELLS = ("bash", "zsh", "fish")
 OPTIONS = {
     "the question": [
         Option("-m --model", "the model (default: OPENAI_MODEL, then gpt-4o-mini)", "NAME"),
         Option("-s --system", "instructions before the question; @FILE reads them", "TEXT"),
+        Option("-a --attach", "a picture (PNG, JPEG, GIF, WebP; a URL too), or a text file, by its content;\n"
+               "may be repeated", "FILE", many=True),
         Option("-t --temperature", "0 is sober, 2 is wild", "T", float),
         Option("--max-tokens", "the longest answer", "N", int),
         Option("--top-p", "only the likeliest words that make up P", "P", float),
@@ -52,11 +56,24 @@ OPTIONS = {
         Option("--stop", "end the answer before TEXT; may be repeated", "TEXT", many=True),
         Option("-o --option", "any parameter of the API: VALUE is JSON, else text; @FILE reads it", "KEY VALUE",
                many=True),
+        Option("--tools", "the model may call the public functions of a Python file; each call is\n"
+               "shown, and made if you say y", "FILE"),
+        Option("--yes", "make the calls of --tools without asking"),
+    ],
+    "the conversation": [
+        Option("-c --continue", "go on with the conversation in FILE, and keep it there; only as --continue=FILE or\n"
+               "-cFILE (default: rawchat/conversation.jsonl in XDG_STATE_HOME, or in ~/.local/state)", "[FILE]"),
+    ],
+    "another question": [
         Option("--complete", "go on with a text (/v1/completions)"),
-        Option("-c --continue", "go on with the conversation in FILE (only as --continue=FILE or -cFILE), or in\n"
-               "$XDG_STATE_HOME/rawchat/conversation.jsonl, and keep it there", "[FILE]"),
+        Option("--image", "draw what the prompt says, into FILE; prints where it is", "FILE"),
+        Option("--moderate", "is the text harmful?  prints the categories, and exits with 11 if it is"),
+        Option("--models", "the models of the server, one in a line"),
     ],
     "the answer": [
+        Option("--schema", "JSON that fits a schema: its FILE, the JSON itself, or a short form:\n"
+               "'name, age int, likes str[]: what they like'; exits with 10 if it does not", "SCHEMA"),
+        Option("--json-mode", "JSON of any form; exits with 10 if it is none"),
         Option("--no-stream", "wait for the whole answer"),
         Option("--json", "print the server's JSON, byte for byte"),
         Option("--jsonl", "print each part of the stream as a line of JSON"),
@@ -66,28 +83,53 @@ OPTIONS = {
         Option("--base-url", "the server (default: OPENAI_BASE_URL, then OpenAI)", "URL"),
         Option("--key-file", "a file with the key", "FILE"),
         Option("--allow-http", "let the key go over http:// to another machine"),
-        Option("-H --header", "one more header, LINE is 'Name: value'", "LINE", many=True),
+        Option("-H --header", "one more header; LINE is 'Name: value'; may be repeated", "LINE", many=True),
         Option("--timeout", "seconds for each step (default: 5 to connect, 600)", "S", float),
         Option("--deadline", "seconds for everything", "S", float),
         Option("--retries", "further attempts (default: 2)", "N", int),
         Option("--local", "start the small local model for this question"),
     ],
+    "what happens": [
+        Option("--dry-run", "show the request, its key hidden; send nothing"),
+        Option("--curl", "show the request as a curl command; send nothing"),
+        Option("--trace", "show on standard error what goes out and what comes in, as it happens"),
+        Option("--har", "write all that to a HTTP Archive, for a browser's developer tools", "FILE"),
+        Option("-v --usage", "tell on standard error: tokens, cost, time, model, request id"),
+        Option("--prices", "for -v and --log: JSON like {\"gpt-4o\": {\"prompt\": 2.5, \"completion\": 10}},\n"
+               "dollars per million tokens", "FILE"),
+        Option("--log", "append a line of JSON for each call: question, answer, usage, error", "FILE"),
+    ],
     "this command": [
-        Option("--color", "colour on standard error (default: auto, on a terminal)", "WHEN",
+        Option("--color", "colour on standard error: auto (on a terminal), always, never", "WHEN",
                choices=("auto", "always", "never")),
         Option("--debug", "show tracebacks"),
-        Option("-h --help", "show this", settable=False),
+        Option("--completion", "print a script that completes options: bash, zsh, fish", "SHELL",
+               choices=("bash", "zsh", "fish"), settable=False),
         Option("--version", "show the version", settable=False),
+        Option("-h --help", "show this", settable=False),
     ],
 }
-APART = [                                   # of the options in a line, one at most; and why
-    ("local base_url", "are two different servers"),
-    ("jsonl json", "are two different ways to show an answer"),
-    ("jsonl no_stream", "do not go together: --jsonl shows a stream"),
-    ("complete continue", "do not go together: it is no conversation that --complete makes"),
-    ("complete system", "do not go together: put the system text into the prompt"),
+TOGETHER = "do not go together"
+APART = [                                   # none of the first goes together with one of the second
+    ("local", "base_url", "are two different servers"),
+    ("jsonl", "json no_stream", "do not go together: --jsonl shows a stream"),
+    ("complete", "system", "do not go together: put the system text into the prompt"),
+    ("complete", "attach tools schema json_mode", TOGETHER),
+    ("complete image moderate", "models", TOGETHER),
+    ("complete image", "moderate", TOGETHER),
+    ("complete", "image", TOGETHER),
+    ("image moderate models", "system attach temperature max_tokens top_p stop tools schema json_mode jsonl strict",
+     TOGETHER),
+    ("complete image moderate models", "continue", TOGETHER),
+    ("image", "json", TOGETHER),
+    ("moderate models", "n", TOGETHER),
+    ("models", "option", TOGETHER),
+    ("schema", "json_mode tools", TOGETHER),
+    ("json_mode", "tools", TOGETHER),
+    ("tools", "json jsonl n", TOGETHER),
+    ("dry_run", "curl", TOGETHER),
 ]
-ONCE = ("complete", "json", "jsonl")        #: those that want a question on the command line: no chat prompt
+ONCE = ("attach complete image moderate models json jsonl dry_run curl")       # with these there is no chat prompt
 
 
 def every() -> Iterator[Option]:
@@ -96,43 +138,9 @@ def every() -> Iterator[Option]:
         yield from options
 
 
-def chosen(given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
-    """What applies, with what was `given` on the command line before what the environment says.
-
-    A variable steps back for an option that does not go together with it.  Raises UsageError for two options that
-    were given and do not go together, or for a variable that cannot be used.
-    """
-    rivals = {other for names, _ in APART for other in names.split() if {*names.split()} & given.keys()}
-    found = {option.name: read(option, environ[option.variable]) for option in every()
-             if option.settable and environ.get(option.variable) and option.name not in {*given, *rivals}}
-    flags = {option.name: option.flags.split()[-1] for option in every()}
-    options = {**{option.name: option.default for option in every()}, **found, **given}
-    for names, why in APART:
-        pair = [flags[name] for name in names.split() if options[name]]
-        if len(pair) > 1:
-            raise UsageError(f"{pair[0]} and {pair[1]} {why}")
-    return Options(**options, given=set(given))
-
-
-def read(option: Option, text: str) -> Any:
-    """The value that the text of a variable gives an option; of one that may be repeated, each line is one."""
-    if option.many:
-        return [one(option, line) for line in text.splitlines() if line]
-    return one(option, text)
-
-
-def one(option: Option, text: str) -> Any:
-    """One value; raises UsageError that names the variable."""
-    try:
-        if not option.metavar:
-            return TRUTH[text.lower()]
-        if option.choices:
-            return option.choices[option.choices.index(text)]
-        if " " in option.metavar:
-            first, second = text.split(None, 1)
-            return [first, second]
-        return option.kind(text)
-    except (KeyError, ValueError):
-        wanted = {float: "a number", int: "a whole number"}.get(option.kind, option.metavar)
-        wanted = wanted if option.metavar else "1 or 0"
-        raise UsageError(f"{option.variable}: {text!r} is not {' or '.join(option.choices) or wanted}") from None
+def apart() -> Iterator[tuple[str, str, str]]:
+    """The pairs of `APART`, one by one."""
+    for ones, others, why in APART:
+        for one in ones.split():
+            for other in others.split():
+                yield one, other, why

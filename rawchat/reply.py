@@ -1,19 +1,9 @@
 """A `Reply` is the JSON of a response, as the server sent it, with names for what one mostly wants."""
 import json
-import re
 from typing import Any, Optional
 
-from . import typed
-from .errors import (
-    APIResponseValidationError,
-    ContentFilterFinishReasonError,
-    LengthFinishReasonError,
-    RawchatError,
-    one_line,
-    tells_error,
-    told,
-)
 from .headers import Headers
+from .refusals import error_inside, not_json, stops_half_way, tells_error
 from .wire import MAX_BYTES, Response
 
 
@@ -107,11 +97,9 @@ def decode(body: bytes, response: Response) -> Reply:
     except (ValueError, RecursionError):                # a 5000-digit number is a ValueError as well
         bad = True                          # raised out here: json's own error would go along, with the whole body
     if not isinstance(payload, dict):
-        raise not_json(body, response, cut=bad and _stops_half_way(body))
+        raise not_json(body, response, cut=bad and stops_half_way(body))
     if tells_error(payload):
-        said, fields = told(payload)
-        raise APIResponseValidationError(f"{response.status}, but an error: {said} ({response.asked})",
-                                         **{**response.facts, **fields})
+        raise error_inside(payload, response)
     return dressed(Reply(payload), response)
 
 
@@ -120,52 +108,6 @@ def dressed(reply: Reply, response: Response) -> Reply:
     reply.status, reply.headers, reply.retries = response.status, response.headers, response.retries
     reply.elapsed, reply.model = response.elapsed(), response.request.model
     return reply
-
-
-def built(reply: Reply, kind: Any) -> Any:
-    """The instance of `kind` that the text of `reply` is the JSON of; it is `reply.parsed` from now on.
-
-    Raises LengthFinishReasonError, ContentFilterFinishReasonError, or APIResponseValidationError for a refusal or
-    a text that does not fit; each with the reply as its `.reply`.
-    """
-    failure: RawchatError
-    if reply.finish_reason == "length":
-        failure = LengthFinishReasonError("the typed answer was cut by the token limit; a larger max_tokens may help")
-    elif reply.finish_reason == "content_filter":
-        failure = ContentFilterFinishReasonError("the typed answer was cut by the content filter")
-    elif reply.message.get("refusal"):
-        failure = _unfit(f"the model refused: {one_line(reply.message['refusal'], 200)}", reply)
-    else:
-        try:
-            reply.parsed = typed.parse(kind, reply.text)
-            return reply.parsed
-        except typed.MismatchError as error:
-            excerpt = one_line(reply.text, 120) or "no text"
-            failure = _unfit(f"the answer does not fit: {one_line(str(error), 300)} (it was: {excerpt})", reply)
-    failure.__dict__["reply"] = reply
-    raise failure
-
-
-def _unfit(message: str, reply: Reply) -> APIResponseValidationError:
-    return APIResponseValidationError(message, status_code=reply.status, headers=reply.headers, retries=reply.retries,
-                                      request_id=reply.request_id)
-
-
-def not_json(body: bytes, response: Response, cut: bool = False) -> APIResponseValidationError:
-    """The error for a 2xx whose body is not the JSON object that was asked for."""
-    text = body[:2000].decode("utf-8-sig", "replace")
-    what = "JSON that stops half way" if cut else "no JSON object"
-    hint = "; is base_url right? It is a web page" if text.lstrip()[:1] == "<" else ""
-    kind = response.headers.get("content-type") or "no content type"
-    return APIResponseValidationError(
-        f"{response.status}, but {what} ({kind}): {one_line(text, 120) or 'empty body'}{hint} ({response.asked})",
-        body=text, cut=cut, **response.facts)
-
-
-def _stops_half_way(body: bytes) -> bool:
-    """Does `body` begin as a JSON object and end before that does?  Brackets in strings do not count."""
-    text = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", body.strip(b"\xef\xbb\xbf \t\r\n"))
-    return text[:1] == b"{" and (text[-1:] != b"}" or text.count(b"{") > text.count(b"}"))
 
 
 def _text(choice: dict[str, Any]) -> str:

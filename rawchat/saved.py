@@ -8,12 +8,11 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import Callable, Optional
+from typing import Optional
 
 from .errors import RawchatError
 from .history import History
 from .prompt import UsageError
-from .reply import Reply
 from .window import Message
 
 
@@ -40,13 +39,13 @@ class Saved:
         except OSError as error:
             raise UsageError(f"{self._folder}: {error.strerror}") from None
 
-    def turn(self, messages: list[Message], say: Callable[[list[Message]], Reply]) -> Reply:
-        """Let `say` answer `messages`, in which the conversation has gone on, and save them with the answer."""
+    @contextlib.contextmanager
+    def turn(self, messages: list[Message]) -> Iterator[History]:
+        """While the block runs, the conversation goes on as in `messages`; it is saved if that ends well."""
         with self.history.turn():
             self.history[:] = messages
-            reply = self.history.hear(say)
+            yield self.history
         self.save(self.history)
-        return reply
 
     def save(self, history: History) -> None:
         """Write `history`, unless another process has written there meanwhile: its turns would be lost.

@@ -2,7 +2,7 @@
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from .options import Options
+from .precedence import Options
 from .prompt import UsageError, read_file
 
 

@@ -1,52 +1,16 @@
-"""A streamed answer: pieces of bytes → server-sent events → `Chunk`s, merged into the `Reply` on the way.
-
-`sseclient` reads the fields of an event.  It is handed whole events, with plain line ends: left alone with the pieces
-it merges or halves events at odd borders, and takes quadratic time over long ones.
-"""
+"""A streamed answer: pieces of bytes → server-sent events → `Chunk`s, merged into the `Reply` on the way."""
 import contextlib
-import json
-from collections.abc import Generator, Iterable, Iterator
-from itertools import chain
+from collections.abc import Generator, Iterator
 from typing import Any, Callable, Optional
 
-from sseclient import Event, SSEClient
-
-from .errors import APIConnectionError, APIError, APIResponseValidationError, APITimeoutError, DeadlineExceededError
-from .errors import StreamInterruptedError, StreamTimeoutError, one_line, tells_error, told
-from .framing import BOM, batches
+from .chunk import Chunk as Chunk, read, whole_chunk
+from .errors import APIConnectionError, APIError, APIResponseValidationError, StreamInterruptedError
+from .events import events as events, peeked
 from .keys import hide
 from .merge import Merge
-from .reply import Reply, decode, dressed, not_json
+from .refusals import interrupted
+from .reply import Reply, dressed
 from .wire import MAX_BYTES, Response
-
-if not hasattr(SSEClient, "events"):
-    raise ImportError("the module sseclient is of another package here: pip uninstall -y sseclient && "
-                      "pip install --force-reinstall sseclient-py")
-
-DECODER = json.JSONDecoder()    #: json.loads weighs its seven options for every event, a seventh of its time
-LINES = 100                 #: lines of a long event that sseclient is given at once: it glues them one by one
-LONG = 2**16                #: bytes of a batch that may hold such an event
-
-
-class Chunk(dict[str, Any]):
-    """One part of a streamed reply, as the server sent it."""
-
-    __slots__ = ("data",)
-
-    def __init__(self, payload: dict[str, Any], data: str = ""):
-        super().__init__(payload)
-        self.data = data                    #: the JSON text that it came as
-
-    @property
-    def text(self) -> str:
-        """What this chunk adds to the text of the first choice; '' if nothing."""
-        choices = self.get("choices")
-        for choice in choices if isinstance(choices, list) else ():
-            if isinstance(choice, dict) and not choice.get("index"):
-                delta = choice.get("delta")
-                text = delta.get("content") if isinstance(delta, dict) else choice.get("text")
-                return text if isinstance(text, str) else ""
-        return ""
 
 
 class Stream:
@@ -78,9 +42,7 @@ class Stream:
 
     def texts(self) -> Iterator[str]:
         """The pieces of the first choice's text, as they come."""
-        for chunk in self:
-            if chunk.text:
-                yield chunk.text
+        return (chunk.text for chunk in self if chunk.text)
 
     @property
     def reply(self) -> Reply:
@@ -136,7 +98,7 @@ class Stream:
                 if not count:
                     raise APIResponseValidationError(f"the stream holds nothing but [DONE] ({response.asked})")
                 return response.finish()
-            chunk = chunk_in(event, response)
+            chunk = read(event, response)
             if chunk is not None:
                 count += 1
                 yield chunk
@@ -145,93 +107,7 @@ class Stream:
 
     def _carrying(self, error: APIError) -> APIError:
         """`error`, told as one of a stream, with all that is known at this point and without the key."""
-        if isinstance(error, APITimeoutError) and not isinstance(error, DeadlineExceededError):
-            error = StreamTimeoutError(f"the stream fell silent: {error.message}")
-        elif isinstance(error, APIConnectionError) and not isinstance(error, (StreamInterruptedError, APITimeoutError)):
-            error = StreamInterruptedError(f"the stream broke off: {error.message}")
+        error = interrupted(error)
         error.__dict__ = {**self._response.facts, **error.__dict__, "partial": self._so_far()}
         hide(self._response.request.headers.secrets, error)
         return error
-
-
-def chunk_in(event: Event, response: Response) -> Optional[Chunk]:
-    """The chunk that an event holds, or None where it holds none (a ping, null, a number); raises what it tells."""
-    told_wrong = event.event == "error"
-    if event.event == "ping" or not (event.data.strip() or told_wrong):
-        return None
-    payload, bad = event.data, False
-    try:
-        payload = DECODER.decode(event.data)
-    except (ValueError, RecursionError):
-        bad = not told_wrong                # raised out here: json's own error would go along, with all that was sent
-    if bad:
-        raise APIResponseValidationError(
-            f"an event of the stream is not JSON: {one_line(event.data, 120)} ({response.asked})")
-    if told_wrong or tells_error(payload):
-        said, fields = told(payload)
-        raise APIError(f"error in the stream: {said} ({response.asked})", **fields)
-    return Chunk(payload, event.data) if isinstance(payload, dict) else None
-
-
-def whole_chunk(body: bytes, response: Response) -> Chunk:
-    """A completion that was not streamed, as the one chunk that says it all; raises as `reply.decode` does."""
-    reply = decode(body, response)
-    if not reply.choices:
-        raise not_json(body, response)
-    choices = [{("delta" if name == "message" else name): value for name, value in choice.items()}
-               for choice in reply.choices]
-    return Chunk({**reply, "choices": choices}, body.decode("utf-8-sig"))
-
-
-def events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[Event]:
-    """Server-sent events from any iterable of bytes, cut anywhere: each has `.event` and `.data`.
-
-    Exactly the WHATWG's rules (HTML standard, 9.2.6), but that a last event without its blank line still counts
-    if its data is [DONE] or a whole JSON object.  Raises APIError for an event of more than `limit` bytes.
-
-    >>> [event.data for event in events([b"data: on", b"e\\n\\ndata: two\\r\\n\\r", b"\\ndata: half"])]
-    ['one', 'two']
-    """
-    for batch, ended in batches(pieces, limit):
-        if not batch.isascii():             # the rule for bytes that are not UTF-8: U+FFFD in their place
-            batch = batch.decode("utf-8", "replace").encode()
-        for event in parse(batch) if len(batch) < LONG else chain.from_iterable(map(parse_long, batch.split(b"\n\n"))):
-            if ended or _is_whole(event.data):
-                yield event
-
-
-def parse(batch: bytes) -> Iterator[Event]:
-    """The events in clean lines; one reader for many of them, as to make one takes half as long as to read an event."""
-    found: Iterator[Event] = SSEClient(iter([batch + b"\n\n"])).events()
-    return found
-
-
-def parse_long(block: bytes) -> Iterator[Event]:
-    """The event in the lines of one, if it has data, in linear time."""
-    if block.count(b"\n") < LINES:
-        return parse(block)
-    name, data = b"message", []             # so many lines at a time, each time with the event's name so far,
-    lines = block.split(b"\n")              # and an empty line of data at the end, so that each time has an event
-    for at in range(0, len(lines), LINES):
-        part = b"\n".join(lines[at:at + LINES])
-        event = next(parse(b"event: " + name + b"\n" + part + b"\ndata"))
-        name = event.event.encode()
-        data.append(event.data)
-    event.data = "".join(data)[:-1]
-    return iter([event] if "".join(data) else [])
-
-
-def peeked(pieces: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
-    """The first byte that is not blank, and the pieces again, without blank lines before it; b'' if all are blank."""
-    iterator = iter(pieces)
-    for piece in iterator:
-        if piece.lstrip(BOM + b"\r\n"):
-            return piece.lstrip(BOM + b" \t\r\n")[:1], chain([piece], iterator)
-    return b"", ()
-
-
-def _is_whole(data: str) -> bool:
-    try:
-        return data.lstrip().startswith("[DONE]") or isinstance(json.loads(data), dict)
-    except (ValueError, RecursionError):
-        return False

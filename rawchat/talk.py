@@ -4,21 +4,21 @@ import os
 import sys
 from typing import Any, Callable, Optional
 
-from .answer import answered, verdict
+from .answer import answer
 from .client import Client
 from .config import CHAT_MODEL
 from .errors import RawchatError, one_line
 from .history import History, shown
 from .lines import Read, editor, message
 from .notes import Notes, colourful
-from .options import Options
 from .output import Output
+from .precedence import Options
 from .prompt import UsageError, from_file
 from .question import Question
-from .reply import Reply
+from .record import Record
 from .saved import Saved
 from .urls import without_keys
-from .window import Message, turns
+from .window import turns
 
 HELP = '''\
 /system [TEXT]   show the instructions, or give others; @FILE reads them
@@ -42,13 +42,13 @@ class Talk:
     """A conversation at a terminal.
 
     history, model      what is talked about, and with whom
-    say         asks: shows the answer to messages by a model as it comes, and gives its Reply
+    say         lets a model answer the history: shows what comes, and adds it there
     read        gives the next line after a prompt, as `input` does
     out, notes  where answers go, and what there is to say beside them
     keep        called when a turn is finished, or taken back
     """
 
-    def __init__(self, history: History, model: Any, say: Callable[[list[Message], Any], Reply], read: Read,
+    def __init__(self, history: History, model: Any, say: Callable[[History, Any], Any], read: Read,
                  out: Output, notes: Notes, keep: Callable[[History], Any] = lambda history: None):
         self.history, self.model = history, model
         self._say, self._read, self._out, self._notes, self._keep = say, read, out, notes, keep
@@ -102,7 +102,7 @@ class Talk:
         """One turn, in the place of what there is from `start` on; if it fails or is stopped, that stays."""
         with self.history.turn():
             self.history[start:] = [{"role": "user", "content": question}]
-            self.history.hear(lambda messages: self._say(messages, self.model))
+            self._say(self.history, self.model)
         self._unanswered = None
         self._keep(self.history)
 
@@ -177,20 +177,19 @@ COMMANDS = {"/system": Talk.system, "/model": Talk.switch, "/retry": Talk.retry,
             "/reset": Talk.reset, "/save": Talk.save, "/tokens": Talk.tokens, "/help": Talk.help}
 
 
-def talk(client: Client, question: Question, options: Options, out: Output, notes: Notes,
+def talk(client: Client, question: Question, options: Options, out: Output, notes: Notes, record: Record,
          saved: Optional[Saved] = None) -> int:
     """Open the chat prompt: `question` has what is asked beside the messages.  Gives the exit code."""
     history = saved.history if saved else History()
     history[:] = question.content[:-1]
     extra, config = question.params["extra_body"], client.config
-    model = extra.get("model") or config.model or CHAT_MODEL
 
-    def say(messages: list[Message], model: Any) -> Reply:
+    def say(said: History, model: Any) -> None:
         params = {**question.params, "extra_body": {**extra, "model": model}}
-        whole = answered(client, question._replace(content=messages, params=params), options, out)
-        verdict(whole, options, notes)
-        return whole
+        answer(client, question._replace(params=params), options, out, notes, record, said)
+        record.tell()
 
+    model = extra.get("model") or config.model or CHAT_MODEL
     colour = colourful(options.color or "auto", os.environ, terminal=True)
     earlier = [shown(each) for each in history if each["role"] == "user"]
     read = editor(sys.stdin, colour, os.environ.get("TERM") == "dumb", earlier)

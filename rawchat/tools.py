@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from . import endpoints, schema, typed, window
-from .client import Client, default_client
+from .client import Client
+from .default import default_client
 from .endpoints import Messages
 from .errors import ToolRoundsError
 from .reply import Reply

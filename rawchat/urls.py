@@ -2,12 +2,13 @@
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Callable, Optional
-from urllib.parse import urlsplit
+from typing import Any, Callable, Optional
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from .errors import ConfigError
 
 BASE_URL = "https://api.openai.com/v1"
+SEGMENT = "!$&'()*+,;=:@"           # what a path segment may hold as it is, beside letters and digits (RFC 3986, 3.3)
 NETWORK = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file"}
 
 
@@ -26,6 +27,44 @@ def base(url: str) -> str:
     if parts.fragment:
         raise ConfigError(f"base_url must not have a #fragment: #{parts.fragment}")
     return parts._replace(path=parts.path.rstrip("/")).geturl()
+
+
+def at_path(base_url: str, path: str, query: Mapping[str, Any]) -> str:
+    """base_url + path.  The query of base_url stays as it is, then comes `query`."""
+    parts = urlsplit(base_url)
+    added = urlencode([(name, text) for name, value in query.items() for text in _texts(name, value)], quote_via=quote)
+    query_text = "&".join(part for part in (parts.query, added) if part)
+    return parts._replace(path=parts.path + path, query=query_text).geturl()
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    """A query value as texts: a list repeats its name, booleans are true and false, None is left out."""
+    if isinstance(value, (list, tuple)):
+        return [text for item in value for text in _texts(name, item)]
+    if isinstance(value, (Mapping, bytes)):
+        raise TypeError(f"query parameter {name!r}: no place for {type(value).__name__}; use str, numbers, lists")
+    return [] if value is None else [str(value).lower() if isinstance(value, bool) else str(value)]
+
+
+def origin(url: str) -> tuple[str, str, Optional[int]]:
+    """Scheme, host and port (RFC 6454): a key stays with them."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def redirected(method: str, url: str, status: int, location: Optional[str]) -> Optional[str]:
+    """Where to send the same request again, after an answer with this status and `location`; or None.
+
+    Only a redirection that keeps method and body (307, 308: RFC 9110, 15.4), and only within the origin, as the key
+    goes with it.  All others come out as an error that names the place.
+    """
+    if not location or status not in ({307, 308} if method == "POST" else {301, 302, 303, 307, 308}):
+        return None
+    try:
+        target = urljoin(url, location).partition("#")[0]
+        return target if origin(target) == origin(url) else None
+    except ValueError:                      # a location that is no URL
+        return None
 
 
 def without_keys(url: str) -> str:
@@ -50,12 +89,12 @@ def network(environ: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in sorted(environ.items()) if name.lower() in NETWORK and value}
 
 
-def proxies_for(url: str, settings: Mapping[str, str]) -> Optional[dict[str, str]]:
-    """The proxy for `url`, as requests takes it: {scheme: proxy}; None for the direct way."""
+def proxies_for(url: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """The proxy for `url`, as requests takes it: {scheme: proxy}; {} for the direct way."""
     import urllib.request                   # here, not above: it takes longer to import than all of us together
     parts = urlsplit(url)
     proxy = settings.get(f"{parts.scheme}_proxy") or settings.get("all_proxy")
     bypassed: Callable[..., bool] = urllib.request.proxy_bypass_environment     # type: ignore[attr-defined]
     if not proxy or bypassed(parts.netloc, {"no": settings.get("no_proxy", "")}):
-        return None
+        return {}
     return {parts.scheme: proxy if "://" in proxy else f"http://{proxy}"}

@@ -8,9 +8,8 @@ b'{"ok": true}'
 """
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple, Optional
-from urllib.parse import urlsplit
 
-from .errors import APIResponseValidationError, asked
+from .errors import APIResponseValidationError, one_line
 from .headers import Headers
 
 MAX_BYTES = 64 * 2**20      #: default bound on one decoded body, event or line: a plain answer is never near it
@@ -36,12 +35,6 @@ class Request(NamedTuple):
         """Method and URL for a message, without the query: some services carry keys there."""
         return f"{self.method} {self.url.partition('?')[0]}"
 
-    @property
-    def origin(self) -> tuple[str, str, Optional[int]]:
-        """Scheme, host and port (RFC 6454): a key stays with them."""
-        parts = urlsplit(self.url)
-        return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
 
 class Response:
     """What comes in: status, headers, and the body in pieces as they arrive, already unpacked (gzip).
@@ -62,7 +55,8 @@ class Response:
     @property
     def asked(self) -> str:
         """What was asked, for a message: 'POST https://host/path, request id req_1'."""
-        return asked(self.request.where, self.headers)
+        name = self.headers.get("x-request-id")
+        return f"{self.request.where}, request id {one_line(name)}" if name else self.request.where
 
     @property
     def facts(self) -> dict[str, Any]:

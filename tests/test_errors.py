@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from rawchat import errors
-from rawchat.errors import APIError, status_error
+from rawchat.errors import APIError
 from rawchat.headers import Headers
 from rawchat.keys import hide
+from rawchat.refusals import refusal
 from rawchat.reply import Reply
+from rawchat.wire import Request, Response
 
 row = pytest.mark.row
 ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)
@@ -20,8 +22,9 @@ WHERE = "POST https://host/v1/chat/completions"
 
 def refused(body: Any, status: int = 400, **headers: str) -> errors.APIStatusError:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return status_error(status, Headers({name.replace("_", "-"): value for name, value in headers.items()}), data,
-                        WHERE)
+    response = Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, [data])
+    response.request = Request("POST", "https://host/v1/chat/completions?key=sk-1")
+    return refusal(response, 2**20)
 
 
 @row("4.1")

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from rawchat import errors
 from rawchat.config import load
 from rawchat.endpoints import chat
-from rawchat.errors import ConfigError, status_error
+from rawchat.errors import ConfigError
 from rawchat.headers import Headers
 from rawchat.merge import Merge
+from rawchat.refusals import status_error
 from rawchat.stream import Stream, events
 from rawchat.wire import Request, Response
 

@@ -13,26 +13,30 @@ from . import rows
 
 PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {
-    0: "errors backoff chunked encode framing headers keys ring turns urls alarm schema typed usage estimate window "
-       "version",
-    1: "wire reply config dotenv prompt output options notes lines state",
-    2: "endpoints batch merge stream transport images cache trace har gate limits settings",
-    3: "client question",
-    4: "history tools bulk aio",
+    0: "errors backoff budget chunked encode headers keys ring turns urls alarm schema typed usage estimate "
+       "window version",
+    1: "wire refusals reply bounds dotenv config parsed prompt output connection "
+       "options precedence notes private completion fit lines state",
+    2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits "
+       "settings shorthand",
+    3: "base client default attach",
+    4: "history tools bulk aio toolbox question preview record watch",
     5: "cli local connect answer saved talk",
     6: "__main__ __init__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 ORDER = [name for names in FLOORS.values() for name in names.split()]
 # within a floor: a file may use one that stands before it here
-BESIDE = {("framing", "errors"), ("headers", "errors"), ("keys", "errors"), ("urls", "errors"), ("alarm", "errors"),
-          ("ring", "errors"), ("ring", "backoff"), ("ring", "keys"), ("limits", "gate"),
-          ("typed", "schema"), ("window", "estimate"), ("reply", "wire"), ("config", "wire"), ("config", "dotenv"),
-          ("batch", "endpoints"), ("stream", "merge"), ("har", "trace"), ("images", "transport"),
-          ("options", "prompt"), ("notes", "output"),
-          ("connect", "local"), ("cli", "connect"), ("cli", "answer"),
-          ("state", "prompt"), ("talk", "answer"), ("talk", "saved"), ("cli", "talk"), ("cli", "saved"),
-          ("__main__", "__init__")}
+BESIDE = {("headers", "errors"), ("headers", "version"), ("keys", "errors"), ("urls", "errors"), ("alarm", "errors"),
+          ("ring", "errors"), ("ring", "backoff"), ("ring", "keys"), ("budget", "backoff"), ("limits", "gate"),
+          ("typed", "schema"), ("window", "estimate"), ("refusals", "wire"), ("reply", "wire"), ("reply", "refusals"),
+          ("parsed", "reply"), ("bounds", "wire"), ("config", "wire"), ("config", "bounds"), ("config", "dotenv"),
+          ("endpoints", "fallback"), ("batch", "endpoints"), ("stream", "events"), ("stream", "chunk"),
+          ("stream", "merge"), ("har", "trace"), ("images", "transport"), ("client", "base"), ("default", "client"),
+          ("precedence", "options"), ("precedence", "prompt"), ("notes", "output"), ("private", "prompt"),
+          ("completion", "options"), ("state", "prompt"), ("question", "toolbox"), ("preview", "question"),
+          ("toolbox", "tools"), ("toolbox", "history"), ("talk", "answer"), ("talk", "saved"), ("connect", "local"),
+          ("cli", "connect"), ("cli", "answer"), ("cli", "talk"), ("cli", "saved"), ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 
@@ -63,10 +67,17 @@ def test_imports_only_point_down(name: str) -> None:
 
 
 @pytest.mark.parametrize(("foreign", "home"), [
-    ("requests", {"transport"}), ("urllib3", {"transport"}), ("sseclient", {"stream"}),
+    ("requests", {"transport"}), ("urllib3", {"transport"}), ("sseclient", {"events"}),
     ("argparse", {"cli", "local", "bulk"}), ("xllamacpp", {"local"}), ("socket", {"alarm", "local", "transport"})])
 def test_what_is_not_ours_comes_in_at_one_place(foreign: str, home: set[str]) -> None:
     assert {name for name in MODULES if (foreign, False) in imports(name)} <= home
+
+
+def test_the_path_of_a_request_can_be_read_in_an_hour() -> None:
+    path = ["errors", "backoff", "wire", "reply", "config", "endpoints", "stream", "transport", "client"]
+    lines = [line for name in path for line in (PACKAGE / f"{name}.py").read_text(encoding="utf-8").splitlines()]
+    assert len(lines) <= 950
+    assert len([line for line in lines if line.strip()]) <= 800
 
 
 def test_only_the_standard_library_and_the_two_dependencies_are_used() -> None:

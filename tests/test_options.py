@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from rawchat.options import chosen, every
+from rawchat.options import every
+from rawchat.precedence import chosen
 from rawchat.prompt import UsageError
 
 

@@ -32,14 +32,6 @@ def test_a_message_names_a_request_without_its_query() -> None:
     assert Request("GET", "https://h/v1/models?key=secret").where == "GET https://h/v1/models"
 
 
-@pytest.mark.parametrize(("one", "other", "same"), [
-    ("https://h/a", "https://h:443/b?c", True), ("http://h/", "https://h/", False),
-    ("http://h/", "http://h:81/", False),
-    ("http://H/", "http://h/", True), ("http://h/", "http://h.evil/", False)])
-def test_an_origin_is_scheme_host_and_port(one: str, other: str, same: bool) -> None:
-    assert (Request("GET", one).origin == Request("GET", other).origin) is same
-
-
 def test_read_joins_the_pieces_and_closes() -> None:
     closed = []
     response = Response(200, {}, [b"a", b"b"], close=lambda: closed.append(1))

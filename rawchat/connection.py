@@ -1,0 +1,158 @@
+"""What a connection does here beside its work: it keeps to a request's time, tells a broken answer from an empty one,
+takes chunks off fast, and ends when it is told to.  Classes to be mixed into urllib3's, whichever version that is.
+"""
+import contextlib
+import queue
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from functools import partial
+from http.client import HTTPException, HTTPResponse, IncompleteRead
+from typing import Any, Callable, Optional
+
+from .alarm import Alarm, ring
+from .chunked import unchunked
+
+PIECE = 16384               #: bytes asked for at once: before urllib3 2.6 one piece can inflate a thousandfold
+AFTER_DONE = 0.1            #: seconds to read on after [DONE], so that the connection can be used again
+_here = threading.local()   # what this thread is sending: over which .connection, with which .alarm and .timeout
+
+
+def sending(alarm: Alarm, timeout: float) -> None:
+    """Say what this thread's next request is bound to: an alarm, and the seconds for each read."""
+    _here.connection, _here.alarm, _here.timeout = None, alarm, timeout
+
+
+def used() -> Any:
+    """The connection that this thread's request went over; None if it never came to that."""
+    return _here.connection
+
+
+class Watched:
+    """A connection that tells the thread's request of itself, and obeys its alarm."""
+
+    sock: Any
+    timeout: Any
+    asked = 0                               #: requests so far
+
+    def request(self, *args: Any, **options: Any) -> None:
+        """As urllib3's, but that a long upload has the time of a read: there it has what is meant for connecting."""
+        if self.sock is None:
+            self.connect()                  # type: ignore[attr-defined]
+        self.timeout = _here.timeout        # which urllib3 gives to the socket now, but not so 1.26
+        self.sock.settimeout(self.timeout)
+        self.asked += 1
+        _here.connection = self
+        _here.alarm.watch(self.sock)
+        super().request(*args, **options)   # type: ignore[misc]
+
+
+class Tidy:
+    """A pool that closes its idle connections when nobody holds it any more, as urllib3's own do since 2.0."""
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        weakref.finalize(self, drain, self.pool)            # type: ignore[attr-defined]
+
+
+def drain(idle: "queue.Queue[Any]") -> None:
+    """Close the connections in `idle`, where None stands for one that has not been opened yet."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            connection = idle.get_nowait()
+            if connection:
+                connection.close()
+
+
+def pool_of(pool: type, connection: type) -> type:
+    """urllib3's class of pools, Tidy and with connections that are Watched and give an Answer."""
+    kind = type(connection.__name__, (Watched, connection), {"response_class": Answer})
+    return type(pool.__name__, (Tidy, pool), {"ConnectionCls": kind})
+
+
+class Lines:
+    """A socket's file that keeps the last line that was read from it."""
+
+    last: Optional[bytes] = None
+
+    def __init__(self, file: Any):
+        self.file = file
+
+    def readline(self, *size: int) -> bytes:
+        """As the file's own."""
+        self.last = line = bytes(self.file.readline(*size))
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+class Answer(HTTPResponse):
+    """Headers have to end, and chunks are taken off fast.
+
+    http.client takes some headers that break off for those of an empty 200.
+    """
+
+    _body: Iterator[bytes] = iter(())
+
+    def begin(self) -> None:
+        self.fp = lines = Lines(self.fp)    # type: ignore[assignment]
+        super().begin()
+        if lines.last == b"":
+            raise HTTPException("the answer breaks off in its headers")
+        if self.fp:                         # the body needs no watching
+            self.fp = lines.file
+            self._body = unchunked(iter(partial(self.fp.read1, PIECE), b""))
+
+    def read1(self, n: int = -1) -> bytes:
+        """What has come, at once: with chunks, all that a read of the socket gives, which is PIECE bytes at most."""
+        return next(self._body, b"") if self.chunked else super().read1(n)
+
+
+def as_they_come(raw: Any) -> Iterator[bytes]:
+    """The body of urllib3's response `raw`, unpacked: what has arrived, at once, in every framing.
+
+    `read1` does so; `read` and `stream` wait for full blocks.
+    """
+    if hasattr(raw, "read1"):
+        return iter(partial(raw.read1, PIECE, decode_content=True), b"")
+    return by_hand(raw)
+
+
+def by_hand(raw: Any) -> Iterator[bytes]:
+    """The same with urllib3 before 2.2, which has no `read1`: http.client's, and what urllib3 does around its own."""
+    left, data = raw.length_remaining, b"?"             # None: the end is not known beforehand
+    raw._init_decoder()
+    with raw._error_catcher():              # gives the connection back at the end, and closes it after anything else
+        while data and left != 0:
+            data = raw._fp.read1(PIECE)
+            if left is not None:            # http.client counts only from Python 3.13 on
+                if not data:
+                    raise IncompleteRead(b"", left)
+                left -= len(data)
+            piece = raw._decode(data, decode_content=True, flush_decoder=not data or left == 0)
+            if piece:                       # else the packed data had only begun
+                yield piece
+        raw._fp.close()
+
+
+def endings(raw: Any, body: Iterator[bytes], alarm: Alarm) -> tuple[Callable[[], None], Callable[[], None]]:
+    """The two ways to end a Response: `close` at once, or `finish`: read on for a moment, to keep the connection."""
+    sock: Any = getattr(used(), "sock", None)
+
+    def close() -> None:
+        alarm.stop()
+        if sock and not raw.closed:
+            ring(sock)                      # another thread may be reading: it would hold this one up
+        raw.close()
+
+    def finish() -> None:
+        end = time.monotonic() + AFTER_DONE
+        with contextlib.suppress(Exception):            # whatever it is: the answer is whole
+            sock.settimeout(AFTER_DONE)
+            while time.monotonic() < end and next(body, None):
+                pass
+        close()
+
+    return close, finish
