@@ -3,6 +3,7 @@
 >>> misfit([{"age": "7"}], {"type": "array", "items": {"properties": {"age": {"type": "integer"}}}})
 "[0].age: not integer: '7'"
 """
+import math
 import re
 import reprlib
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ BOUNDS: dict[str, tuple[Any, Callable[[Any, Any], bool]]] = {
     "maximum": ((int, float), lambda number, bound: number <= bound),
     "exclusiveMinimum": ((int, float), lambda number, bound: number > bound),
     "exclusiveMaximum": ((int, float), lambda number, bound: number < bound),
-    "multipleOf": ((int, float), lambda number, unit: number / unit == round(number / unit))}
+    "multipleOf": ((int, float), lambda number, unit: math.isclose(number / unit, round(number / unit)))}
 
 
 def misfit(value: Any, schema: Schema) -> Optional[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .fit import target
-from .prompt import UsageError, from_file, read_file
+from .prompt import UsageError, read_file
 from .schema import strict
 
 KINDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
@@ -18,24 +18,24 @@ FIELD = re.compile(r"(\w+)(?:\s+(str|int|float|bool))?(\s*\[\])?\s*(?::\s*(.*\S)
 
 
 def schema_of(given: str) -> dict[str, Any]:
-    """The strict schema for the value of --schema.  A name that ends in .json, or is that of a file, is a file.
+    """The strict schema for the value of --schema.  A file is one by its name, or after an @.
 
     Raises UsageError for what is no schema, or cannot be a strict one.
     """
     named = given.endswith(".json") or os.path.isfile(given)
-    text = (read_file(given) if named else from_file(given)).strip()
-    if not named and not text.startswith("{"):
+    path = given[1:] if given.startswith("@") else given if named else None
+    text = (read_file(path) if path is not None else given).strip()
+    if text[:1] != "{" and not given.endswith(".json"):
         return short(text)
-    place = given if named else "--schema"
     try:
         whole = json.loads(text)
         found = strict(whole, whole)
         for ref in refs(found):
             target(ref, found)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UsageError(f"{place}: not a JSON schema that can be strict: {error}") from None
+        raise UsageError(f"{path or '--schema'}: not a JSON schema that can be strict: {error}") from None
     if not found.keys() & {"type", "properties", "anyOf", "$ref", "enum"}:
-        raise UsageError(f"{place}: not a JSON schema: it has no type")
+        raise UsageError(f"{path or '--schema'}: not a JSON schema: it has no type")
     return found
 
 

@@ -24,6 +24,7 @@ import rawchat
 from rawchat import cli, local
 from rawchat.prompt import prompt_of
 
+from .command import PLAIN, ROOT, Ran, Run, line, ran, started
 from .conftest import need_model
 from .server import (
     CLOSE,
@@ -40,63 +41,10 @@ from .server import (
     streamed,
 )
 
-ROOT = str(pathlib.Path(rawchat.__file__).parent.parent)
-PLAIN = {"PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "", "PYTHONDONTWRITEBYTECODE": "1"}
 KEY = "sk-secret-0123456789"
 row = pytest.mark.row
 SOON = 0.2                  # seconds that the issue gives to Ctrl-C
 CUT = [event(delta("Hel")), event(delta("lo", finish="length")), event("[DONE]")]
-
-
-class Ran(NamedTuple):
-    code: int
-    out: bytes
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run("-t", "0", "Hi", stdin=b"...")`: cli.main in this process; `stdin=None` is a terminal."""
-    def ran(*argv: str, stdin: Optional[bytes] = b"") -> Ran:
-        out, err, given = (io.TextIOWrapper(io.BytesIO(text)) for text in (b"", b"", stdin or b""))
-        monkeypatch.setattr(given, "isatty", lambda: stdin is None)
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "stdin", given)
-            patch.setattr(sys, "stdout", out)
-            patch.setattr(sys, "stderr", err)
-            try:
-                code = cli.main(argv)
-            except SystemExit as left:
-                code = int(left.code or 0)
-        out.flush()
-        err.flush()
-        return Ran(code, out.buffer.getvalue(), err.buffer.getvalue().decode())     # type: ignore[attr-defined]
-    return ran
-
-
-@contextlib.contextmanager
-def started(*argv: str, env: Optional[dict[str, str]] = None, sh: str = "", **options: Any
-            ) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command in a process of its own, with pipes; `sh` is a redirection for the shell to make."""
-    command = [sys.executable, "-m", "rawchat", *argv]
-    if sh:
-        command = ["sh", "-c", f'exec "$@" {sh}', "sh", *command]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    with subprocess.Popen(command, env={**os.environ, **PLAIN, **(env or {})}, **pipes) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def ran(*argv: str, input: Optional[bytes] = None, **options: Any) -> Ran:
-    """The same, from its start to its end."""
-    with started(*argv, **options, **({"stdin": subprocess.PIPE} if input is not None else {})) as process:
-        out, err = process.communicate(input, timeout=60)
-    return Ran(process.returncode, out or b"", (err or b"").decode())
 
 
 def chunks(text: str, size: int = 1) -> list[Step]:
@@ -394,15 +342,6 @@ def test_version(run: Run) -> None:
 
 
 # ---- exit codes and error lines
-
-def line(result: Ran) -> str:
-    """The one line of an error, without its start."""
-    assert result.err.startswith("rawchat: ")
-    assert result.err.count("\n") == 1
-    assert result.err.endswith("\n")
-    assert "Traceback" not in result.err
-    return result.err[len("rawchat: "):-1]
-
 
 def error(message: str = "no", **fields: Any) -> dict[str, Any]:
     return {"error": {"message": message, **fields}}
