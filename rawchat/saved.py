@@ -25,8 +25,8 @@ class Saved:
     def __init__(self, path: str):
         self.path = path
         self._folder = os.path.dirname(os.path.abspath(path))
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise UsageError(f"{path} is no file")      # `save` would put one in its place, of /dev/null too
+        if not path or (os.path.exists(path) and not os.path.isfile(path)):
+            raise UsageError(f"{path or repr(path)} is no file")       # `save` would put one in the place of /dev/null
         try:
             self._seen = content(path)
             self.history = History() if self._seen is None else History.load(path)

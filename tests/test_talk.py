@@ -15,6 +15,7 @@ import pytest
 import rawchat
 from rawchat import talk
 
+from .command import ran
 from .server import CLOSE, HELLO, Server, answer, completion, delta, event, serving, streamed
 
 if sys.platform == "win32":
@@ -377,6 +378,66 @@ def test_a_conversation_is_saved_and_gone_on_with(tmp_path: pathlib.Path) -> Non
         assert asked(server) == ["s", "q1", "a1", "q2"]
         chat.prompt()
         assert contents(file) == ["s", "q1", "a1", "q2", "a2"]      # after every turn
+
+
+def test_what_is_taken_back_is_taken_back_in_the_file(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "rawchat" / "conversation.jsonl"
+    with chatting(says("a1"), says("a2"), BOOM, argv=["-c"], env={"XDG_STATE_HOME": str(tmp_path)}) as (chat, _):
+        assert not file.exists()
+        chat.enter("q1")
+        chat.enter("q2")
+        chat.enter("q3")
+        assert contents(file) == ["q1", "a1", "q2", "a2"]
+        chat.enter("/undo")
+        assert contents(file) == ["q1", "a1"]
+        chat.enter("/system Be kind.")
+        assert contents(file) == ["Be kind.", "q1", "a1"]
+        chat.enter(f"/save {file}")         # the same file: its own writing is not another process
+        chat.enter("/reset")
+        assert contents(file) == ["Be kind."]
+
+
+def test_what_another_process_says_meanwhile_is_not_overwritten(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "talk.jsonl"
+    with chatting(says("a1"), says("a2"), says("a3"), argv=[f"--continue={file}"]) as (chat, server):
+        chat.enter("q1")
+        assert ran("--base-url", server.url, f"--continue={file}", "q2").out == b"a2\n"
+        assert chat.enter("q3") == f"a3\nrawchat: not saved: another process has changed {file} meanwhile\n"
+        assert contents(file) == ["q1", "a1", "q2", "a2"]
+        assert chat.enter(f"/save {tmp_path}/mine.jsonl").startswith("saved; ")
+    assert contents(tmp_path / "mine.jsonl") == ["q1", "a1", "q3", "a3"]
+
+
+def test_instructions_on_the_command_line_replace_those_of_the_file(tmp_path: pathlib.Path) -> None:
+    history = rawchat.History(system="old")
+    history.save(tmp_path / "talk.jsonl")
+    with chatting(says("a1"), argv=[f"--continue={tmp_path}/talk.jsonl", "-s", "new"]) as (chat, server):
+        chat.enter("q1")
+        assert asked(server) == ["new", "q1"]
+    assert contents(tmp_path / "talk.jsonl") == ["new", "q1", "a1"]
+
+
+def test_tools_are_allowed_call_by_call_and_stay_in_the_conversation() -> None:
+    with open("tools.py", "w", encoding="utf-8") as file:
+        file.write("def add(a: int, b: int) -> int:\n    return a + b\n")
+    call = {"index": 0, "id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
+    calls = streamed([event(delta({"tool_calls": [call]})), event(delta(finish="tool_calls")), event("[DONE]")])
+    with chatting(calls, says("three"), says("ok"), argv=["--tools", "tools.py"]) as (chat, server):
+        chat.type("1 + 2?\r")
+        chat.until("may the model call add(a=1, b=2)? [y/N] ")
+        chat.type("y\r")
+        assert chat.prompt() == "y\nthree\n"
+        chat.enter("thanks")
+        assert asked(server) == ["1 + 2?", None, "3", "three", "thanks"]
+
+
+def test_each_answer_is_told_of_and_logged() -> None:
+    usage = event({"choices": [], "usage": {"prompt_tokens": 20, "completion_tokens": 5}})
+    with chatting(streamed([*HELLO[:-1], usage, HELLO[-1]]), argv=["-v", "--log", "log.jsonl"]) as (chat, _):
+        for number in (1, 2):
+            shown, told = chat.enter("Hi").splitlines()
+            assert (shown, told[:31]) == ("Hello", "rawchat: 20 tokens in, 5 out; 0")
+            assert len(pathlib.Path("log.jsonl").read_bytes().splitlines()) == number
 
 
 def contents(file: pathlib.Path) -> list[Any]:
