@@ -109,8 +109,9 @@ def with_tools(client: Client, question: Question, options: Options, out: Output
 
     ask = None if options.yes else toolbox.on_terminal
     functions = [toolbox.approved(function, notes.complain, ask) for function in question.functions]
+    params = {name: value for name, value in question.params.items() if name != "tools"}
     return tools.run(toolbox.Rounds(question.content, heard), functions, client,
-                     on_text=out.write if question.stream else None, **question.params)
+                     on_text=out.write if question.stream else None, **params)
 
 
 def verdict(whole: Reply, question: Question, options: Options, notes: Notes) -> int:
