@@ -29,6 +29,7 @@ def answer(client: Client, question: Question, options: Options, out: Output, no
            history: "Optional[History]" = None) -> int:
     """Ask, show what comes, and give the exit code.  A `history` that ends with the question grows by the answer."""
     if question.functions:
+        question.request(client.config)     # raises the UsageError that parameters may deserve
         whole = with_tools(client, question, options, out, notes, record, history)
     else:
         def say(content: Any) -> Reply:
@@ -117,9 +118,9 @@ def with_tools(client: Client, question: Question, options: Options, out: Output
 
     ask = None if options.yes else toolbox.on_terminal
     functions = [toolbox.approved(function, notes.complain, ask) for function in question.functions]
+    params = {name: value for name, value in question.params.items() if name != "tools"}
     said = toolbox.Rounds(question.content, heard) if history is None else toolbox.Rounds(history, heard, history)
-    return tools.run(said, functions, client,
-                     on_text=out.write if question.stream else None, **question.params)
+    return tools.run(said, functions, client, on_text=out.write if question.stream else None, **params)
 
 
 def verdict(whole: Reply, question: Question, options: Options, notes: Notes) -> int:
