@@ -1,6 +1,6 @@
 """Ask, and show the answer as the options want it."""
 import re
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import images, reply, typed
 from .client import Client
@@ -15,6 +15,9 @@ from .reply import Reply
 from .stream import Stream
 from .wire import Request, Response
 
+if TYPE_CHECKING:
+    from .history import History            # few commands need it
+
 CUT, UNFIT, HARMFUL = 9, 10, 11             # exit codes
 LISTS: dict[str, Callable[[Reply, Options], list[str]]] = {
     "image": lambda whole, options: images.pictures(whole).save(options.image),
@@ -22,15 +25,20 @@ LISTS: dict[str, Callable[[Reply, Options], list[str]]] = {
     "models": lambda whole, options: sorted(str(model.get("id")) for model in whole.get("data") or ())}
 
 
-def answer(client: Client, question: Question, options: Options, out: Output, notes: Notes, record: Record) -> int:
-    """Ask, show what comes, and give the exit code."""
-    request = question.request(client.config)
+def answer(client: Client, question: Question, options: Options, out: Output, notes: Notes, record: Record,
+           history: "Optional[History]" = None) -> int:
+    """Ask, show what comes, and give the exit code.  A `history` that ends with the question grows by the answer."""
     if question.functions:
-        whole = with_tools(client, question, options, out, notes, record)
+        whole = with_tools(client, question, options, out, notes, record, history)
     else:
-        with record.call(client.config, asked_by(request)) as replies:
-            whole = shown(client, request, question, options, out)
-            replies.append(whole)
+        def say(content: Any) -> Reply:
+            asked = question._replace(content=content)
+            request = asked.request(client.config)
+            with record.call(client.config, asked_by(request)) as replies:
+                replies.append(shown(client, request, asked, options, out))
+            return replies[0]
+
+        whole = say(question.content) if history is None else history.hear(say)
     return verdict(whole, question, options, notes)
 
 
@@ -93,10 +101,11 @@ def streamed(stream: Stream, question: Question, jsonl: bool, out: Output) -> Re
     return stream.reply
 
 
-def with_tools(client: Client, question: Question, options: Options, out: Output, notes: Notes,
-               record: Record) -> Reply:
+def with_tools(client: Client, question: Question, options: Options, out: Output, notes: Notes, record: Record,
+               history: "Optional[History]") -> Reply:
     """Ask, and let the model call functions until it answers in words; what it says on the way is shown, too."""
     from . import toolbox, tools            # here, not above: few need them
+    question.request(client.config)         # raises UsageError for what cannot be sent
 
     def heard(said: list[Any], say: Callable[[], Reply]) -> Reply:
         with record.call(client.config, {"messages": said}) as replies:
@@ -110,8 +119,8 @@ def with_tools(client: Client, question: Question, options: Options, out: Output
     ask = None if options.yes else toolbox.on_terminal
     functions = [toolbox.approved(function, notes.complain, ask) for function in question.functions]
     params = {name: value for name, value in question.params.items() if name != "tools"}
-    return tools.run(toolbox.Rounds(question.content, heard), functions, client,
-                     on_text=out.write if question.stream else None, **params)
+    said = toolbox.Rounds(question.content, heard) if history is None else toolbox.Rounds(history, heard, history)
+    return tools.run(said, functions, client, on_text=out.write if question.stream else None, **params)
 
 
 def verdict(whole: Reply, question: Question, options: Options, notes: Notes) -> int:

@@ -10,11 +10,12 @@ from typing import Any, NoReturn, Optional
 from . import errors
 from .errors import APIError, MissingKeyError, RawchatError
 from .notes import Notes, colourful
-from .options import OPTIONS, Option
-from .precedence import Options, chosen
+from .options import ONCE, OPTIONS, Option
 from .output import Output, abandon, utf8
+from .precedence import Options, chosen
 from .prompt import UsageError
 from .question import question_of
+from .state import made, place
 from .version import __version__
 
 PROMPT = ("the question; - or {stdin} is standard input,\n@FILE a file's text without the newlines at its end\n"
@@ -37,6 +38,8 @@ exit codes:
   0 answered   1 unexpected   2 wrong use   3 no key, 401, 403   4 refused (other 4xx)   5 server (5xx)
   6 rate limit or quota   7 network, TLS, timeout   8 the stream broke   9 answer cut (--strict)
   10 it does not fit (--schema, --json-mode)   11 harmful (--moderate)   130 Ctrl-C   141 closed pipe"""
+
+CONTINUE = ("-c", "--continue")
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,8 +81,20 @@ def told(option: Option) -> dict[str, Any]:
 def parsed(argv: Sequence[str]) -> Options:
     """The options in `argv`, and those in the environment; words may stand between them, and after -- all are words."""
     end = argv.index("--") if "--" in argv else len(argv)
-    given = vars(parser().parse_intermixed_args(argv[:end]))
+    given = vars(parser().parse_intermixed_args(continued(argv[:end])))
     return chosen({**given, "prompt": [*given["prompt"], *argv[end + 1:]]}, os.environ)
+
+
+def continued(words: Sequence[str]) -> list[str]:
+    """`words` with the default file for each -c that names none: a FILE is written without a blank, as in GNU's tools.
+
+    Raises UsageError where what follows a blank looks like a FILE.
+    """
+    for flag, word in zip(words, words[1:]):
+        if flag in CONTINUE and (word.endswith(".jsonl") or os.path.isfile(word)):
+            raise UsageError(f"{word} is part of the question here: --continue={word} goes on with a file; "
+                             f"{flag} -- {word} asks")
+    return [f"--continue={made(place(os.environ))}" if word in CONTINUE else word for word in words]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -113,7 +128,10 @@ def run(options: Options, out: Output, notes: Notes) -> int:
         from .completion import script      # here, not above, as all that follows: who asks for help should not wait
         out.put(utf8(script(options.completion)))
         return 0
-    question = question_of(options, sys.stdin, notes.complain)      # first of all: wrong use should cost no time
+    talking = talks(options, sys.stdin, sys.stdout)
+    saved = conversation(vars(options)["continue"])     # all this first: wrong use should cost no time
+    past = saved.history if saved else []
+    question = question_of(options, sys.stdin, notes.complain, past, "" if talking else None)
     if options.dry_run or options.curl:
         from .preview import preview
         out.put(utf8(preview(question, options, notes)) + b"\n")
@@ -122,7 +140,27 @@ def run(options: Options, out: Output, notes: Notes) -> int:
     from .connect import connected
     from .record import Record
     with Record(options, notes) as record, connected(options, notes) as client:
+        if talking:
+            from .talk import talk
+            return talk(client, question, options, out, notes, record, saved)
+        if saved:
+            with saved.turn(question.content) as history:
+                return answer(client, question, options, out, notes, record, history)
         return answer(client, question, options, out, notes, record)
+
+
+def talks(options: Options, stdin: Any, stdout: Any) -> bool:
+    """Is the chat prompt wanted: nothing is asked, and a person sits on both sides?"""
+    person = stdin and stdin.isatty() and stdout and stdout.isatty()
+    return bool(person and not options.prompt and not any(vars(options)[name] for name in ONCE.split()))
+
+
+def conversation(path: Optional[str]) -> Any:
+    """The Saved that -c names; None without -c."""
+    if path is None:
+        return None
+    from .saved import Saved
+    return Saved(path)
 
 
 def exit_code(error: Exception) -> int:

@@ -14,7 +14,7 @@ _rawchat() {{
     if [[ $word == = ]]; then               # bash takes --option=value for three words
         word=
     elif [[ $before == = ]]; then
-        before=${{COMP_WORDS[COMP_CWORD-2]}}
+        before=${{COMP_WORDS[COMP_CWORD-2]}}=
     fi
     case $before in
 {choices}
@@ -73,8 +73,9 @@ def bash() -> str:
 
 
 def patterns(options: list[Option]) -> str:
-    """Their flags as a pattern of `case`."""
-    return "|".join(flag for option in options for flag in option.flags.split())
+    """Their flags, before a blank and before =, as a pattern of `case`."""
+    return "|".join(spelled for option in options for flag in option.flags.split()
+                    for spelled in (flag, f"{flag}=") if not (option.attached and spelled == flag))
 
 
 def zsh() -> str:
@@ -85,9 +86,12 @@ def zsh() -> str:
 def _zsh(option: Option) -> str:
     flags = option.flags.split()
     action = f"({' '.join(option.choices)})" if option.choices else "_files" if option.files else " "
-    values = "".join(f":{name}:{action}" for name in option.metavar.split())
+    names = option.metavar.strip("[]").split()
+    values = "".join(f"{'::' if option.attached else ':'}{name}:{action}" for name in names)
     text = quoted(f"[{brief(option).translate({ord(c): chr(92) + c for c in '[]:'})}]{values}")
     spelled = [f"{flag}=" if values and flag.startswith("--") and " " not in option.metavar else flag for flag in flags]
+    if option.attached:
+        spelled = [f"{flag}-" for flag in spelled]
     once = "'*'" if option.many else f"'({option.flags})'"
     return once + (f"{{{','.join(spelled)}}}" if len(spelled) > 1 else spelled[0]) + text
 
@@ -100,7 +104,9 @@ def fish() -> str:
 def _fish(option: Option) -> str:
     words = ["complete -c rawchat"]
     words += [f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags.split()]
-    if option.metavar:
+    if option.attached:
+        words.append("-F")
+    elif option.metavar:
         words.append(f"-xa '{' '.join(option.choices)}'" if option.choices else "-rF" if option.files else "-x")
     text = brief(option).replace("\\", "\\\\").replace("'", "\\'")
     return " ".join([*words, f"-d '{text}'"])

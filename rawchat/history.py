@@ -25,10 +25,9 @@ from .estimate import Encoding
 from .images import Path
 from .reply import Reply
 from .usage import Usage
-from .window import Message, Sizes, is_system, since, turns
+from .window import SUMMARY, Message, Sizes, is_instruction, is_system, since, turns
 
 Answer = TypeVar("Answer")
-SUMMARY = "Summary of the conversation so far: "
 SUMMARISE = "Summarise our conversation so far in a few sentences. Keep names, numbers, decisions and open questions."
 
 
@@ -45,7 +44,8 @@ class History(list[Message]):
     def __init__(self, client: Optional[Client] = None, system: Optional[str] = None,
                  max_messages: Optional[int] = None, max_tokens: Optional[int] = None,
                  encoding: Optional[Encoding] = None):
-        super().__init__([] if system is None else [{"role": "system", "content": system}])
+        super().__init__()
+        self.system = system
         self._client = client
         self.max_messages, self.max_tokens = max_messages, max_tokens
         self.usage = Usage()                #: the sum over all replies
@@ -55,6 +55,16 @@ class History(list[Message]):
     def client(self) -> Client:
         """Who is asked."""
         return self._client or default_client()
+
+    @property
+    def system(self) -> Optional[str]:
+        """The instructions, None without any; what is set here replaces them.  A summary is none."""
+        return next((shown(message) for message in self if is_instruction(message)), None)
+
+    @system.setter
+    def system(self, text: Optional[str]) -> None:
+        rest = [message for message in self if not is_instruction(message)]
+        self[:] = rest if text is None else [{"role": "system", "content": text}, *rest]
 
     def ask(self, content: Any, **params: Any) -> Reply:
         """Ask (a text, or a list of parts) and add question and answer; if anything fails, neither."""
@@ -100,7 +110,7 @@ class History(list[Message]):
         if len(starts) <= keep:
             return None
         cut = starts[-keep] if keep else len(self)
-        fixed = [message for message in self[:cut] if is_system(message) and not is_summary(message)]
+        fixed = [message for message in self[:cut] if is_instruction(message)]
         old = [message for message in self[:cut] if message not in fixed]
         reply = self.client.chat([*old, {"role": "user", "content": prompt}], **params)
         self.usage += Usage.of(reply)
@@ -111,7 +121,7 @@ class History(list[Message]):
 
     def clear(self, keep_system: bool = True) -> None:
         """Forget the conversation, and its summary; the instructions stay."""
-        self[:] = [message for message in self if keep_system and is_system(message) and not is_summary(message)]
+        self[:] = [message for message in self if keep_system and is_instruction(message)]
 
     def fork(self) -> "History":
         """A copy that goes its own way; its usage begins at 0."""
@@ -169,11 +179,6 @@ class History(list[Message]):
         if not reply.message:
             raise APIResponseValidationError("the reply holds no message")
         self.append({name: value for name, value in reply.message.items() if value or name in ("role", "content")})
-
-
-def is_summary(message: Message) -> bool:
-    """Did `summarise` make it?"""
-    return is_system(message) and str(message.get("content")).startswith(SUMMARY)
 
 
 def shown(message: Message) -> str:

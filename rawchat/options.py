@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 
-
 class Option(NamedTuple):
     """One option.  Without a metavar it is a flag; of two words, it takes two values."""
 
@@ -31,7 +30,12 @@ class Option(NamedTuple):
     @property
     def files(self) -> bool:
         """Is its value a file?"""
-        return self.metavar in ("FILE", "SCHEMA")
+        return self.metavar in ("FILE", "[FILE]", "SCHEMA")
+
+    @property
+    def attached(self) -> bool:
+        """May it stand without its value, which is therefore written without a blank?"""
+        return self.metavar.startswith("[")
 
     @property
     def default(self) -> Any:
@@ -55,6 +59,10 @@ OPTIONS = {
         Option("--tools", "the model may call the public functions of a Python file; each call is\n"
                "shown, and made if you say y", "FILE"),
         Option("--yes", "make the calls of --tools without asking"),
+    ],
+    "the conversation": [
+        Option("-c --continue", "go on with the conversation in FILE, and keep it there; only as --continue=FILE or\n"
+               "-cFILE (default: rawchat/conversation.jsonl in XDG_STATE_HOME, or in ~/.local/state)", "[FILE]"),
     ],
     "another question": [
         Option("--complete", "go on with a text (/v1/completions)"),
@@ -112,6 +120,7 @@ APART = [                                   # none of the first goes together wi
     ("complete", "image", TOGETHER),
     ("image moderate models", "system attach temperature max_tokens top_p stop tools schema json_mode jsonl strict",
      TOGETHER),
+    ("complete image moderate models", "continue", TOGETHER),
     ("image", "json", TOGETHER),
     ("moderate models", "n", TOGETHER),
     ("models", "option", TOGETHER),
@@ -120,6 +129,7 @@ APART = [                                   # none of the first goes together wi
     ("tools", "json jsonl n", TOGETHER),
     ("dry_run", "curl", TOGETHER),
 ]
+ONCE = ("attach complete image moderate models json jsonl dry_run curl")       # with these there is no chat prompt
 
 
 def every() -> Iterator[Option]:

@@ -1,6 +1,7 @@
 """From options and standard input to what is asked."""
 import os
 from collections.abc import Mapping, Sequence
+from itertools import filterfalse
 from typing import Any, Callable, NamedTuple, Optional
 
 from . import endpoints
@@ -8,6 +9,7 @@ from .config import Config
 from .fallback import answers
 from .precedence import Options
 from .prompt import UsageError, from_file, json_or_text, prompt_of
+from .window import Message, is_instruction
 from .wire import Request
 
 MAKE: dict[str, Callable[[Config, "Question"], Request]] = {
@@ -47,8 +49,13 @@ class Question(NamedTuple):
             raise UsageError(str(error)) from None
 
 
-def question_of(options: Options, stdin: Any, warn: Callable[[str], Any]) -> Question:
-    """What the options ask for; -o has the last word.  Raises UsageError; `warn` is told of broken input."""
+def question_of(options: Options, stdin: Any, warn: Callable[[str], Any], past: Sequence[Message] = (),
+                prompt: Optional[str] = None) -> Question:
+    """What the options ask for, after what was said in the `past`; -o has the last word.
+
+    With a `prompt`, that is asked, not what the command line and standard input say.  Raises UsageError; `warn` is told
+    of broken input.
+    """
     kind = next((kind for kind in MAKE if getattr(options, kind, None)), "chat")
     params = {"extra_body": {name: json_or_text(from_file(value)) for name, value in options.option}}
     if kind == "models":
@@ -71,19 +78,21 @@ def question_of(options: Options, stdin: Any, warn: Callable[[str], Any]) -> Que
         from .toolbox import functions_in, specs
         functions = functions_in(options.tools)
         named["tools"] = specs(functions)
-    prompt = prompt_of(options.prompt, stdin, warn)
-    content = prompt if kind == "complete" else messages(options, prompt)
+    if prompt is None:
+        prompt = prompt_of(options.prompt, stdin, warn)
+    content = prompt if kind == "complete" else messages(options, past, prompt)
     return Question(kind, content, {**only(named), **params}, stream, functions)
 
 
-def messages(options: Options, prompt: str) -> list[dict[str, Any]]:
-    """The prompt as messages, with the system text and what is attached."""
+def messages(options: Options, past: Sequence[Message], prompt: str) -> list[Message]:
+    """The past and the prompt as messages, with the system text and what is attached."""
     content: Any = prompt
     if options.attach:
         from .attach import attached        # here, not above: few need it
         content = attached(options.attach, prompt)
-    system = [{"role": "system", "content": from_file(options.system)}] if options.system else []
-    return [*system, {"role": "user", "content": content}]
+    if options.system:
+        past = [{"role": "system", "content": from_file(options.system)}, *filterfalse(is_instruction, past)]
+    return [*past, {"role": "user", "content": content}]
 
 
 def response_format(options: Options) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, Callable, Optional
 
 from . import tools
 from .errors import one_line
+from .history import History
 from .output import utf8, visible
 from .prompt import UsageError
 from .tools import Function
@@ -76,14 +77,23 @@ def on_terminal(question: str) -> Optional[bool]:
 
 
 class Rounds(list[Any]):
-    """Messages to which `tools.run` lets `hear` add each reply: what the model says before it calls is shown, too."""
+    """Messages to which `tools.run` lets `hear` add each reply: what the model says before it calls is shown, too.
 
-    def __init__(self, messages: Sequence[Any], heard: Callable[[list[Any], Callable[[], Any]], Any]):
+    A `history` of these messages grows with them, and decides which are sent.
+    """
+
+    def __init__(self, messages: Sequence[Any], heard: Callable[[list[Any], Callable[[], Any]], Any],
+                 history: Optional[History] = None):
         super().__init__(messages)
-        self._heard = heard
+        self._heard, self._history = heard, history
 
     def hear(self, say: Callable[[Any], Any]) -> Any:
         """The next reply, its message added."""
-        reply = self._heard(list(self), lambda: say(self))
-        self.append(reply.message)
+        if self._history is None:
+            reply = self._heard(list(self), lambda: say(self))
+            self.append(reply.message)
+        else:
+            self._history[:] = self
+            reply = self._history.hear(lambda sent: self._heard(sent, lambda: say(sent)))
+            self[:] = self._history
         return reply

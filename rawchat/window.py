@@ -13,11 +13,22 @@ from typing import Any, Callable, Optional
 from . import estimate
 
 Message = dict[str, Any]
+SUMMARY = "Summary of the conversation so far: "        #: begins the system message that `History.summarise` makes
 
 
 def is_system(message: Message) -> bool:
     """Is it an instruction, not a part of the conversation?"""
     return message.get("role") in ("system", "developer")
+
+
+def is_summary(message: Message) -> bool:
+    """Is it a summary of turns that are gone?"""
+    return is_system(message) and str(message.get("content")).startswith(SUMMARY)
+
+
+def is_instruction(message: Message) -> bool:
+    """Is it a system message of the user's?"""
+    return is_system(message) and not is_summary(message)
 
 
 def turns(messages: list[Message]) -> list[int]:

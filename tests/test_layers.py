@@ -16,12 +16,12 @@ FLOORS = {
     0: "errors backoff budget chunked encode headers keys ring turns urls alarm schema typed usage estimate "
        "window version",
     1: "wire refusals reply bounds dotenv config parsed prompt output connection "
-       "options precedence notes private completion fit",
+       "options precedence notes private completion fit lines state",
     2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits "
        "settings shorthand",
     3: "base client default attach",
     4: "history tools bulk aio toolbox question preview record watch",
-    5: "cli local connect answer",
+    5: "cli local connect answer saved talk",
     6: "__main__ __init__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
@@ -34,8 +34,9 @@ BESIDE = {("headers", "errors"), ("headers", "version"), ("keys", "errors"), ("u
           ("endpoints", "fallback"), ("batch", "endpoints"), ("stream", "events"), ("stream", "chunk"),
           ("stream", "merge"), ("har", "trace"), ("images", "transport"), ("client", "base"), ("default", "client"),
           ("precedence", "options"), ("precedence", "prompt"), ("notes", "output"), ("private", "prompt"),
-          ("completion", "options"), ("question", "toolbox"), ("preview", "question"), ("toolbox", "tools"),
-          ("connect", "local"), ("cli", "connect"), ("cli", "answer"), ("__main__", "__init__")}
+          ("completion", "options"), ("state", "prompt"), ("question", "toolbox"), ("preview", "question"),
+          ("toolbox", "tools"), ("toolbox", "history"), ("talk", "answer"), ("talk", "saved"), ("connect", "local"),
+          ("cli", "connect"), ("cli", "answer"), ("cli", "talk"), ("cli", "saved"), ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 
