@@ -2,10 +2,8 @@
 import json
 import os
 import pathlib
-import pty
-import subprocess
+import shlex
 import sys
-import threading
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from rawchat.prompt import UsageError
 
 from .command import PLAIN, Ran, Run, line
 from .server import Server, answer, completion, delta, event, serving, streamed
+from .terminal import Terminal
 
 TOOLS = '''
 """Tools."""
@@ -208,38 +207,21 @@ def test_wrong_parameters_are_2(run: Run) -> None:
 
 # ---- on a terminal
 
-def on_a_terminal(server: Server, typed: bytes, *argv: str) -> tuple[Ran, str]:
-    """A run whose terminal is a real one, while standard input is a pipe; `typed` is answered to its question."""
-    pid, terminal = pty.fork()
-    if pid == 0:                            # the child has the terminal as its own; its pipes are made by sh
-        environ = {**os.environ, **PLAIN}
-        command = [sys.executable, "-m", "rawchat", "--base-url", server.url, "--tools", "tools.py", *argv]
-        quoted = subprocess.list2cmdline(command)
-        os.execvpe("sh", ["sh", "-c", f"trap : INT; echo 'How warm?' | {quoted} >out 2>err; echo $? >code"], environ)
-    shown, asked = b"", False
-    watchdog = threading.Timer(20, os.close, [terminal])
-    watchdog.start()
-    try:
-        while True:
-            if b"[y/N] " in shown and not asked:
-                os.write(terminal, typed)
-                asked = True
-            piece = os.read(terminal, 1000)
-            if not piece:
-                break
-            shown += piece
-    except OSError:                         # the end of a terminal that nobody holds any more
-        pass
-    watchdog.cancel()
-    os.waitpid(pid, 0)
-    os.close(terminal)
+def on_a_terminal(server: Server, typed: str) -> tuple[Ran, str]:
+    """A run whose terminal is a real one, while its input and output are not; `typed` is answered to its question."""
+    command = [sys.executable, "-m", "rawchat", "--base-url", server.url, "--tools", "tools.py"]
+    script = f"trap : INT; echo 'How warm?' | {shlex.join(command)} >out 2>err; echo $? >code"
+    with Terminal("-c", "import os, sys; os.execvp('sh', ['sh', '-c', sys.argv[1]])", script, env={**PLAIN}) as person:
+        question = person.until("[y/N] ")
+        person.type(typed)
+        person.rest()
     out, err, code = (pathlib.Path(name).read_bytes() for name in ("out", "err", "code"))
-    return Ran(int(code), out, err.decode()), shown.decode()
+    return Ran(int(code), out, err.decode()), question
 
 
-@pytest.mark.parametrize(("typed", "made"), [(b"y\n", True), (b"YES\n", True), (b"n\n", False), (b"\n", False),
-                                             (b"\x04", False), (b"yep\n", False)])
-def test_a_person_is_asked_on_the_terminal_though_input_is_a_pipe(typed: bytes, made: bool) -> None:
+@pytest.mark.parametrize(("typed", "made"), [
+    ("y\r", True), ("YES\r", True), ("n\r", False), ("\r", False), ("\x04", False), ("yep\r", False)])
+def test_a_person_is_asked_on_the_terminal_though_input_is_a_pipe(typed: str, made: bool) -> None:
     with serving(called("temperature", {"city": "Par\x1b[2J\u202eis"}), streamed()) as server:
         result, shown = on_a_terminal(server, typed)
     assert (result.code, result.out) == (0, b"Hello\n")
@@ -255,6 +237,6 @@ def test_a_person_is_asked_on_the_terminal_though_input_is_a_pipe(typed: bytes, 
 
 def test_ctrl_c_at_the_question_is_130() -> None:
     with serving(PARIS, streamed()) as server:
-        result, _ = on_a_terminal(server, b"\x03")
+        result, _ = on_a_terminal(server, "\x03")
     assert (result.code, result.out, result.err) == (130, b"", "")
     assert len(server.requests) == 1

@@ -12,6 +12,7 @@ from rawchat.fit import misfit, target
 from .command import Run, line, started
 from .server import CLOSE, answer, completion, delta, event, serving, streamed
 
+row = pytest.mark.row
 KEY = "sk-secret-0123456789"
 BUSY = answer({"error": {"message": f"busy, {KEY}"}}, 503, {"retry-after-ms": "30"})
 SCHEMA = json.loads((pathlib.Path(__file__).parent / "har-1.2.json").read_text(encoding="utf-8"))
@@ -138,6 +139,7 @@ def test_the_archive_is_written_even_if_the_call_fails(run: Run, script: Any, co
     assert [entry["response"]["status"] for entry in found["log"]["entries"]] == [status]
 
 
+@row("9.3")
 def test_the_archive_is_for_its_owner_only_and_replaces_an_older_one(run: Run) -> None:
     with serving(answer(completion())) as server:
         for _ in range(2):
@@ -148,6 +150,7 @@ def test_the_archive_is_for_its_owner_only_and_replaces_an_older_one(run: Run) -
     assert len(archive()["log"]["entries"]) == 1
 
 
+@row("9.3")
 @pytest.mark.parametrize("option", ["--har", "--log"])
 def test_no_link_is_followed_and_nothing_is_sent(run: Run, option: str) -> None:
     pathlib.Path("target").write_text("mine", encoding="utf-8")
