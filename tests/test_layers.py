@@ -20,7 +20,7 @@ FLOORS = {
     2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits "
        "settings shorthand",
     3: "base client default attach",
-    4: "history tools bulk aio toolbox question preview record watch",
+    4: "history tools bulk aio toolbox question preview facts record watch verdict",
     5: "cli local connect answer saved talk",
     6: "__main__ __init__",
 }
@@ -35,7 +35,7 @@ BESIDE = {("headers", "errors"), ("headers", "version"), ("keys", "errors"), ("u
           ("stream", "merge"), ("har", "trace"), ("images", "transport"), ("client", "base"), ("default", "client"),
           ("precedence", "options"), ("precedence", "prompt"), ("notes", "output"), ("private", "prompt"),
           ("completion", "options"), ("state", "prompt"), ("question", "toolbox"), ("preview", "question"),
-          ("toolbox", "tools"), ("toolbox", "history"), ("talk", "answer"), ("talk", "saved"), ("connect", "local"),
+          ("verdict", "question"), ("record", "facts"), ("toolbox", "tools"), ("toolbox", "history"), ("talk", "answer"), ("talk", "saved"), ("connect", "local"),
           ("cli", "connect"), ("cli", "answer"), ("cli", "talk"), ("cli", "saved"), ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
