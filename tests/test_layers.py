@@ -36,7 +36,8 @@ BESIDE = {("headers", "errors"), ("headers", "version"), ("keys", "errors"), ("u
           ("precedence", "options"), ("precedence", "prompt"), ("notes", "output"), ("private", "prompt"),
           ("completion", "options"), ("state", "prompt"), ("question", "toolbox"), ("preview", "question"),
           ("verdict", "question"), ("record", "facts"), ("toolbox", "tools"), ("toolbox", "history"),
-          ("talk", "answer"), ("talk", "saved"), ("connect", "local"), ("cli", "connect"), ("cli", "answer"), ("cli", "talk"), ("cli", "saved"), ("__main__", "__init__")}
+          ("talk", "answer"), ("talk", "saved"), ("connect", "local"), ("cli", "connect"), ("cli", "answer"),
+          ("cli", "talk"), ("cli", "saved"), ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 
