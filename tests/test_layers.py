@@ -34,9 +34,10 @@ BESIDE = {("headers", "errors"), ("headers", "version"), ("keys", "errors"), ("u
           ("endpoints", "fallback"), ("batch", "endpoints"), ("stream", "events"), ("stream", "chunk"),
           ("stream", "merge"), ("har", "trace"), ("images", "transport"), ("client", "base"), ("default", "client"),
           ("precedence", "options"), ("precedence", "prompt"), ("notes", "output"), ("private", "prompt"),
-          ("completion", "options"), ("state", "prompt"), ("question", "toolbox"), ("preview", "question"),
-          ("toolbox", "tools"), ("toolbox", "history"), ("talk", "answer"), ("talk", "saved"), ("connect", "local"),
-          ("cli", "connect"), ("cli", "answer"), ("cli", "talk"), ("cli", "saved"), ("__main__", "__init__")}
+          ("completion", "options"), ("lines", "output"), ("state", "prompt"), ("question", "toolbox"),
+          ("preview", "question"), ("toolbox", "tools"), ("toolbox", "history"), ("talk", "answer"), ("talk", "saved"),
+          ("connect", "local"), ("cli", "connect"), ("cli", "answer"), ("cli", "talk"), ("cli", "saved"),
+          ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 
