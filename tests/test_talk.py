@@ -145,12 +145,12 @@ def test_a_conversation_that_is_too_long_goes_on_with_its_newest_turns() -> None
 
 def test_several_lines_make_one_message() -> None:
     with chatting(says("ok")) as (chat, server):
-        for text in ("one \\\rtwo\\\rthree", '"""\rfour\\\r\r  five\r"""', '"""six"""', '"""seven\reight"""  '):
+        for text in ("one \\\rtwo\\\rthree", '"""\rfour\\\r\r  five\r"""', '"""exit"""', '"""seven\reight"""  '):
             chat.type(text + "\r")
             chat.until("ok\n")
             chat.prompt()
         messages = [asked(server, at)[-1] for at in range(4)]
-    assert messages == ["one \ntwo\nthree", "four\\\n\n  five", "six", "seven\neight"]
+    assert messages == ["one \ntwo\nthree", "four\\\n\n  five", "exit", "seven\neight"]
 
 
 def test_what_is_pasted_is_one_message_as_it_stands() -> None:
