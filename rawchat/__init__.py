@@ -37,7 +37,9 @@ and its doors: `local`, a small real model on this machine, and `cli` (python -m
     question    what is asked                                   preview     ... shown, not sent
     settings    whom to ask                                     connect     a client for it; watch: what it does
     answer      what comes, shown                               toolbox     functions of a file, each call approved
-    output      standard output                                 notes       standard error; record: -v and --log
+    verdict     is it what was asked for?
+    output      standard output                                 notes       standard error
+    record      -v and --log                                    facts       of a call
                                                                 private     files for their owner only
 
 >>> import rawchat

@@ -2,25 +2,24 @@
 import re
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from . import images, reply, typed
+from . import reply
 from .client import Client
 from .errors import APIError
-from .fit import misfit
 from .notes import Notes
 from .output import Output, utf8
 from .precedence import Options
 from .question import Question
-from .record import Record, asked_by
+from .record import Record
 from .reply import Reply
 from .stream import Stream
+from .verdict import bare, verdict
 from .wire import Request, Response
 
 if TYPE_CHECKING:
     from .history import History            # few commands need it
 
-CUT, UNFIT, HARMFUL = 9, 10, 11             # exit codes
 LISTS: dict[str, Callable[[Reply, Options], list[str]]] = {
-    "image": lambda whole, options: images.pictures(whole).save(options.image),
+    "image": lambda whole, options: saved(whole, options.image),
     "moderate": lambda whole, options: whole.categories or ["flagged"] * whole.flagged,
     "models": lambda whole, options: sorted(str(model.get("id")) for model in whole.get("data") or ())}
 
@@ -34,7 +33,7 @@ def answer(client: Client, question: Question, options: Options, out: Output, no
         def say(content: Any) -> Reply:
             asked = question._replace(content=content)
             request = asked.request(client.config)
-            with record.call(client.config, asked_by(request)) as replies:
+            with record.call(client.config, request) as replies:
                 replies.append(shown(client, request, asked, options, out))
             return replies[0]
 
@@ -60,6 +59,12 @@ def shown(client: Client, request: Request, question: Question, options: Options
     return whole
 
 
+def saved(whole: Reply, path: str) -> list[str]:
+    """Write the pictures in a reply, and give their paths."""
+    from .images import pictures            # here, not above: few commands need it
+    return pictures(whole).save(path)
+
+
 def as_sent(response: Response) -> tuple[bytes, Reply]:
     """The bytes of an answer, which are a JSON object, and the Reply in them."""
     body = response.read()
@@ -70,12 +75,6 @@ def text_of(whole: Reply, question: Question) -> str:
     """The text of the first choice; where several were asked for, all, with a blank line between two."""
     texts = [bare(text) for text in whole.texts] if question.wanted is not None else whole.texts
     return "\n\n".join(text.strip("\r\n") for text in texts) if question.choices > 1 else (texts or [""])[0]
-
-
-def bare(text: str) -> str:
-    """JSON without the fence that some models put around it."""
-    fenced = typed.FENCED.fullmatch(text)
-    return fenced[1] if fenced else text
 
 
 def streamed(stream: Stream, question: Question, jsonl: bool, out: Output) -> Reply:
@@ -105,8 +104,6 @@ def with_tools(client: Client, question: Question, options: Options, out: Output
                history: "Optional[History]") -> Reply:
     """Ask, and let the model call functions until it answers in words; what it says on the way is shown, too."""
     from . import toolbox, tools            # here, not above: few need them
-    question.request(client.config)         # raises UsageError for what cannot be sent
-
     def heard(said: list[Any], say: Callable[[], Reply]) -> Reply:
         with record.call(client.config, {"messages": said}) as replies:
             replies.append(say())
@@ -121,35 +118,3 @@ def with_tools(client: Client, question: Question, options: Options, out: Output
     params = {name: value for name, value in question.params.items() if name != "tools"}
     said = toolbox.Rounds(question.content, heard) if history is None else toolbox.Rounds(history, heard, history)
     return tools.run(said, functions, client, on_text=out.write if question.stream else None, **params)
-
-
-def verdict(whole: Reply, question: Question, options: Options, notes: Notes) -> int:
-    """The exit code of an answer that came; says on standard error what its text does not show."""
-    reasons = [choice.get("finish_reason") for choice in whole.choices]
-    cut = [reason for reason in ("length", "content_filter") if reason in reasons]
-    wrong = unfit(whole, question)
-    if cut:
-        notes.complain(f"the answer was cut ({cut[0]})" + ("; --max-tokens allows more" if "length" in cut else ""))
-    elif whole.message.get("refusal"):
-        notes.complain(f"the model refused: {whole.message['refusal']}")
-    elif wrong:
-        notes.complain(f"the answer does not fit: {wrong}")
-    elif whole.tool_calls and not whole.text:
-        notes.complain("the answer is tool calls, no text; --json shows them")
-    if question.kind == "moderate" and whole.flagged:
-        return HARMFUL
-    return UNFIT if wrong else CUT if cut and options.strict else 0
-
-
-def unfit(whole: Reply, question: Question) -> Optional[str]:
-    """What does not fit in the first answer that is not as --schema or --json-mode want it."""
-    if question.wanted is None:
-        return None
-    for text in whole.texts or [""]:
-        try:
-            wrong = misfit(typed.decode(bare(text)), question.wanted)
-        except typed.MismatchError as error:
-            wrong = str(error)
-        if wrong:
-            return wrong
-    return None

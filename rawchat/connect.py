@@ -3,16 +3,14 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from . import local
 from .client import Client
 from .errors import MissingKeyError
 from .notes import Notes
 from .precedence import Options
 from .settings import settings_of
-from .watch import watching
 
 THREE_WAYS = ("no API key: set OPENAI_API_KEY (or --key-file FILE), or name a server that needs none with --base-url, "
-              f"or install the local model and use --local ({local.INSTALL})")
+              "or install the local model and use --local ({})")
 
 
 @contextlib.contextmanager
@@ -20,9 +18,12 @@ def connected(options: Options, notes: Notes) -> Iterator[Client]:
     """The client to ask while the block runs."""
     settings = settings_of(options)
     with contextlib.ExitStack() as stack:
-        watched = stack.enter_context(watching(options, notes))
+        if options.trace or options.har or options.tools:
+            from .watch import watching     # here, not above, as all that few commands need
+            watched = stack.enter_context(watching(options, notes))
         client = None if options.local else keyed_client(settings, notes)
         if client is None:
+            from . import local
             settings.update(base_url=stack.enter_context(local.serve()), api_key="", environ={})
             client = Client(**settings)
         if options.trace or options.har:
@@ -35,7 +36,8 @@ def keyed_client(settings: dict[str, Any], notes: Notes) -> Optional[Client]:
     try:
         return Client(**settings)
     except MissingKeyError:
+        from . import local
         if settings["base_url"] or not local.available():
-            raise MissingKeyError(THREE_WAYS) from None
+            raise MissingKeyError(THREE_WAYS.format(local.INSTALL)) from None
     notes.complain("no API key, so the small local model answers; --local asks for it without this line")
     return None

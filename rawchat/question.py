@@ -1,7 +1,6 @@
 """From options and standard input to what is asked."""
 import os
 from collections.abc import Mapping, Sequence
-from itertools import filterfalse
 from typing import Any, Callable, NamedTuple, Optional
 
 from . import endpoints
@@ -9,9 +8,9 @@ from .config import Config
 from .fallback import answers
 from .precedence import Options
 from .prompt import UsageError, from_file, json_or_text, prompt_of
-from .window import Message, is_instruction
 from .wire import Request
 
+Message = dict[str, Any]
 MAKE: dict[str, Callable[[Config, "Question"], Request]] = {
     "chat": lambda config, asked: endpoints.chat(config, asked.content, asked.params, asked.stream),
     "complete": lambda config, asked: endpoints.completion(config, asked.content, asked.params, asked.stream),
@@ -90,9 +89,11 @@ def messages(options: Options, past: Sequence[Message], prompt: str) -> list[Mes
     if options.attach:
         from .attach import attached        # here, not above: few need it
         content = attached(options.attach, prompt)
-    if options.system:
-        past = [{"role": "system", "content": from_file(options.system)}, *filterfalse(is_instruction, past)]
-    return [*past, {"role": "user", "content": content}]
+    system = [{"role": "system", "content": from_file(options.system)}] if options.system else []
+    if system and past:
+        from .window import is_instruction
+        past = [message for message in past if not is_instruction(message)]
+    return [*system, *past, {"role": "user", "content": content}]
 
 
 def response_format(options: Options) -> Any:

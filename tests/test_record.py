@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rawchat.record import Record, summary
+from rawchat.facts import summary
+from rawchat.record import Record
 from rawchat.reply import Reply
 
 from .command import Run, line, started
