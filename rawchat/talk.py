@@ -190,8 +190,10 @@ def talk(client: Client, question: Question, options: Options, out: Output, note
 
     def say(said: History, model: Any) -> None:
         params = {**question.params, "extra_body": {**extra, "model": model}}
-        answer(client, question._replace(params=params), options, out, notes, record, said)
-        record.tell()
+        try:
+            answer(client, question._replace(params=params), options, out, notes, record, said)
+        finally:
+            record.tell()                   # else the seconds of one that failed would count for the next one
 
     model = extra.get("model") or config.model or CHAT_MODEL
     colour = colourful(options.color or "auto", os.environ, terminal=True)
