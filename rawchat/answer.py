@@ -28,7 +28,6 @@ def answer(client: Client, question: Question, options: Options, out: Output, no
            history: "Optional[History]" = None) -> int:
     """Ask, show what comes, and give the exit code.  A `history` that ends with the question grows by the answer."""
     if question.functions:
-        question.request(client.config)     # raises the UsageError that parameters may deserve
         whole = with_tools(client, question, options, out, notes, record, history)
     else:
         def say(content: Any) -> Reply:

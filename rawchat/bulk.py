@@ -160,13 +160,14 @@ def missing(rows: Iterable[Row], done: Counter[str]) -> Iterator[Row]:
 
 
 class Progress:
-    """What has been done, for the eye: on a terminal now and then, else once at the end."""
+    """What has been done, for the eye: on a terminal now and then (by tqdm, if it is there), else once at the end."""
 
     def __init__(self, total: Optional[int], price: Sequence[float], clock: Any = time.monotonic):
         self._total, self._price, self._clock = total, price, clock
         self._start = self._shown = clock()
         self.done = self.failed = self.tokens = 0
         self.cost = 0.0
+        self._bar = bar(total)
 
     def count(self, result: Mapping[str, Any]) -> None:
         """Take one more result into account."""
@@ -183,18 +184,39 @@ class Progress:
                  f"{rate:.1f} a second"]
         if self._total and rate and self._total > self.done:
             parts.append(f"{(self._total - self.done) / rate:.0f} s left")
-        parts.append(f"{self.tokens} tokens")
-        if any(self._price):
-            parts.append(f"${self.cost:.4f}")
-        return ", ".join([*parts, f"{self.failed} failed"])
+        return ", ".join([*parts, self.results])
+
+    @property
+    def results(self) -> str:
+        """What came of it: tokens, cost, failures."""
+        cost = [f"${self.cost:.4f}"] if any(self._price) else []
+        return ", ".join([f"{self.tokens} tokens", *cost, f"{self.failed} failed"])
 
     def show(self, last: bool = False) -> None:
         """Write the state to standard error: over the last one on a terminal, every now and then."""
-        if not sys.stderr or not (last or (sys.stderr.isatty() and self._clock() - self._shown >= SHOWN)):
-            return
-        self._shown = self._clock()
-        before, after = ("\r", "\x1b[K") if sys.stderr.isatty() else ("", "")
-        print(f"{before}{self}{after}", end="\n" if last else "", file=sys.stderr, flush=True)
+        if self._bar is not None:           # it counts what is done, and tells speed and time left
+            self._bar.set_postfix_str(self.results, refresh=False)
+            self._bar.update(self.done - self._bar.n)
+            if last:
+                self._bar.close()
+        elif sys.stderr and (last or (on_terminal() and self._clock() - self._shown >= SHOWN)):
+            self._shown = self._clock()
+            before, after = ("\r", "\x1b[K") if on_terminal() else ("", "")
+            print(f"{before}{self}{after}", end="\n" if last else "", file=sys.stderr, flush=True)
+
+
+def on_terminal() -> bool:
+    """Does somebody look at standard error?"""
+    return bool(sys.stderr) and sys.stderr.isatty()
+
+
+def bar(total: Optional[int]) -> Any:
+    """tqdm's bar on a terminal; None where there is no terminal, or no tqdm."""
+    if on_terminal():
+        with contextlib.suppress(ImportError):
+            from tqdm import tqdm
+            return tqdm(total=total, unit=" rows", dynamic_ncols=True)
+    return None
 
 
 def parser() -> argparse.ArgumentParser:

@@ -19,7 +19,7 @@ from .state import made, place
 from .version import __version__
 
 PROMPT = ("the question; - or {stdin} is standard input,\n@FILE a file's text without the newlines at its end\n"
-          "(@@ for a text that starts with @)")
+          "(@@ for a text that starts with @); without one, on a terminal: a chat prompt")
 EXAMPLES = """examples:
   python -m rawchat "Why is the sky blue?"
   git diff | python -m rawchat "Write a commit message for this"
@@ -28,6 +28,8 @@ EXAMPLES = """examples:
   python -m rawchat -a cat.png "What is it?"
   python -m rawchat --schema "name, age int" "Invent a pirate" | jq .name
   python -m rawchat --trace --har calls.har "Say hi"
+  python -m rawchat -c "and in French?"         goes on with the conversation of the last -c
+  python -m rawchat                             talks, on a terminal
   python -m rawchat --local "Say hi"            a small model on this machine, no key needed
   python -m rawchat --base-url http://localhost:11434/v1 -m llama3.2 "Say hi"
 

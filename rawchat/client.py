@@ -19,6 +19,7 @@ from .wire import Request, Response
 log = logging.getLogger("rawchat")
 Answer = TypeVar("Answer")
 Instance = TypeVar("Instance")
+Whole = TypeVar("Whole", bound=Reply)
 
 
 class Client(Base):
@@ -61,7 +62,7 @@ class Client(Base):
 
     def image(self, prompt: str, **params: Any) -> images.Pictures:
         """Draw a picture; it is in reply["data"], as a URL or as base64, and `.save(path)` writes it."""
-        return images.pictures(self.send(endpoints.image(self.config, prompt, params), self._read))
+        return self._told(images.pictures(self.send(endpoints.image(self.config, prompt, params), self._read)))
 
     def models(self, **params: Any) -> Reply:
         """The models that the server has, in reply["data"]."""
@@ -143,7 +144,7 @@ class Client(Base):
     def _read(self, response: Response) -> Reply:
         return reply.read(response, self.config.max_bytes)
 
-    def _told(self, whole: Reply) -> Reply:
+    def _told(self, whole: Whole) -> Whole:
         self._on_reply(whole)               # not in `send`: what it raises is no failure of the call
         return whole
 

@@ -24,7 +24,8 @@ def connected(options: Options, notes: Notes) -> Iterator[Client]:
         client = None if options.local else keyed_client(settings, notes)
         if client is None:
             from . import local
-            settings.update(base_url=stack.enter_context(local.serve()), api_key="", environ={})
+            settings.update(base_url=stack.enter_context(local.serve()), api_key="", environ={},
+                            model=settings["model"] or local.name())
             client = Client(**settings)
         if options.trace or options.har:
             client = Client(**settings, transport=watched(client.transport))

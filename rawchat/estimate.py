@@ -28,8 +28,8 @@ PARTS = re.compile(r"([A-Za-z]+)|([!-/:-@\[-`{-~]+)|([^\x00-\x7f]+)|[0-9]|\n|\s\
 
 def of_text(text: str, encoding: Optional[Encoding] = None) -> int:
     """About how many tokens `text` has; exactly, if `encoding` is the model's."""
-    if encoding:
-        return len(encoding.encode(text))
+    if encoding:                            # tiktoken's `encode` raises at text like <|endoftext|>
+        return len(getattr(encoding, "encode_ordinary", encoding.encode)(text))
     return round(sum(map(_weight, PARTS.finditer(text))))
 
 

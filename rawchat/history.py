@@ -8,21 +8,17 @@
 A *turn* is a message of the user with all that follows it: answers, tool calls, their results.  The *window* is what
 is sent: the system messages and the newest turns that fit.  The list itself, the record, stays whole.
 """
-import contextlib
 import copy
-import json
-import os
-import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
+from contextlib import AbstractContextManager
 from typing import Any, Callable, Optional, TypeVar
 
-from . import window
+from . import jsonl, window
 from .client import Client
 from .default import default_client
-from .encode import encode
-from .errors import APIResponseValidationError, ContextLengthExceededError, RawchatError
+from .errors import APIResponseValidationError, ContextLengthExceededError
 from .estimate import Encoding
-from .images import Path
+from .jsonl import Path
 from .reply import Reply
 from .usage import Usage
 from .window import SUMMARY, Message, Sizes, is_instruction, is_system, since, turns
@@ -85,17 +81,13 @@ class History(list[Message]):
                 yield from stream.texts()
             self._add(stream.reply, sent)
 
-    @contextlib.contextmanager
-    def turn(self) -> Iterator["History"]:
+    def turn(self) -> AbstractContextManager["History"]:
         """What the block adds stays if it ends well; whatever else ends it, Ctrl-C too, all is as it was before."""
-        with window.turn(self):
-            yield self
+        return window.turn(self)
 
     def hear(self, say: Callable[[list[Message]], Reply]) -> Reply:
         """Let `say` answer the window, and add its message."""
-        reply, sent = self._fit(say)
-        self._add(reply, sent)
-        return reply
+        return self._add(*self._fit(say))
 
     def window(self) -> list[Message]:
         """What is sent: the system messages, then the newest whole turns that fit; the last one in any case."""
@@ -111,7 +103,7 @@ class History(list[Message]):
             return None
         cut = starts[-keep] if keep else len(self)
         fixed = [message for message in self[:cut] if is_instruction(message)]
-        old = [message for message in self[:cut] if message not in fixed]
+        old = [message for message in self[:cut] if not is_instruction(message)]
         reply = self.client.chat([*old, {"role": "user", "content": prompt}], **params)
         self.usage += Usage.of(reply)
         if not reply.text.strip():
@@ -134,30 +126,14 @@ class History(list[Message]):
         return "\n\n".join(f"{message['role']}: {shown(message)}" for message in self if not is_system(message))
 
     def save(self, path: Path) -> None:
-        """Write the messages as JSON Lines; the file is for its owner only, and is the old one or the new one whole.
-
-        It is written beside `path` and renamed, so no symbolic link is followed and no crash leaves half of it.
-        """
-        lines = b"".join(encode(message) + b"\n" for message in self)
-        folder, name = os.path.split(os.path.abspath(path))
-        handle, beside = tempfile.mkstemp(".tmp", f".{name}.", folder)         # made new, with mode 0600
-        try:
-            with open(handle, "wb") as file:
-                file.write(lines)
-                file.flush()
-                os.fsync(file.fileno())     # or a power cut could leave the new name with no content
-            os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
+        """Write the messages as JSON Lines: for their owner only, and whole or not at all."""
+        jsonl.write(path, self)
 
     @classmethod
     def load(cls, path: Path, client: Optional[Client] = None, **settings: Any) -> "History":
         """The conversation that `save` wrote; `settings` as for a new one.  Raises RawchatError that names the line."""
         history = cls(client, **settings)
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            for number, line in enumerate(file, 1):
-                history.append(_loaded(line, f"{os.fspath(path)}, line {number}"))
+        history.extend(jsonl.read(path))
         return history
 
     def _fit(self, say: Callable[[list[Message]], Answer]) -> tuple[Answer, list[Message]]:
@@ -172,30 +148,17 @@ class History(list[Message]):
                     raise
                 sent = since(sent, starts[1])
 
-    def _add(self, reply: Reply, sent: list[Message]) -> None:
-        """Add the message of `reply`, the answer to `sent`; what is empty in it and not needed is left out."""
+    def _add(self, reply: Reply, sent: list[Message]) -> Reply:
+        """Add the message of `reply`, the answer to `sent`."""
         self.usage += Usage.of(reply)
         self.sizes.learn(Usage.of(reply).prompt, sent)
-        if not reply.message:
-            raise APIResponseValidationError("the reply holds no message")
-        self.append({name: value for name, value in reply.message.items() if value or name in ("role", "content")})
+        self.append(window.kept(reply.message))
+        return reply
 
 
 def shown(message: Message) -> str:
     """A message's content to read: pictures and tool calls in brackets."""
-    content = message.get("content") or ""
-    parts = [content] if isinstance(content, str) else [part.get("text", f"[{part['type']}]") for part in content]
-    calls = [call.get("function") or {} for call in message.get("tool_calls", ())]
+    content = message.get("content") or message.get("refusal") or ""
+    parts = [content] if isinstance(content, str) else [part.get("text", f"[{part.get('type')}]") for part in content]
+    calls = [call.get("function") or {} for call in message.get("tool_calls") or ()]
     return " ".join(filter(None, [*parts, *(f"[{call.get('name')}({call.get('arguments')})]" for call in calls)]))
-
-
-def _loaded(line: str, where: str) -> Message:
-    """The message in a line of a saved conversation."""
-    try:
-        message = json.loads(line) if line.endswith("\n") else None
-    except (ValueError, RecursionError):
-        message = None
-    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-        torn = "" if line.endswith("\n") else "; the file is torn there"
-        raise RawchatError(f"{where}: not a message of a saved conversation{torn}")
-    return message

@@ -59,14 +59,15 @@ class Pictures(Reply):
         A picture that came as a URL is fetched, without a key, by `transport` (default: `over_http`).  Raises
         APIResponseValidationError, before anything is written, for what is no picture.
         """
-        fetched = [_content(picture, transport) for picture in self.get("data") or ()]
-        if not fetched:
+        data = self.get("data")
+        if not isinstance(data, list) or not data:
             raise APIResponseValidationError("the reply holds no picture")
+        fetched = [_content(picture, transport) for picture in data]
         first = pathlib.Path(path)
         paths = [first, *(first.with_name(f"{first.stem}-{number}{first.suffix}")
                           for number in range(2, len(fetched) + 1))]
-        for each, data in zip(paths, fetched):
-            each.write_bytes(data)
+        for each, picture in zip(paths, fetched):
+            each.write_bytes(picture)
         return [str(each) for each in paths]
 
 

@@ -4,8 +4,11 @@
 >>> [message(lambda prompt: next(lines)) for _ in range(3)]
 [('a line that goes \\non', False), ('of\\nseveral', True), ('pasted\\nlines', True)]
 """
+import contextlib
 from collections.abc import Iterable
 from typing import Any, Callable
+
+from .output import visible
 
 Read = Callable[[str], str]                 # a line, without its end, after a prompt
 PROMPT, MORE, BLOCK = "> ", ". ", '"""'
@@ -37,7 +40,9 @@ def editor(stdin: Any, colour: bool, dumb: bool, earlier: Iterable[str]) -> Read
     except ImportError:
         return lambda prompt: input(f"{BOLD}{prompt}{PLAIN}" if colour else prompt)
     for text in earlier:
-        readline.add_history(text)
+        if text == visible(text):           # readline would show some of what can steer a terminal as it is
+            with contextlib.suppress(UnicodeError):         # one that the locale has no characters for
+                readline.add_history(text)
     readline.parse_and_bind(f"set enable-bracketed-paste {'off' if dumb else 'on'}")        # on by itself since 8.1
     # \001 and \002 hold what takes no room on the line: readline counts columns
     return lambda prompt: input(f"\001{BOLD}\002{prompt}\001{PLAIN}\002" if colour else prompt)

@@ -17,7 +17,8 @@ def preview(question: Question, options: Options, notes: Notes) -> str:
     """The request as text, or as a curl command.  Where no key is, a word says what stands for it."""
     settings, shown = settings_of(options), "$OPENAI_API_KEY" if options.curl else "***"
     if options.local:
-        settings.update(base_url=LOCAL, api_key="", environ={})
+        from . import local                 # few commands need it
+        settings.update(base_url=LOCAL, api_key="", environ={}, model=settings["model"] or local.name())
         notes.complain(f"--local serves on any free port; {LOCAL} stands for it, where python -m rawchat.local serves")
     environ = settings.pop("environ", os.environ)
     try:

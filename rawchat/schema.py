@@ -11,30 +11,17 @@ Strict means: an object has exactly the named keys, all of them.  The schemas ar
 (openai-python 3.52) sends for the same pydantic models, but for `title`.
 """
 import dataclasses
-import enum
 import inspect
 import re
 import reprlib
-import types
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from .fields import NONE, QUALIFIERS, UNIONS, fields, is_enum, is_object, plain
 
 JSON_TYPES: dict[Any, str] = {
     str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
-UNIONS = (Union, getattr(types, "UnionType", Union))        # Optional[int], and int | None from Python 3.10 on
-QUALIFIERS = ("Required", "NotRequired", "ReadOnly")     #: of a TypedDict's key
-NONE = inspect.Parameter.empty                              #: there is no default
 Definitions = dict[Any, dict[str, Any]]                     # the named types that a schema refers to, by type
-
-
-class Field(NamedTuple):
-    """A key of an object: a field of a class, or a parameter of a function."""
-
-    name: str
-    kind: Any
-    needed: bool = True
-    default: Any = NONE
-    description: str = ""
 
 
 def schema(kind: Any) -> dict[str, Any]:
@@ -46,7 +33,7 @@ def schema(kind: Any) -> dict[str, Any]:
         whole: dict[str, Any] = kind.model_json_schema()
     else:
         defs: Definitions = {}
-        whole = _object(kind, defs) if is_object(kind) else _properties(kind, defs)
+        whole = _object(kind, defs)
         if defs:
             whole["$defs"] = {known.__name__: body for known, body in defs.items()}
     return strict(whole, whole)
@@ -66,47 +53,16 @@ def answer(kind: Any) -> Any:
     return dataclasses.make_dataclass("Answer", [("value", kind)])
 
 
-def is_object(kind: Any) -> bool:
-    """Is it a dataclass or a TypedDict?"""
-    return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or hasattr(kind, "__total__"))
-
-
-def fields(kind: Any) -> list[Field]:
-    """The keys of a dataclass or TypedDict, or of the call of a function."""
-    hints = get_type_hints(kind, localns={kind.__name__: kind}, include_extras=True)
-    if dataclasses.is_dataclass(kind):
-        return [Field(field.name, hints[field.name], field.default is field.default_factory,
-                      NONE if field.default is dataclasses.MISSING else field.default)
-                for field in dataclasses.fields(kind) if field.init]
-    if is_object(kind):
-        return [Field(name, hint, name in kind.__required_keys__) for name, hint in hints.items()]
-    return [_parameter(parameter, hints, inspect.getdoc(kind) or "")
-            for parameter in inspect.signature(kind).parameters.values()]
-
-
-def _parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], doc: str) -> Field:
-    """A parameter; its description is its line of the docstring: 'name: text' or ':param name: text'."""
-    name = parameter.name
-    if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) or name not in hints:
-        raise TypeError(f"parameter {parameter}: a tool's parameters have a name and a type")
-    told = re.search(rf"^\s*(?::param\s+(?:\w+\s+)?)?{name}(?:\s*\([^)]*\))?\s*:\s+(\S.*)$", doc, re.MULTILINE)
-    return Field(name, hints[name], parameter.default is NONE, parameter.default, told[1].strip() if told else "")
-
-
-def _properties(kind: Any, defs: Definitions) -> dict[str, Any]:
+def _object(kind: Any, defs: Definitions) -> dict[str, Any]:
     """The schema of an object with the fields of `kind`."""
     properties = {}
     for name, hint, _, default, description in fields(kind):
         properties[name] = {**({"description": description} if description else {}),
                             **_node(hint, defs, f"{kind.__name__}.{name}"),
                             **({} if default is NONE else {"default": plain(default)})}
-    return {"type": "object", "properties": properties}
-
-
-def _object(kind: Any, defs: Definitions) -> dict[str, Any]:
-    doc = inspect.cleandoc(kind.__doc__ or "")
-    own = doc and not doc.startswith(f"{kind.__name__}(")       # else the one that @dataclass writes
-    return {**_properties(kind, defs), **({"description": doc} if own else {})}
+    doc = inspect.cleandoc(kind.__doc__ or "") if is_object(kind) else ""       # a function's says what the tool does
+    own = doc and not doc.startswith(f"{kind.__name__}(")                       # else the one that @dataclass writes
+    return {"type": "object", "properties": properties, **({"description": doc} if own else {})}
 
 
 def _node(kind: Any, defs: Definitions, place: str) -> dict[str, Any]:
@@ -144,17 +100,6 @@ def _values(values: Iterable[Any], place: str) -> dict[str, Any]:
         raise TypeError(f"{place}: a choice is of text, numbers, booleans or None")
     kinds = {JSON_TYPES[type(value)] for value in listed}
     return {"enum": listed, **({"type": kinds.pop()} if len(kinds) == 1 else {})}
-
-
-def is_enum(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, enum.Enum)
-
-
-def plain(default: Any) -> Any:
-    """A default as JSON has it."""
-    if isinstance(default, enum.Enum):
-        return default.value
-    return dataclasses.asdict(default) if dataclasses.is_dataclass(default) else default    # type: ignore[arg-type]
 
 
 def strict(node: Mapping[str, Any], root: Mapping[str, Any], inside: tuple[str, ...] = ()) -> dict[str, Any]:

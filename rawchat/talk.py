@@ -26,7 +26,7 @@ HELP = '''\
 /retry           ask the last question again
 /undo            forget the last turn
 /reset           forget the conversation, but not the instructions
-/save FILE       write the conversation to FILE
+/save FILE       write the conversation to a new FILE
 /tokens          how long the conversation is, and what was used
 /help            show this
 exit             leave; so do quit and Ctrl-D
@@ -53,6 +53,7 @@ class Talk:
         self.history, self.model = history, model
         self._say, self._read, self._out, self._notes, self._keep = say, read, out, notes, keep
         self._unanswered: Optional[str] = None          # the last question, if it was stopped or failed
+        self._files: set[str] = set()                   # that were written by /save
 
     def run(self, greeting: str) -> None:
         """Greet, and talk until the person leaves."""
@@ -158,15 +159,18 @@ class Talk:
         """/save"""
         if not path:
             raise UsageError("/save FILE: where to?")
-        path = os.path.expanduser(path)
+        path = os.path.abspath(os.path.expanduser(path))
+        if os.path.lexists(path) and path not in self._files:
+            raise UsageError(f"{path} is there already: choose another name")
         Saved(path).save(self.history)
+        self._files.add(path)
         self._tell(f"saved; --continue={path} goes on with it")
 
     def tokens(self, _: str) -> None:
         """/tokens"""
         used, size = self.history.usage, sum(map(self.history.sizes, self.history))
-        self._tell(f"{len(self.history)} messages of about {size:.0f} tokens; "
-                   f"in this session {used.calls} answers, {used.prompt} tokens sent, {used.completion} made")
+        self._tell(f"messages: {len(self.history)}, of about {size:.0f} tokens; "
+                   f"answers in this session: {used.calls}, for {used.prompt} tokens sent and {used.completion} made")
 
     def help(self, _: str) -> None:
         """/help"""
@@ -186,14 +190,16 @@ def talk(client: Client, question: Question, options: Options, out: Output, note
 
     def say(said: History, model: Any) -> None:
         params = {**question.params, "extra_body": {**extra, "model": model}}
-        answer(client, question._replace(params=params), options, out, notes, record, said)
-        record.tell()
+        try:
+            answer(client, question._replace(params=params), options, out, notes, record, said)
+        finally:
+            record.tell()                   # else the seconds of one that failed would count for the next one
 
     model = extra.get("model") or config.model or CHAT_MODEL
     colour = colourful(options.color or "auto", os.environ, terminal=True)
     earlier = [shown(each) for each in history if each["role"] == "user"]
     read = editor(sys.stdin, colour, os.environ.get("TERM") == "dumb", earlier)
-    begun = f", {len(turns(history))} turns so far" if turns(history) else ""
+    begun = f", turns so far: {len(turns(history))}" if turns(history) else ""
     Talk(history, model, say, read, out, notes, saved.save if saved else lambda history: None).run(
         f"{model} at {without_keys(config.base_url)}{begun}; /help shows how, Ctrl-D leaves")
     return 0

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
 from . import tools
+from .calls import Function
 from .errors import one_line
 from .history import History
 from .output import utf8, visible
 from .prompt import UsageError
-from .tools import Function
 
 Ask = Callable[[str], Optional[bool]]       # None: there is nobody to ask
 REFUSED = "error: the user refused this call"

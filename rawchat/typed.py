@@ -9,10 +9,12 @@ rawchat.typed.MismatchError: [1]: not int: '2'
 import json
 import re
 import reprlib
+import sys
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
 
-from .schema import QUALIFIERS, UNIONS, Field, answer, fields, is_enum, is_object, plain
+from .fields import QUALIFIERS, UNIONS, Field, fields, is_enum, is_object, plain
+from .schema import answer
 
 FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)```\s*", re.DOTALL | re.IGNORECASE)
 
@@ -31,7 +33,10 @@ def parse(kind: Any, text: str) -> Any:
         except ValueError as error:
             raise MismatchError(str(error)) from None
     shape = answer(kind)
-    built = build(shape, decode(text))
+    try:
+        built = build(shape, decode(text))
+    except RecursionError:
+        raise MismatchError("nested too deeply") from None
     return built if shape is kind else built.value
 
 
@@ -59,8 +64,9 @@ def build(kind: Any, value: Any, place: str = "") -> Any:
                 return option
     elif is_object(kind):
         return _called(kind, fill(fields(kind), value, place), place)
-    elif kind is float and type(value) in (int, float):
-        return float(value)
+    elif kind is float:
+        if type(value) in (int, float) and abs(value) <= sys.float_info.max:            # 1e999 becomes infinity
+            return float(value)
     elif isinstance(kind, type) and type(value) is kind:
         return value
     _refuse(kind, value, place)

@@ -54,7 +54,6 @@ class Meter:
         self._lock = threading.Lock()
 
     def __call__(self, reply: Mapping[str, Any]) -> None:
-        """Count one reply."""
         model = str(reply.get("model") or "?")
         with self._lock:
             self.models[model] = self.models.get(model, Usage()) + Usage.of(reply)
@@ -62,11 +61,11 @@ class Meter:
     @property
     def usage(self) -> Usage:
         """The sum over all models."""
-        return sum(self.models.values(), Usage())
+        return sum([*self.models.values()], Usage())        # a copy: other threads may add a model meanwhile
 
     def cost(self, prices: Mapping[str, Mapping[str, float]]) -> float:
         """Dollars, by the prices of each model; raises KeyError for a model that has none."""
-        return sum(used.cost(prices[priced(model, prices)]) for model, used in self.models.items())
+        return sum(used.cost(prices[priced(model, prices)]) for model, used in [*self.models.items()])
 
 
 def priced(model: str, prices: Mapping[str, Any]) -> str:

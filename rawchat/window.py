@@ -6,13 +6,16 @@
 ['Be brief.', 'How are you?']
 """
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TypeVar
 
 from . import estimate
+from .errors import APIResponseValidationError
 
 Message = dict[str, Any]
+Talk = TypeVar("Talk", bound=list[Any])
 SUMMARY = "Summary of the conversation so far: "        #: begins the system message that `History.summarise` makes
 
 
@@ -21,14 +24,9 @@ def is_system(message: Message) -> bool:
     return message.get("role") in ("system", "developer")
 
 
-def is_summary(message: Message) -> bool:
-    """Is it a summary of turns that are gone?"""
-    return is_system(message) and str(message.get("content")).startswith(SUMMARY)
-
-
 def is_instruction(message: Message) -> bool:
-    """Is it a system message of the user's?"""
-    return is_system(message) and not is_summary(message)
+    """Is it a system message that `History.summarise` did not make?"""
+    return is_system(message) and not str(message.get("content")).startswith(SUMMARY)
 
 
 def turns(messages: list[Message]) -> list[int]:
@@ -59,19 +57,26 @@ def fitting(messages: list[Message], max_messages: Optional[int], max_tokens: Op
     return since(messages, oldest)
 
 
+def kept(message: Message) -> Message:
+    """An answer as it is added to a conversation: what is empty in it and not needed is left out."""
+    if not message:
+        raise APIResponseValidationError("the reply holds no message")
+    return {name: value for name, value in message.items() if value or name in ("role", "content")}
+
+
 @contextlib.contextmanager
-def turn(messages: list[Message]) -> Iterator[None]:
+def turn(messages: Talk) -> Iterator[Talk]:
     """What the block adds stays if it ends well; whatever else ends it, Ctrl-C too, all is as it was before."""
     before = list(messages)
     try:
-        yield
+        yield messages
     except BaseException:
         messages[:] = before
         raise
 
 
-class Sizes(dict[str, float]):
-    """The tokens of messages, by their JSON: learned from the server's counts, estimated until then."""
+class Sizes(dict[bytes, float]):
+    """The tokens of messages, by the hash of their JSON: learned from the server's counts, estimated until then."""
 
     def __init__(self, encoding: Optional[estimate.Encoding] = None):
         super().__init__()
@@ -89,5 +94,5 @@ class Sizes(dict[str, float]):
             self.update([(_key(message), scale * self(message)) for message in new])
 
 
-def _key(message: Message) -> str:
-    return json.dumps(message, sort_keys=True, default=str)
+def _key(message: Message) -> bytes:
+    return hashlib.sha256(json.dumps(message, sort_keys=True, default=str).encode()).digest()

@@ -1,15 +1,20 @@
 """The same verbs, awaited: what is cancelled ends at once, on the wire too."""
 import asyncio
+import gc
 import socket
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Awaitable
 from typing import Any, Callable
 
 import pytest
 
 import rawchat
-from rawchat.aio import AsyncClient
+from rawchat.aio import AsyncClient, AsyncHistory
+from rawchat.history import History
+from rawchat.threads import Threads
 
 from .server import HELLO, PATIENCE, Server, answer, completion, serving, streamed
 
@@ -184,6 +189,238 @@ def test_after_close_a_call_is_an_error() -> None:
         await client.close()
         await client.chat("Hi")
 
-    with serving(answer({})) as server, pytest.raises(RuntimeError):
+    with serving(answer({})) as server, pytest.raises(rawchat.RawchatError, match="this client is closed"):
         play(use, server)
     assert server.requests == []
+
+
+def test_parse_and_pictures_are_those_of_the_client() -> None:
+    async def use(client: AsyncClient) -> Any:
+        return await client.parse("How many?", list[int]), type(await client.image("a cat"))
+
+    with serving(answer(completion('{"value": [1, 2]}')), answer({"data": []})) as server:
+        assert play(use, server) == ([1, 2], rawchat.Pictures)
+
+
+# ---- the threads
+
+def test_calls_one_after_the_other_take_one_thread_and_it_ends_with_the_client() -> None:
+    used = set[threading.Thread]()
+
+    async def use(client: AsyncClient) -> None:
+        for _ in range(20):
+            await client.run(lambda: used.add(threading.current_thread()))
+
+    with serving(answer({})) as server:
+        play(use, server)
+    (thread,) = used
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_threads_end_when_nobody_holds_them_and_hold_nothing_while_they_rest() -> None:
+    class Big:
+        """Something that can be watched."""
+
+    async def use() -> tuple[threading.Thread, Any]:
+        threads, big = Threads(2), Big()
+        thread = await threads.submit(lambda given: threading.current_thread(), big)
+        watched, big = weakref.ref(big), None           # type: ignore[assignment]
+        while watched():                    # until the thread has let go of its job
+            gc.collect()
+            await asyncio.sleep(0)
+        return thread, weakref.ref(threads)
+
+    thread, threads = asyncio.run(asyncio.wait_for(use(), PATIENCE))
+    gc.collect()
+    thread.join(PATIENCE)
+    assert (threads(), thread.is_alive()) == (None, False)
+
+
+def test_one_client_serves_one_loop_after_the_other() -> None:
+    with serving(answer(completion())) as server:
+        client = AsyncClient(base_url=server.url, environ={})
+        assert [asyncio.run(client.chat("Hi")).text for _ in range(3)] == ["Hello"] * 3
+        asyncio.run(client.close())
+    assert server.connections == 1
+
+
+def test_a_call_that_is_cancelled_before_its_turn_is_never_made() -> None:
+    begun, free = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        begun.set()
+        free.wait(PATIENCE)
+
+    async def use(client: AsyncClient) -> None:
+        first = asyncio.ensure_future(client.run(busy))
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        second = asyncio.ensure_future(client.run(made.append, "second"))
+        await asyncio.sleep(0)
+        second.cancel()
+        free.set()
+        await first
+        await client.run(made.append, "third")
+
+    made = list[str]()
+    with serving(answer({})) as server:
+        play(use, server, max_concurrency=1)
+    assert made == ["third"]
+
+
+def test_what_a_job_raises_is_raised_where_it_is_awaited() -> None:
+    async def use(client: AsyncClient) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await client.run(lambda: 1 // 0)
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await client.run(next, iter(()))
+        with pytest.raises(SystemExit):
+            await client.run(sys.exit)
+
+    with serving(answer({})) as server:
+        play(use, server)
+    with pytest.raises(ValueError, match="at least one"):
+        AsyncClient(0, base_url=server.url, environ={})
+
+
+# ---- conversations
+
+SAID = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+
+
+def test_a_conversation_is_awaited() -> None:
+    async def use(client: AsyncClient) -> History:
+        talk = client.history(system="Be brief.")
+        assert (await talk.ask("Hi", seed=1)).text == "Hello"
+        assert [piece async for piece in talk.stream("And?")] == ["Hel", "lo"]
+        assert talk.history[1:] == [*SAID, {"role": "user", "content": "And?"}, SAID[1]]
+        await talk.summarise(keep=0)
+        assert await talk.summarise(keep=5) is None
+        return talk.history
+
+    usage = {"usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+    with serving(answer(completion(**usage)), streamed(), answer(completion("Greetings."))) as server:
+        history = play(use, server)
+    assert [message["content"] for message in history] == [
+        "Be brief.", "Summary of the conversation so far: Greetings."]
+    assert (history.usage.total, history.usage.calls) == (9, 3)
+    assert server.requests[0].json["seed"] == 1
+    assert server.requests[1].json["stream_options"] == {"include_usage": True}
+    assert len(server.requests[1].json["messages"]) == 4
+
+
+def test_a_saved_conversation_goes_on_with_the_client_that_is_given(tmp_path: Any) -> None:
+    def stranger(request: rawchat.Request) -> rawchat.Response:
+        raise AssertionError("another client was asked")
+
+    old = History(rawchat.Client(transport=stranger, base_url="http://localhost", environ={}))
+    old += SAID
+    old.save(tmp_path / "talk.jsonl")
+
+    async def use(client: AsyncClient) -> None:
+        talk = AsyncHistory(client, History.load(tmp_path / "talk.jsonl", old.client, max_messages=2))
+        await talk.ask("Again")
+        assert [message["content"] for message in talk.history] == ["Hi", "Hello", "Again", "Hello"]
+        assert talk.history.client is old.client
+
+    with serving(answer(completion())) as server:
+        play(use, server)
+    assert [message["content"] for message in server.requests[0].json["messages"]] == ["Again"]
+
+
+def before(history: History) -> Any:
+    return list(history), history.usage, dict(history.sizes)
+
+
+@pytest.mark.parametrize("verb", ["ask", "summarise"])
+def test_a_cancelled_call_leaves_a_conversation_as_it_was(verb: str) -> None:
+    begun, hangup = threading.Event(), Hangup()
+
+    async def use(client: AsyncClient) -> None:
+        talk = client.history(system="Be brief.")
+        talk.history += SAID * 3
+        was = before(talk.history)
+        call = asyncio.ensure_future(getattr(talk, verb)(*["Hi"] * (verb == "ask")))
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        assert before(talk.history) == was              # not even while it is under way
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert before(talk.history) == was
+        assert await asyncio.to_thread(hangup.came.wait, PATIENCE)
+        assert before(talk.history) == was
+        await talk.ask("Hi")                            # and it can go on
+        assert talk.history[1:] == SAID * 4
+
+    with serving([lambda connection: begun.set(), hangup, "close"], answer(completion())) as server:
+        play(use, server)
+    assert len(server.requests) == 2
+
+
+def test_a_stream_that_is_cancelled_or_left_leaves_a_conversation_as_it_was() -> None:
+    cut, left = Hangup(), Hangup()
+
+    async def use(client: AsyncClient) -> None:
+        talk = client.history()
+        talk.history += SAID
+        heard = list[str]()
+
+        async def listen() -> None:
+            async for piece in talk.stream("And?"):
+                heard.append(piece)
+
+        call = asyncio.ensure_future(listen())
+        while not heard:                    # cancelled in the midst of it, while it waits for the next piece
+            await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert (talk.history, talk.history.usage.calls) == (SAID, 0)
+        assert await asyncio.to_thread(cut.came.wait, PATIENCE)
+
+        pieces = talk.stream("And?")
+        assert await pieces.__anext__() == "Hel"
+        await pieces.aclose()               # type: ignore[attr-defined]
+        assert (talk.history, talk.history.usage.calls) == (SAID, 0)
+        assert await asyncio.to_thread(left.came.wait, PATIENCE)
+
+        await listen()
+        assert talk.history == [*SAID, {"role": "user", "content": "And?"}, SAID[1]]
+
+    with serving(streamed([*HELLO[:2], cut, "close"]), streamed([*HELLO[:2], left, "close"]), streamed()) as server:
+        play(use, server)
+
+
+def test_a_call_that_fails_leaves_a_conversation_as_it_was_but_for_what_it_cost() -> None:
+    async def use(client: AsyncClient) -> None:
+        talk = client.history()
+        with pytest.raises(rawchat.BadRequestError):
+            await talk.ask("Hi")
+        with pytest.raises(rawchat.StreamInterruptedError):
+            [piece async for piece in talk.stream("Hi")]
+        assert (talk.history, talk.history.usage.total) == ([], 0)
+        with pytest.raises(rawchat.APIResponseValidationError):
+            await talk.ask("Hi")
+        assert (talk.history, talk.history.usage.total) == ([], 9)
+
+    empty = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+    with serving(answer({"error": "no"}, 400), [*streamed(HELLO[:2], end=False), "close"], answer(empty)) as server:
+        play(use, server)
+
+
+def test_a_conversation_asks_one_question_at_a_time() -> None:
+    async def use(client: AsyncClient) -> History:
+        talk = client.history()
+        calls = [talk.ask("1"), talk.ask("2"), talk.ask("3")]
+        talk.history.append({"role": "user", "content": "0"})
+        answers = asyncio.gather(*calls)
+        while not server.requests:
+            await asyncio.sleep(0)
+        talk.history.append({"role": "user", "content": "in between"})
+        await answers
+        return talk.history
+
+    with serving(answer(completion("a")), answer(completion("b")), answer(completion("c"))) as server:
+        history = play(use, server)
+    assert [message["content"] for message in history] == ["0", "1", "a", "in between", "2", "b", "3", "c"]
+    assert [len(seen.json["messages"]) for seen in server.requests] == [2, 5, 7]

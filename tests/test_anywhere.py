@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import textwrap
 from typing import Any, Optional
 
 import pytest
@@ -16,9 +17,7 @@ from .server import HELLO, answer, completion, serving, streamed
 row = pytest.mark.row
 SITE = str(pathlib.Path(sseclient.__file__).parent.parent)
 ROOT = str(pathlib.Path(rawchat.__file__).parent.parent)
-PURE = ["errors", "backoff", "encode", "framing", "headers", "keys", "urls", "schema", "usage", "wire", "reply",
-        "config", "dotenv", "endpoints", "merge"]
-ALL = [name for name in rawchat.MODULES if name not in ("cli", "local")]
+ALL = sorted(path.stem for path in pathlib.Path(ROOT, "rawchat").glob("[a-z]*.py"))
 
 
 def python(code: str, *options: str, path: Optional[list[str]] = None, **env: str) -> Any:
@@ -89,9 +88,19 @@ def test_it_works_in_a_tight_place(place: str) -> None:
 
 
 def test_the_pure_parts_need_no_dependency_at_all() -> None:
-    names = [name for name in PURE if name in rawchat.MODULES]
-    done = python("\n".join(f"import rawchat.{name}" for name in names) + "\nprint('well')", "-S", "-I", "-O")
-    assert (done.stdout, done.stderr) == ("well\n", "")
+    code = """
+        import importlib
+        for name in NAMES:
+            try:
+                importlib.import_module(f"rawchat.{name}")
+            except ModuleNotFoundError as error:
+                print(name, "needs", error.name)
+        """
+    done = python(textwrap.dedent(code).replace("NAMES", repr(ALL)), "-S", "-I", "-O")
+    needy = dict(line.split(" needs ") for line in done.stdout.splitlines())
+    assert done.stderr == ""
+    assert set(needy.values()) == {"requests", "sseclient"}
+    assert not set(needy) & {"errors", "backoff", "wire", "reply", "config", "endpoints", "schema", "usage", "merge"}
 
 
 @pytest.mark.parametrize(("prepare", "settings", "said"), [
@@ -163,7 +172,7 @@ def test_importing_every_module_has_no_side_effect_of_ours() -> None:
     """What the standard library and the dependencies do when they are imported is theirs: they come first."""
     theirs = "import requests, urllib3, sseclient, urllib.request, email.utils, asyncio, argparse, concurrent.futures"
     stdlib = "import " + ", ".join(sorted({"json", "dataclasses", "typing", "random", "logging", "http.client"}))
-    ours = "\n".join(f"import rawchat.{name}" for name in [*ALL, "cli", "local"])
+    ours = "\n".join(f"import rawchat.{name}" for name in ALL)
     loaded = f"{theirs}\n{stdlib}\n{ours}\nfor name in list(sys.modules):\n    if name.startswith('rawchat'): " \
              "del sys.modules[name]"
     assert audited(ours, before=loaded) == "[] 1 [] []"

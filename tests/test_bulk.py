@@ -1,5 +1,7 @@
 """Many prompts at once: every row is answered once, whatever happens in between."""
 import contextlib
+import io
+import itertools
 import json
 import os
 import pathlib
@@ -280,38 +282,54 @@ def test_progress_counts_tokens_cost_and_failures() -> None:
     assert str(progress) == "3 of 10 done, 0.6 a second, 12 s left, 750000 tokens, $2.0000, 2 failed"
 
 
+class Terminal(io.StringIO):
+    """A standard error that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def shown_progress(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO) -> str:
+    """What 10 rows of which one fails, at $1 a token, show there."""
+    monkeypatch.setattr(sys, "stderr", stderr)
+    usage = {"prompt_tokens": 2, "completion_tokens": 1}
+    progress = bulk.Progress(10, (1e6, 1e6), clock=itertools.count().__next__)
+    for number in range(10):
+        done = {"status_code": 200, "body": {"usage": usage}}
+        progress.count({"response": done if number else None, "error": None if number else {}})
+        progress.show()
+    progress.show(last=True)
+    return stderr.getvalue()
+
+
+def test_progress_on_a_terminal_is_written_over_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    shown = shown_progress(monkeypatch, Terminal())
+    assert shown.startswith("\r1 of 10 done, 0.3 a second, 27 s left, 0 tokens, $0.0000, 1 failed\x1b[K\r2 of 10 ")
+    assert shown.endswith(", 27 tokens, $27.0000, 1 failed\x1b[K\n")
+    assert shown.count("\n") == 1
+
+
+def test_progress_on_a_terminal_is_by_tqdm_if_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    tqdm = pytest.importorskip("tqdm")
+    shown = shown_progress(monkeypatch, Terminal())
+    tqdm.tqdm.monitor.exit()                # its thread
+    last = shown.rstrip().rpartition("\r")[2]
+    assert all(word in last for word in ("100%", "10/10", " rows/s", "27 tokens, $27.0000, 1 failed"))
+    assert "a second" not in shown
+    assert shown.endswith("\n")
+
+
+def test_progress_elsewhere_is_one_line_at_the_end(monkeypatch: pytest.MonkeyPatch,
+                                                   capsys: pytest.CaptureFixture[str]) -> None:
+    shown = shown_progress(monkeypatch, io.StringIO())
+    assert (shown.startswith("10 of 10 done, "), shown.count("\n"), "\r" in shown) == (True, 1, False)
+    monkeypatch.setattr(sys, "stderr", None)            # as of a program without a console
+    bulk.Progress(1, (0.0, 0.0)).show(last=True)
+    assert capsys.readouterr().out == ""    # where the results may go
+
+
 def test_lines_of_no_result_are_named() -> None:
     for bad in (b"[]\n", b"x\n", b'{"a": 1}\n'):
         with pytest.raises(UsageError, match="f: line 1 is no result"):
             bulk.entry(bad, "f: line 1")
-
-
-CLUSTER = """
-import sys
-import dask.bag, distributed
-from rawchat import bulk
-
-
-def answered(part, **settings):
-    return list(bulk.run_rows(part, **settings))       # results travel between processes: a generator cannot
-
-
-if __name__ == "__main__":
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, \\
-            distributed.Client(cluster):
-        rows = dask.bag.from_sequence([f"row {number}" for number in range(40)], npartitions=4)
-        results = rows.map_partitions(answered, workers=4, base_url=sys.argv[1], environ={}).compute()
-    print(len(results), {result["response"]["body"]["choices"][0]["message"]["content"] for result in results})
-"""
-
-
-def test_dask_spreads_the_rows_over_processes() -> None:
-    """A real cluster on this machine, of two worker processes."""
-    pytest.importorskip("dask.bag")
-    pytest.importorskip("distributed")
-    pathlib.Path("cluster.py").write_text(CLUSTER, encoding="utf-8")
-    with serving(answer(completion("Hello"))) as server:
-        shown = subprocess.run([sys.executable, "cluster.py", server.url], capture_output=True, timeout=120, check=True,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert shown.stdout == b"40 {'Hello'}\n"
-    assert {seen.json["messages"][0]["content"] for seen in server.requests} == {f"row {n}" for n in range(40)}

@@ -615,6 +615,17 @@ def test_local_is_used_in_silence_and_no_key_or_proxy_goes_there(run: Run, playe
     assert not any(KEY.encode() in seen.head for seen in played.requests)
 
 
+def test_the_local_model_is_asked_by_its_name(run: Run, played: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "weights", lambda: pathlib.Path("models/tiny.gguf"))
+    for argv in (["Q"], ["--local", "Q"], ["--local", "-m", "mine", "Q"]):
+        run(*argv)
+    assert [seen.json["model"] for seen in played.requests] == ["tiny", "tiny", "mine"]
+    assert b'"model":"tiny"' in run("--local", "--dry-run", "Q").out
+    monkeypatch.setattr(local, "weights", lambda: None)
+    run("--local", "Q")
+    assert played.requests[-1].json["model"] == "gpt-4o-mini"
+
+
 def test_openai_asked_for_by_name_is_not_replaced_by_the_local_model(run: Run, played: Server) -> None:
     result = run("--base-url", "https://api.openai.com/v1", "Q")
     assert (result.code, result.out, played.requests) == (3, b"", [])

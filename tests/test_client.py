@@ -319,8 +319,9 @@ def test_on_reply_sees_every_finished_reply() -> None:
         expected = [client.chat("Hi"), client.stream_chat("Hi").reply]
         with pytest.raises(rawchat.StreamInterruptedError):
             list(client.stream_chat("Hi"))
-        expected.append(client.models())
+        expected += [client.models(), client.moderate("?"), client.image("a cat"), client.complete("Once")]
     assert seen == expected
+    assert type(seen[-2]) is rawchat.Pictures
 
 
 def test_every_verb_reaches_its_endpoint() -> None:

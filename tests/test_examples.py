@@ -38,7 +38,8 @@ def scripted(name: str, *script: Answer, typed: str = "", **environ: str) -> tup
     ("memoryless", "Say hi\nSay bye\n", ""), ("memory", "My name is Ann.\nWho am I?\n", ""),
     ("streamed_memory", "Say hi\nAgain\n", ""), ("pirate", "", "assistant says: "),
     ("tokens", "", " tokens, $0.000"), ("window", "", "9 messages are kept, 5 are in the window"),
-    ("calendar_event", "", "CalendarEvent(name="), ("completions", "", "Once upon a time")])
+    ("calendar_event", "", "CalendarEvent(name="), ("completions", "", "Once upon a time"),
+    ("together", "", "Bob hears: ")])
 def test_with_the_embedded_model(local_url: str, tmp_path: pathlib.Path, name: str, typed: str, told: str) -> None:
     text = shown(name, local_url, typed)
     assert told in text
@@ -114,6 +115,21 @@ def test_several_keys() -> None:
                           OPENAI_API_KEYS="key-number-1,key-number-2")
     assert text == "Hi (after 1 retries)\n"
     assert [request.headers["authorization"] for request in seen] == ["Bearer key-number-1", "Bearer key-number-2"]
+
+
+def test_many_machines() -> None:
+    """A real cluster of Dask on this machine, of two processes; docs/bulk.md shows the same lines."""
+    pytest.importorskip("dask.bag")
+    pytest.importorskip("distributed")
+    text, seen = scripted("many_machines", answer(completion("Hi")), HOME=os.getcwd())
+    assert text == "40 rows, 40 answered\n"
+    assert sorted(request.json["messages"][0]["content"] for request in seen) == sorted(
+        f"What is {number} squared?" for number in range(40))
+
+
+def test_the_page_shows_the_example_that_is_run() -> None:
+    example = (ROOT / "examples" / "many_machines.py").read_text(encoding="utf-8")
+    assert f"```python\n{example}```" in (ROOT / "docs" / "bulk.md").read_text(encoding="utf-8")
 
 
 def test_every_example_is_run_by_a_test_above() -> None:

@@ -241,6 +241,12 @@ def test_a_server_that_does_not_count_or_counts_less_does_no_harm() -> None:
     assert sizes(said("user", "b")) == 1
 
 
+def test_sizes_of_pictures_take_no_memory() -> None:
+    sizes = window.Sizes()
+    sizes.learn(900, [said("user", "data:" + "A" * 1_000_000)])
+    assert sum(map(len, sizes)) < 100
+
+
 # too long for the model
 
 @pytest.mark.parametrize("ask", ["ask", "stream"])
@@ -341,7 +347,9 @@ def test_show_is_readable_and_without_system_messages() -> None:
     history = talk(1, system="s")
     history += [said("user", [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "data:…"}}]),
                 said("assistant", None, tool_calls=[{"function": {"name": "f", "arguments": "{}"}}])]
-    assert history.show() == "user: q1\n\nassistant: a1\n\nuser: Look [image_url]\n\nassistant: [f({})]"
+    history += [said("assistant", None, refusal="No.", tool_calls=None)]
+    assert history.show() == (
+        "user: q1\n\nassistant: a1\n\nuser: Look [image_url]\n\nassistant: [f({})]\n\nassistant: No.")
 
 
 def test_a_history_travels() -> None:
@@ -450,7 +458,7 @@ def test_a_kill_in_the_middle_of_save_leaves_the_old_file_or_the_new_one(tmp_pat
     (b'{"role":"user","content":"a"}', "line 1: .*torn"), (b"Dear diary\n", "line 1: not a message"),
     (b"[]\n", "line 1"),
     (b'{"role":"user","content":"a"}\n\n', "line 2"), (b"\x89PNG\r\n", "line 1"), (b'{"content":"a"}\n', "line 1"),
-    (b'{"role":1}\n', "line 1"), (b"[" * 100_000 + b"\n", "line 1")])
+    (b'{"role":1}\n', "line 1"), (b'{"role":"user","content":"\xff"}\n', "line 1"), (b"[" * 100_000 + b"\n", "line 1")])
 def test_a_torn_or_foreign_file_is_named_with_its_line(tmp_path: pathlib.Path, data: bytes, told: str) -> None:
     path = tmp_path / "talk"
     path.write_bytes(data)

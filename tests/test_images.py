@@ -94,11 +94,13 @@ def test_what_is_no_picture_is_not_written(tmp_path: pathlib.Path, picture: dict
 
 
 def test_a_url_that_fails_or_a_reply_without_pictures_is_an_error(tmp_path: pathlib.Path) -> None:
-    with serving(answer(b"gone", 404)) as other, serving(drawn({"url": other.origin}), drawn()) as server:
+    odd = answer({"data": 5})
+    with serving(answer(b"gone", 404)) as other, serving(drawn({"url": other.origin}), drawn(), odd) as server:
         with pytest.raises(rawchat.APIError, match="404 for the picture"):
             client(server).image("a cat").save(tmp_path / "a.png", rawchat.transport.over_http(other.url))
-        with pytest.raises(rawchat.APIError, match="no picture"):
-            client(server).image("a cat").save(tmp_path / "a.png")
+        for _ in range(2):
+            with pytest.raises(rawchat.APIError, match="no picture"):
+                client(server).image("a cat").save(tmp_path / "a.png")
 
 
 def test_a_moderation_says_whether_and_why() -> None:

@@ -12,32 +12,19 @@ import rawchat
 from . import rows
 
 PACKAGE = pathlib.Path(rawchat.__file__).parent
-FLOORS = {
-    0: "errors backoff budget chunked encode headers keys ring turns urls alarm schema typed usage estimate "
-       "window version",
-    1: "wire refusals reply bounds dotenv config parsed prompt output connection "
-       "options precedence notes private completion fit lines state",
-    2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits "
-       "settings shorthand",
+FLOORS = {                                  # within a floor, a file may use one that stands before it
+    0: "version errors backoff budget chunked encode headers keys ring turns urls alarm threads fields schema typed "
+       "usage estimate window",
+    1: "wire refusals reply parsed bounds dotenv config connection jsonl calls prompt output options precedence notes "
+       "private completion fit lines state",
+    2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits settings "
+       "shorthand",
     3: "base client default attach",
-    4: "history tools bulk aio toolbox question preview facts record watch verdict",
-    5: "cli local connect answer saved talk",
-    6: "__main__ __init__",
+    4: "history tools bulk aio",
+    5: "local toolbox question verdict preview facts record watch connect answer saved talk cli",
+    6: "__init__ __main__",
 }
-FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 ORDER = [name for names in FLOORS.values() for name in names.split()]
-# within a floor: a file may use one that stands before it here
-BESIDE = {("headers", "errors"), ("headers", "version"), ("keys", "errors"), ("urls", "errors"), ("alarm", "errors"),
-          ("ring", "errors"), ("ring", "backoff"), ("ring", "keys"), ("budget", "backoff"), ("limits", "gate"),
-          ("typed", "schema"), ("window", "estimate"), ("refusals", "wire"), ("reply", "wire"), ("reply", "refusals"),
-          ("parsed", "reply"), ("bounds", "wire"), ("config", "wire"), ("config", "bounds"), ("config", "dotenv"),
-          ("endpoints", "fallback"), ("batch", "endpoints"), ("stream", "events"), ("stream", "chunk"),
-          ("stream", "merge"), ("har", "trace"), ("images", "transport"), ("client", "base"), ("default", "client"),
-          ("precedence", "options"), ("precedence", "prompt"), ("notes", "output"), ("private", "prompt"),
-          ("completion", "options"), ("state", "prompt"), ("question", "toolbox"), ("preview", "question"),
-          ("verdict", "question"), ("record", "facts"), ("toolbox", "tools"), ("toolbox", "history"),
-          ("talk", "answer"), ("talk", "saved"), ("connect", "local"), ("cli", "connect"), ("cli", "answer"),
-          ("cli", "talk"), ("cli", "saved"), ("__main__", "__init__")}
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
 
 
@@ -57,19 +44,26 @@ def imports(name: str) -> list[tuple[str, bool]]:
 
 
 def test_every_file_has_its_floor() -> None:
-    assert [name for name in MODULES if name not in FLOOR] == []
+    assert [name for name in MODULES if name not in ORDER] == []
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_only_point_down(name: str) -> None:
     for other, ours in imports(name):
         if ours:
-            assert FLOOR[other] < FLOOR[name] or (name, other) in BESIDE, f"{name} imports {other}"
+            assert ORDER.index(other) < ORDER.index(name), f"{name} imports {other}"
+
+
+def test_what_people_do_with_it_stands_side_by_side() -> None:
+    floor = FLOORS[4].split()
+    beside = {(name, other) for name in floor for other, ours in imports(name) if ours and other in floor}
+    assert beside == {("aio", "history")}           # its conversations are History's
 
 
 @pytest.mark.parametrize(("foreign", "home"), [
     ("requests", {"transport"}), ("urllib3", {"transport"}), ("sseclient", {"events"}),
-    ("argparse", {"cli", "local", "bulk"}), ("xllamacpp", {"local"}), ("socket", {"alarm", "local", "transport"})])
+    ("argparse", {"cli", "local", "bulk"}), ("xllamacpp", {"local"}), ("tqdm", {"bulk"}),
+    ("socket", {"alarm", "local", "transport"})])
 def test_what_is_not_ours_comes_in_at_one_place(foreign: str, home: set[str]) -> None:
     assert {name for name in MODULES if (foreign, False) in imports(name)} <= home
 
@@ -82,8 +76,8 @@ def test_the_path_of_a_request_can_be_read_in_an_hour() -> None:
 
 
 def test_only_the_standard_library_and_the_two_dependencies_are_used() -> None:
-    known = set(getattr(sys, "stdlib_module_names", ())) | {"requests", "urllib3", "sseclient", "xllamacpp"}
-    if len(known) > 4:                      # Python 3.9 has no such list
+    known = set(getattr(sys, "stdlib_module_names", ())) | {"requests", "urllib3", "sseclient", "xllamacpp", "tqdm"}
+    if len(known) > 5:                      # Python 3.9 has no such list
         assert {other for name in MODULES for other, ours in imports(name) if not ours} <= known
 
 
@@ -104,9 +98,10 @@ def test_making_a_client_does_not_load_requests() -> None:
 def test_the_public_names_are_all_there() -> None:
     for name in rawchat.__all__:
         assert getattr(rawchat, name) is not None
-    for name in rawchat.MODULES:
-        assert getattr(rawchat, name).__name__ == f"rawchat.{name}"
-    assert set(rawchat.__all__) | set(rawchat.MODULES) <= set(dir(rawchat))
+    modules = [name for name in MODULES if not name.startswith("_")]
+    for name in modules:
+        assert isinstance(getattr(rawchat, name), type(pytest)) or name in rawchat.__all__
+    assert {*rawchat.__all__, *modules} <= set(dir(rawchat))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = rawchat.nonsense
     from rawchat import errors
@@ -119,7 +114,8 @@ def test_the_public_names_are_all_there() -> None:
 def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
     import doctest
     if name not in ("__main__", "__init__"):
-        assert doctest.testmod(importlib.import_module(f"rawchat.{name}")).failed == 0
+        module = importlib.import_module(f"rawchat.{name}")
+        assert doctest.testmod(module).failed == 0
 
 
 def test_every_row_of_the_behaviour_table_has_a_proof() -> None:

@@ -1,12 +1,13 @@
 """parity: what counts as the same, as better, and as WORSE; and that the page is about these scenarios."""
 import doctest
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .parity import compare, play, the_client
+from .parity import compare, play, the_client, typed
 from .parity.compare import verdict
 from .parity.scenario import HI, Scenario
 from .parity.scenarios import ALL
@@ -44,7 +45,7 @@ def test_the_examples_in_compare() -> None:
 
 def test_every_scenario_has_a_name_and_a_row_of_its_own() -> None:
     assert len({scenario.name for scenario in ALL}) == len(ALL) >= 120
-    assert all(re.match(r"([1-6]|10) \S", scenario.row) for scenario in ALL)
+    assert all(re.match(r"([1-7]|10) \S", scenario.row) for scenario in ALL)
 
 
 def test_the_page_is_about_these_scenarios() -> None:
@@ -59,6 +60,14 @@ def test_the_page_is_about_these_scenarios() -> None:
 def test_rawchat_is_as_promised(scenario: Scenario) -> None:
     seen = play.played(scenario, the_client)
     assert {name: seen.get(name) for name in scenario.ours} == dict(scenario.ours)
+
+
+def test_what_is_seen_of_a_typed_answer() -> None:
+    seen = play.played(next(scenario for scenario in typed.SCENARIOS if "Review" in scenario.name), the_client)
+    assert seen["built"] == {"Review": {
+        "flagged": True, "category": "violence", "severity": "Severity.HIGH", "score": 1}}
+    assert seen["request.response_format"] == json.loads(typed.RECORD.read_text(encoding="utf-8"))["Review"]
+    assert "error" not in seen
 
 
 def test_what_is_seen_of_a_call() -> None:

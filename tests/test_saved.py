@@ -266,7 +266,7 @@ def test_a_full_disk_costs_the_turn_but_not_the_conversation(run: Run, file: pat
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rawchat.history.os.fsync", full)
+    monkeypatch.setattr("rawchat.jsonl.os.fsync", full)
     with serving(says("A")) as server:
         result = run("--base-url", server.url, f"--continue={file}", "Q")
     assert result == (1, b"A\n", f"rawchat: not saved: {file}: No space left on device\n")

@@ -145,12 +145,12 @@ def test_a_conversation_that_is_too_long_goes_on_with_its_newest_turns() -> None
 
 def test_several_lines_make_one_message() -> None:
     with chatting(says("ok")) as (chat, server):
-        for text in ("one \\\rtwo\\\rthree", '"""\rfour\\\r\r  five\r"""', '"""six"""', '"""seven\reight"""  '):
+        for text in ("one \\\rtwo\\\rthree", '"""\rfour\\\r\r  five\r"""', '"""exit"""', '"""seven\reight"""  '):
             chat.type(text + "\r")
             chat.until("ok\n")
             chat.prompt()
         messages = [asked(server, at)[-1] for at in range(4)]
-    assert messages == ["one \ntwo\nthree", "four\\\n\n  five", "six", "seven\neight"]
+    assert messages == ["one \ntwo\nthree", "four\\\n\n  five", "exit", "seven\neight"]
 
 
 def test_what_is_pasted_is_one_message_as_it_stands() -> None:
@@ -360,7 +360,8 @@ def test_tokens_are_counted() -> None:
     with chatting(streamed([*HELLO[:-1], usage, HELLO[-1]])) as (chat, _):
         chat.enter("Hi")
         shown = chat.enter("/tokens")
-    assert re.fullmatch(r"2 messages of about \d\d tokens; in this session 1 answers, 20 tokens sent, 5 made\n", shown)
+    assert re.sub(r"\d\d tokens;", "NN tokens;", shown) == (
+        "messages: 2, of about NN tokens; answers in this session: 1, for 20 tokens sent and 5 made\n")
 
 
 def test_a_conversation_is_saved_and_gone_on_with(tmp_path: pathlib.Path) -> None:
@@ -370,7 +371,7 @@ def test_a_conversation_is_saved_and_gone_on_with(tmp_path: pathlib.Path) -> Non
         assert chat.enter("/save ~/my talk.jsonl") == f"saved; --continue={file} goes on with it\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with serving(says("a2")) as server, Chat(server.url, f"--continue={file}", env={"NO_COLOR": "1"}) as chat:
-        assert chat.prompt().endswith(", 1 turns so far; /help shows how, Ctrl-D leaves\n")
+        assert chat.prompt().endswith(", turns so far: 1; /help shows how, Ctrl-D leaves\n")
         chat.type(UP)
         chat.until("q1")
         chat.type("\x7f2\r")
@@ -392,7 +393,6 @@ def test_what_is_taken_back_is_taken_back_in_the_file(tmp_path: pathlib.Path) ->
         assert contents(file) == ["q1", "a1"]
         chat.enter("/system Be kind.")
         assert contents(file) == ["Be kind.", "q1", "a1"]
-        chat.enter(f"/save {file}")         # the same file: its own writing is not another process
         chat.enter("/reset")
         assert contents(file) == ["Be kind."]
 
@@ -406,6 +406,18 @@ def test_what_another_process_says_meanwhile_is_not_overwritten(tmp_path: pathli
         assert contents(file) == ["q1", "a1", "q2", "a2"]
         assert chat.enter(f"/save {tmp_path}/mine.jsonl").startswith("saved; ")
     assert contents(tmp_path / "mine.jsonl") == ["q1", "a1", "q3", "a3"]
+
+
+@pytest.mark.parametrize("text", ["a \0 b", "\x1b[2Jx", "\x9b31mx", "Zo\xeb"])
+def test_only_harmless_questions_of_a_file_are_under_the_up_arrow(tmp_path: pathlib.Path, text: str) -> None:
+    history = rawchat.History()
+    history += [{"role": "user", "content": content} for content in ("plain", text)]
+    history.save(tmp_path / "talk.jsonl")
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    with chatting(says("a1"), argv=[f"--continue={tmp_path}/talk.jsonl"], env=ascii_only) as (chat, _):
+        chat.type(UP)
+        assert chat.until("plain").endswith("plain")
+        assert chat.enter("er") == "a1\n"
 
 
 def test_instructions_on_the_command_line_replace_those_of_the_file(tmp_path: pathlib.Path) -> None:
@@ -444,13 +456,13 @@ def contents(file: pathlib.Path) -> list[Any]:
     return [message["content"] for message in rawchat.History.load(file)]
 
 
-def test_save_overwrites_nothing_but_conversations(tmp_path: pathlib.Path) -> None:
+def test_save_overwrites_nothing_but_what_it_has_written(tmp_path: pathlib.Path) -> None:
     notes = tmp_path / "notes.md"
     notes.write_text("# Notes\n", encoding="utf-8")
     with chatting(says("a1")) as (chat, _):
         chat.enter("q1")
-        assert "notes.md, line 1: not a message of a saved conversation" in chat.enter(f"/save {notes}")
-        assert chat.enter("/save /dev/null") == "rawchat: /dev/null is no file\n"
+        for path in (notes, "/dev/null", tmp_path):
+            assert chat.enter(f"/save {path}") == f"rawchat: {path} is there already: choose another name\n"
         assert "No such file" in chat.enter(f"/save {tmp_path}/none/x.jsonl")
         for question in ("q2", "q3"):
             chat.enter(question)
@@ -508,7 +520,7 @@ def test_a_real_model(local_url: str) -> None:
         chat.prompt()
         for question in ("What is the capital of France?", "/retry", "And of Italy?"):
             assert chat.enter(question).strip()
-        assert re.match(r"4 messages of about \d+ tokens; in this session 3 answers", chat.enter("/tokens"))
+        assert re.match(r"messages: 4, of about \d+ tokens; answers in this session: 3", chat.enter("/tokens"))
         chat.type("exit\r")
         chat.rest()
         assert chat.process.returncode == 0

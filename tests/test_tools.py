@@ -1,18 +1,24 @@
 """The tool loop, from bytes: what is sent, what the model is told, what stays."""
 import dataclasses
+import enum
 import json
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, Literal, Optional
 
 import pytest
 
 import rawchat
-from rawchat import History, tools
+from rawchat import History, calls, tools
 
 from .server import Server, answer, completion, delta, event, serving, streamed
 
 DONE = answer(completion("It is 20 degrees."))
+
+
+class Unit(enum.Enum):
+    CELSIUS = "C"
 
 
 @dataclasses.dataclass
@@ -93,6 +99,19 @@ def test_several_calls_of_one_reply_are_answered_in_their_order(parallel: bool) 
     assert [message["tool_call_id"] for message in server.requests[1].json["messages"][2:]] == ["c0", "c1"]
 
 
+def test_however_many_calls_a_reply_holds_so_many_threads_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    pools: list[int] = []
+
+    def pool(threads: int) -> ThreadPoolExecutor:
+        pools.append(threads)
+        return ThreadPoolExecutor(threads)
+    monkeypatch.setattr(calls, "ThreadPoolExecutor", pool)
+    two, hundred = (calling(*[("temperature", '{"city": "Paris"}')] * count) for count in (2, 100))
+    with serving(two, hundred, DONE) as server:
+        tools.run("Go", [temperature], client(server), parallel=True)
+    assert (len(told(server)), pools) == (102, [2, 32])
+
+
 def test_two_calls_in_one_stream_whose_pieces_come_out_of_order() -> None:
     def piece(*calls: tuple[int, dict[str, Any]]) -> bytes:
         return event(delta({"tool_calls": [{"index": at, **call} for at, call in calls]}))
@@ -114,6 +133,15 @@ def broken(city: str) -> str:
     raise RuntimeError(f"no sensor in {city}")
 
 
+@dataclasses.dataclass
+class Nest:
+    inner: "Optional[Nest]"
+
+
+def depth(nest: Nest) -> int:
+    return 0
+
+
 @pytest.mark.parametrize(("call", "expected"), [
     (("temperature", '{"city": '), "error: bad arguments: not JSON"),
     (("temperature", "[]"), "error: bad arguments: the top: not an object: []"),
@@ -123,11 +151,12 @@ def broken(city: str) -> str:
     (("temperature", '{"city": "Paris", "x": 1}'), "error: bad arguments: the top: unknown x"),
     (("temperature", '{"city": "Rome"}'), "error: KeyError: 'Rome'"),
     (("broken", '{"city": "Rome"}'), "error: RuntimeError: no sensor in Rome"),
-    (("weather", "{}"), "error: there is no such tool; there is: temperature, broken")])
+    (("weather", "{}"), "error: there is no such tool; there is: temperature, broken, depth"),
+    (("depth", '{"nest": ' + '{"inner": ' * 300 + "null" + "}" * 301), "error: bad arguments: ")])
 def test_what_goes_wrong_is_told_to_the_model_and_logged(call: tuple[str, str], expected: str,
                                                          caplog: pytest.LogCaptureFixture) -> None:
     with serving(calling(call), DONE) as server, caplog.at_level(logging.WARNING, "rawchat"):
-        assert tools.run("Go", [temperature, broken], client(server)).text == "It is 20 degrees."
+        assert tools.run("Go", [temperature, broken, depth], client(server)).text == "It is 20 degrees."
     assert told(server)[0].startswith(expected)
     assert f"tool {call[0]}: {expected[len('error: '):]}" in caplog.text
     assert ("Traceback" in caplog.text) is ("Error: " in expected)
@@ -140,6 +169,19 @@ def test_a_call_of_another_kind_is_an_unknown_tool(call: dict[str, Any]) -> None
     with serving(answer({"choices": [{"index": 0, "message": message}]}), DONE) as server:
         tools.run("Go", [temperature], client(server))
     assert told(server) == ["error: there is no such tool; there is: temperature"]
+
+
+@pytest.mark.parametrize("odd", [["weather"], {"weather": {}}, [{"id": "c0", "function": "weather"}]])
+def test_tool_calls_that_are_none_are_an_error(odd: Any) -> None:
+    reply = answer({"choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": odd}}]})
+    with serving(reply) as server, pytest.raises(rawchat.APIResponseValidationError, match=r"are none: .*weather"):
+        tools.run("Go", [temperature], client(server))
+
+
+def test_a_name_from_the_network_stays_in_its_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(calling(("x\nERROR root: the disk is full", "{}")), DONE) as server:
+        tools.run("Go", [temperature], client(server))
+    assert [record.getMessage().count("\n") for record in caplog.records] == [0]
 
 
 def test_ctrl_c_in_a_tool_is_not_told_to_the_model() -> None:
@@ -193,6 +235,15 @@ def test_inside_a_history_the_window_is_sent_and_the_turn_stays_whole(on_text: A
     assert history.usage.calls == 2
 
 
+@pytest.mark.parametrize("kind", [list, History])
+def test_a_reply_without_a_message_is_an_error_and_nothing_stays(kind: type[list[Any]]) -> None:
+    said = kind()
+    said.append({"role": "user", "content": "Go"})
+    with serving(answer({"choices": []})) as server, pytest.raises(rawchat.APIResponseValidationError, match="no mess"):
+        tools.run(said, [temperature], client(server))
+    assert said == [{"role": "user", "content": "Go"}]
+
+
 def test_a_failure_inside_a_history_leaves_it() -> None:
     with serving(calling(("temperature", '{"city": "Paris"}')), answer({"error": "no"}, 500)) as server:
         history = History(client(server))
@@ -219,9 +270,23 @@ def test_ready_made_tools_work_with_a_mapping(arguments: str, expected: str) -> 
     assert told(server)[0].startswith(expected)
 
 
+def test_a_ready_made_tool_may_be_a_built_in_function_that_does_not_tell_its_signature() -> None:
+    with serving(calling(("lookup", '{"key": "a"}')), DONE) as server:
+        tools.run("Go", [READY], client(server), functions={"lookup": dict})
+    assert told(server) == ['{"key": "a"}']
+
+
 def test_a_ready_made_tool_without_a_function_is_refused_before_sending() -> None:
     with serving(DONE) as server, pytest.raises(TypeError, match="functions= has no 'lookup'"):
         tools.run("Go", [READY], client(server))
+    assert server.requests == []
+
+
+def test_two_tools_of_one_name_are_refused_before_sending() -> None:
+    def lookup(key: str) -> str:
+        return key
+    with serving(DONE) as server, pytest.raises(TypeError, match="same name"):
+        tools.run("Go", [READY, lookup], client(server), functions={"lookup": lookup})
     assert server.requests == []
 
 
@@ -233,11 +298,11 @@ def test_without_tools_none_are_sent() -> None:
 
 def test_results_are_text_as_it_is_or_json() -> None:
     def results(kind: str) -> Any:
-        return {"text": "ü", "none": None, "set": {1}, "place": Place("ü")}[kind]
-    calls = [("results", json.dumps({"kind": kind})) for kind in ("text", "none", "set", "place")]
-    with serving(calling(*calls), DONE) as server:
+        return {"text": "ü", "none": None, "set": {1}, "place": Place("ü"), "unit": [Unit.CELSIUS]}[kind]
+    asked = [("results", json.dumps({"kind": kind})) for kind in ("text", "none", "set", "place", "unit")]
+    with serving(calling(*asked), DONE) as server:
         tools.run("Go", [results], client(server))
-    assert told(server) == ["ü", "null", '"{1}"', '{"name": "ü"}']
+    assert told(server) == ["ü", "null", '"{1}"', '{"name": "ü"}', '["C"]']
 
 
 def test_the_default_client_is_asked_if_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

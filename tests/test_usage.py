@@ -54,6 +54,32 @@ def test_a_meter_sees_every_finished_reply_streamed_ones_too() -> None:
     assert meter.cost({"m": PRICES}) == pytest.approx((80 * 2 + 120 * 0.5 + 40 * 8) / 1e6)
 
 
+class Tiktoken:
+    """How tiktoken takes the names of special tokens."""
+
+    def encode(self, text: str) -> list[str]:
+        raise ValueError("Encountered text corresponding to disallowed special token '<|endoftext|>'.")
+
+    def encode_ordinary(self, text: str) -> list[str]:
+        return text.split()
+
+
+def test_the_name_of_a_special_token_in_a_message_is_text() -> None:
+    assert estimate.of_message({"role": "user", "content": "What is <|endoftext|> ?"}, Tiktoken()) == (
+        4 + estimate.MESSAGE)
+
+
+def test_a_meter_may_count_while_it_is_asked() -> None:
+    meter = Meter()
+
+    class Prices(dict[str, dict[str, float]]):
+        def __getitem__(self, model: str) -> dict[str, float]:
+            meter({"model": "another"})         # as a thread may at any moment
+            return PRICES
+    meter({"model": "m", "usage": COUNTS})
+    assert meter.cost(Prices(m=PRICES)) == Usage.of({"usage": COUNTS}).cost(PRICES)
+
+
 def test_a_dated_model_has_the_price_of_its_name_and_no_other() -> None:
     meter = Meter()
     meter({"model": "gpt-4o-2024-08-06", "usage": COUNTS})

@@ -1,4 +1,5 @@
 """What has to work in the browser's Python, where there are no sockets; `requests` is not installed here."""
+import dataclasses
 import os
 import sys
 
@@ -11,15 +12,22 @@ except ImportError:
     sys.exit("this runs in Pyodide only")
 
 
-def over_xhr(request: rawchat.Request) -> rawchat.Response:
-    """A network of your own: any function Request -> Response."""
+def over_xhr(request):
     xhr = XMLHttpRequest.new()
     xhr.open(request.method, request.url, False)
     for name, value in request.headers.items():
         xhr.setRequestHeader(name, value)
     xhr.send(request.body.decode() if request.body else None)
-    return rawchat.Response(xhr.status, {"content-type": xhr.getResponseHeader("content-type") or ""},
-                            [xhr.responseText.encode()])
+    headers = dict(line.split(": ", 1) for line in xhr.getAllResponseHeaders().splitlines() if line)
+    return rawchat.Response(xhr.status, headers, [xhr.responseText.encode()])
+
+
+@dataclasses.dataclass
+class Fair:
+    """A day out."""
+
+    name: str
+    people: list[str]
 
 
 assert "requests" not in sys.modules
@@ -37,10 +45,20 @@ except rawchat.NotFoundError as error:
     said = str(error)
 assert "no such thing" in said
 
-if "history" in rawchat.HOMES:
-    history = rawchat.History(client)
-    assert history.ask("Hi").text == "Hello"
-    assert len(history) == 2
-if "schema" in rawchat.HOMES:
-    import rawchat.schema
+history = rawchat.History(client, system="Be brief.", max_messages=4)
+assert history.ask("Hi").text == "Hello"
+assert "".join(history.stream("And?")) == "Hello"
+assert [message["role"] for message in history] == ["system", *["user", "assistant"] * 2]
+assert history.window() == [history[0], *history[3:]]
+history.save("talk.jsonl")
+assert rawchat.History.load("talk.jsonl") == history == history.fork()
+try:
+    history.ask("No")
+    sys.exit("a question that is refused leaves no trace here too")
+except rawchat.BadRequestError:
+    assert len(history) == 5
+
+assert rawchat.schema.schema(Fair)["required"] == ["name", "people"]
+assert client.parse("Who goes where?", into=Fair) == Fair("fair", ["Ann", "Bob"])
+assert "requests" not in sys.modules
 print("well: Python", sys.version.split()[0], "on", sys.platform)

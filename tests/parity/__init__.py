@@ -6,12 +6,15 @@
     answering       │ the scenarios, as data
     streaming       │
     merging         │
+    typed           │
     connecting      ┘
     scenarios       all of them
     the_sdk         what a call is for openai-python
     the_client      ... and for rawchat
+    as_models       the shapes of typed answers for openai-python
+    as_dataclasses  ... and for rawchat
     play            plays every scenario to one side, in that side's own process
     compare         two observations → a verdict; verdicts → a table
 
-`python -m tests.parity` runs both sides and writes docs/parity.md; `make parity` calls it.
+`python -m tests.parity` runs both sides and writes docs/parity.md and schemas.json; `make parity` calls it.
 """

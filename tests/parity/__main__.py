@@ -1,9 +1,9 @@
-"""Play both sides, compare, write docs/parity.md; exit code 1 if rawchat is WORSE anywhere.
+"""Play both sides, compare, write docs/parity.md and schemas.json; exit code 1 if rawchat is WORSE anywhere.
 
     python -m tests.parity --sdk PYTHON [--check]
 
 PYTHON is the Python of an environment with the openai package; this one needs rawchat's dependencies only.  With
---check nothing is written: exit code 1 if docs/parity.md is not what would be.
+--check nothing is written: exit code 1 if one of the two is not what would be.
 """
 import argparse
 import json
@@ -16,6 +16,7 @@ from typing import Any
 from .compare import Verdict, counts, table, verdict
 from .scenario import VERSION
 from .scenarios import GROUPS
+from .typed import RECORD, SCENARIOS
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "parity.md"
@@ -29,7 +30,8 @@ Where nothing differs the verdict is *same*, and the cells show what is out of t
 show just that, `absent` where one side has none; every such field is promised in `tests/parity/`, with the reason.
 The ordinary is a POST to `/v1/chat/completions` that is answered with "Hello" at once. An AttributeError of the SDK is
 that of its caller, who reads `reply.choices[0].message.content` from what is no reply. `tells` is whether the error's
-text has what the server said, `changed.2` what the second request had different from the first.
+text has what the server said, `changed.2` what the second request had different from the first. Of a schema in
+`request.response_format`, titles and the order of what is required do not count.
 
 `make parity` wrote this page.
 """
@@ -38,20 +40,23 @@ text has what the server said, `changed.2` what the second request had different
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="python -m tests.parity", description="rawchat beside openai-python")
     arguments.add_argument("--sdk", required=True, help="the Python of an environment that has openai")
-    arguments.add_argument("--check", action="store_true", help="write nothing; fail if docs/parity.md is stale")
+    arguments.add_argument("--check", action="store_true", help="write nothing; fail if what is written is stale")
     options = arguments.parse_args()
-    groups = judged(*played(options.sdk, sys.executable))
+    sdk, ours = played(options.sdk, sys.executable)
+    groups = judged(sdk, ours)
     verdicts = [one for group in groups.values() for one in group]
     worse = [one for one in verdicts if one.word == "WORSE"]
-    text = page(groups)
+    written = {PAGE: page(groups), RECORD: record(sdk)}
     for one in worse:
         print(f"{one.name}\n    {one.says}\n    SDK      {one.sdk}\n    rawchat  {one.ours}")
-    stale = options.check and (not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text)
+    stale = [path.name for path, text in written.items() if not path.exists() or path.read_text("utf-8") != text]
     if not options.check:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(text, encoding="utf-8")
-    print(counts(verdicts) + ("; docs/parity.md is stale: run `make parity`" if stale else ""))
-    return 1 if worse or stale else 0
+        for path, text in written.items():
+            path.write_text(text, "utf-8")
+    elif stale:
+        print(f"stale: {', '.join(stale)}; run `make parity`")
+    print(counts(verdicts))
+    return 1 if worse or (stale and options.check) else 0
 
 
 def played(sdk: str, ours: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -74,6 +79,13 @@ def judged(sdk: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, list[Ve
     """The verdicts, in their groups."""
     return {group: [verdict(scenario, sdk[scenario.name], ours[scenario.name]) for scenario in scenarios]
             for group, scenarios in GROUPS.items()}
+
+
+def record(sdk: Mapping[str, Any]) -> str:
+    """What the SDK sent for each shape, as JSON, a line each."""
+    lines = [json.dumps(scenario.calls[0].args[1]) + ": " + json.dumps(sdk[scenario.name]["request.response_format"])
+             for scenario in SCENARIOS]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def page(groups: Mapping[str, list[Verdict]]) -> str:

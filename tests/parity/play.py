@@ -7,6 +7,7 @@ What was seen is a dict of plain fields: `request.line`, `requests`, `connection
 Ports and versions are taken out of it, so that it is the same in every run.
 """
 import contextlib
+import enum
 import importlib
 import itertools
 import json
@@ -23,7 +24,7 @@ from typing import Any
 
 from tests.server import PATIENCE, Seen, Server
 
-from .scenario import KEY, Call, Scenario, without_nulls
+from .scenario import KEY, Call, Scenario, untitled, without_nulls
 from .scenarios import ALL
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -94,11 +95,24 @@ def say(call: Call, side: Any, client: Any, saw: dict[str, Any]) -> None:
         saw.update(chunks=0, text="")
         with reply:
             read(itertools.islice(reply, take), gates, side, saw)
+    elif call.verb == "parse":
+        saw["built"] = built(reply)
     elif call.verb != "close":
         saw["reply"] = without_nulls(side.dumped(reply))
         saw["request id"] = side.request_id(reply)
         if call.verb not in TEXTLESS:
             saw["text"] = side.text(reply) or ""
+
+
+def built(value: Any) -> Any:
+    """An instance with its classes: {"Node": {"value": 1, …}}; members of an Enum by their names."""
+    if isinstance(value, enum.Enum):
+        return str(value)
+    if isinstance(value, list):
+        return [built(item) for item in value]
+    if hasattr(value, "__dict__"):
+        return {type(value).__name__: {name: built(item) for name, item in vars(value).items()}}
+    return value
 
 
 def read(chunks: Iterator[Any], gates: Sequence[threading.Event], side: Any, saw: dict[str, Any]) -> None:
@@ -144,7 +158,7 @@ def wire(requests: list[Seen]) -> dict[str, Any]:
 
 
 def request(seen: Seen) -> dict[str, Any]:
-    """A request: its line, its body, and the headers that matter."""
+    """A request: its line, its body, its response_format apart from it, and the headers that matter."""
     try:
         body = seen.json if seen.body else None
     except ValueError:
@@ -153,7 +167,10 @@ def request(seen: Seen) -> dict[str, Any]:
     if "content-length" in headers:
         headers["content-length"] = int(headers["content-length"])
     headers["user-agent"] = re.sub("^(OpenAI/Python|rawchat/).*", "its own", headers.get("user-agent", "none"))
-    return {"line": f"{seen.method} {seen.target}", "body": body, **headers}
+    told = {"line": f"{seen.method} {seen.target}", "body": body, **headers}
+    if isinstance(body, dict) and "response_format" in body:
+        told["response_format"] = untitled(body.pop("response_format"))
+    return told
 
 
 def flat(seen: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

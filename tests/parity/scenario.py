@@ -65,6 +65,17 @@ def without_nulls(value: Any) -> Any:
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
+def untitled(node: Any) -> Any:
+    """A schema without the titles that pydantic alone writes, and with `required` in alphabetical order: fields with
+    a default come last in a dataclass."""
+    if isinstance(node, list):
+        return [untitled(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {name: untitled(item) for name, item in node.items() if name != "title" or isinstance(item, dict)}
+    return {**kept, "required": sorted(kept["required"])} if isinstance(kept.get("required"), list) else kept
+
+
 #: what is seen of a chat that goes well, and of one that is not even sent
 ANSWERED = {"reply": without_nulls(completion()), "text": "Hello"}
 SENT = {

@@ -1,5 +1,5 @@
 """All scenarios, in their groups."""
-from . import answering, connecting, merging, retrying, shape, streaming
+from . import answering, connecting, merging, retrying, shape, streaming, typed
 
 GROUPS = {
     "What goes out": shape.SCENARIOS,
@@ -7,5 +7,6 @@ GROUPS = {
     "Answers, errors, redirections": answering.SCENARIOS,
     "Streams": streaming.SCENARIOS,
     "The merged reply of a stream": merging.SCENARIOS,
+    "Typed answers": typed.SCENARIOS,
     "Keys, connections, time": connecting.SCENARIOS}
 ALL = [scenario for group in GROUPS.values() for scenario in group]

@@ -4,6 +4,7 @@ from typing import Any
 
 import rawchat
 
+from .as_dataclasses import SHAPES
 from .scenario import NOW
 
 
@@ -20,6 +21,7 @@ VERBS = {
     "chat": lambda client, messages, **params: client.chat(messages, **{"model": "m", **params}),
     "stream": lambda client, messages, **params: client.stream_chat(messages, **{"model": "m", **params}),
     "merge": merge, "yardstick": merge,
+    "parse": lambda client, messages, shape: client.parse(messages, into=SHAPES[shape], model="m"),
     "complete": lambda client, prompt, **params: client.complete(prompt, **{"model": "m", **params}),
     "stream_complete": lambda client, prompt, **params: client.stream_complete(prompt, **{"model": "m", **params}),
     "yardstick_complete": lambda client, prompt: client.stream_complete(prompt, model="m").reply,

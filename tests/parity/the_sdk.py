@@ -9,6 +9,7 @@ import openai
 import openai._base_client
 from openai import OpenAI
 
+from .as_models import SHAPES
 from .scenario import NOW, VERSION
 
 
@@ -37,6 +38,11 @@ def merge(client: OpenAI, messages: Any, **params: Any) -> Any:
         return events.get_final_completion()
 
 
+def parse(client: OpenAI, messages: Any, shape: str) -> Any:
+    reply = client.chat.completions.parse(model="m", messages=messages, response_format=SHAPES[shape])
+    return reply.choices[0].message.parsed
+
+
 def complete(client: OpenAI, prompt: Any, **params: Any) -> Any:
     return client.completions.create(**{"model": "m", "prompt": prompt, **params})
 
@@ -46,7 +52,8 @@ def stream_complete(client: OpenAI, prompt: Any, **params: Any) -> Any:
 
 
 VERBS = {
-    "chat": chat, "stream": stream, "merge": merge, "complete": complete, "stream_complete": stream_complete,
+    "chat": chat, "stream": stream, "merge": merge, "parse": parse,
+    "complete": complete, "stream_complete": stream_complete,
     "yardstick": chat, "yardstick_complete": complete,
     "moderate": lambda client, text, **params: client.moderations.create(input=text, **params),
     "image": lambda client, prompt, **params: client.images.generate(prompt=prompt, **params),
