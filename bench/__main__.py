@@ -129,7 +129,7 @@ def page(found: Figures) -> str:
         "  the whole reply as well, which the SDK and the floor do not.",
         "- `import` is what `import rawchat; rawchat.Client()` costs: requests is loaded by the first call, which is",
         "  in the row of the whole process.",
-        "- The ratio is to the SDK; in the first rows for a shell to bare requests, which there is `bench/script.py`, the",
+        "- The ratio is to the SDK; in the first rows for a shell to bare requests, there `bench/script.py`, the",
         "  lines that anybody would write; for --help and --curl its imports alone.",
         "- 128 at once: `bulk.run_rows` and `AsyncClient` beside `AsyncOpenAI`, all limited to 128.", ""])
 
