@@ -29,8 +29,20 @@ and what people do with it:
 The files on the left are the path; what stands beside one of them is a detail that it needs.  `trace` and `har` watch a
 transport from outside.
 
-and its doors: `cli` (python -m rawchat) with `prompt`, what goes in, and `output`, what comes out; and `local`, a small
-real model on this machine.
+and its doors: `local`, a small real model on this machine, and `cli` (python -m rawchat):
+
+    options     every option, as data                           precedence  which of them apply; completion: scripts
+    prompt      the words, standard input, files                attach      pictures and texts beside them
+    shorthand   what --schema means                             fit         does an answer fit it?
+    question    what is asked                                   preview     ... shown, not sent
+    settings    whom to ask                                     connect     a client for it; watch: what it does
+    answer      what comes, shown                               toolbox     functions of a file, each call approved
+    verdict     is it what was asked for?
+    talk        the chat prompt                                 lines       that are typed there
+    saved       -c: a conversation that goes on                 state       where it lies
+    output      standard output                                 notes       standard error
+    record      -v and --log                                    facts       of a call
+                                                                private     files for their owner only
 
 >>> import rawchat
 >>> reply = rawchat.chat("Say hi")                                                  # doctest: +SKIP

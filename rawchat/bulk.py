@@ -24,6 +24,7 @@ from .batch import Row, answered, failed, succeeded
 from .client import Client
 from .errors import MissingKeyError, RawchatError
 from .output import utf8
+from .private import opened
 from .prompt import UsageError, from_file, json_or_text, read_file
 
 WORKERS = 16                #: rows under way at the same time
@@ -101,16 +102,6 @@ def lines(file: BinaryIO) -> Iterator[Row]:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").rstrip("\r\n")
         if text.strip():
             yield Row(number, text)
-
-
-def opened(path: str, flags: int = 0) -> BinaryIO:
-    """An output: made 0600, as it holds conversations, and never by way of a link."""
-    flags |= os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        number = os.open(path, flags, 0o600)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
-    return os.fdopen(number, "r+b")
 
 
 def put(file: BinaryIO, data: bytes) -> None:

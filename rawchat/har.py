@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .headers import Headers
 from .keys import without
-from .trace import Exchange, clean, shown
+from .trace import Exchange, clean, pause, same, shown
 from .urls import without_keys
 from .version import __version__
 
@@ -26,8 +26,13 @@ def into(exchanges: list[Exchange]) -> Callable[[Exchange, str], None]:
 
 def archive(exchanges: list[Exchange]) -> dict[str, Any]:
     """The exchanges as the JSON of an archive."""
+    entries = [_entry(exchange) for exchange in exchanges]
+    for number, (before, exchange) in enumerate(zip(exchanges, exchanges[1:]), 1):
+        if same(before, exchange):          # a format of exchanges has no other place for the wait between two
+            entries[number]["comment"] = f"the same again, {pause(before, exchange)}"
     return {"log": {"version": "1.2", "creator": {"name": "rawchat", "version": __version__},
-                    "entries": [without(exchange.request.headers.secrets, _entry(exchange)) for exchange in exchanges]}}
+                    "entries": [without(exchange.request.headers.secrets, entry)
+                                for exchange, entry in zip(exchanges, entries)]}}
 
 
 def _entry(exchange: Exchange) -> dict[str, Any]:

@@ -21,10 +21,9 @@ from .estimate import Encoding
 from .jsonl import Path
 from .reply import Reply
 from .usage import Usage
-from .window import Message, Sizes, is_system, since, turns
+from .window import SUMMARY, Message, Sizes, is_instruction, is_system, since, turns
 
 Answer = TypeVar("Answer")
-SUMMARY = "Summary of the conversation so far: "
 SUMMARISE = "Summarise our conversation so far in a few sentences. Keep names, numbers, decisions and open questions."
 
 
@@ -41,7 +40,8 @@ class History(list[Message]):
     def __init__(self, client: Optional[Client] = None, system: Optional[str] = None,
                  max_messages: Optional[int] = None, max_tokens: Optional[int] = None,
                  encoding: Optional[Encoding] = None):
-        super().__init__([] if system is None else [{"role": "system", "content": system}])
+        super().__init__()
+        self.system = system
         self._client = client
         self.max_messages, self.max_tokens = max_messages, max_tokens
         self.usage = Usage()                #: the sum over all replies
@@ -51,6 +51,16 @@ class History(list[Message]):
     def client(self) -> Client:
         """Who is asked."""
         return self._client or default_client()
+
+    @property
+    def system(self) -> Optional[str]:
+        """The instructions, None without any; what is set here replaces them.  A summary is none."""
+        return next((shown(message) for message in self if is_instruction(message)), None)
+
+    @system.setter
+    def system(self, text: Optional[str]) -> None:
+        rest = [message for message in self if not is_instruction(message)]
+        self[:] = rest if text is None else [{"role": "system", "content": text}, *rest]
 
     def ask(self, content: Any, **params: Any) -> Reply:
         """Ask (a text, or a list of parts) and add question and answer; if anything fails, neither."""
@@ -148,11 +158,6 @@ class History(list[Message]):
         self.sizes.learn(Usage.of(reply).prompt, sent)
         self.append(window.kept(reply.message))
         return reply
-
-
-def is_instruction(message: Message) -> bool:
-    """Is it a system message that `summarise` did not make?"""
-    return is_system(message) and not str(message.get("content")).startswith(SUMMARY)
 
 
 def shown(message: Message) -> str:

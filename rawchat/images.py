@@ -30,12 +30,16 @@ def image_part(path_or_url: Path, detail: Optional[str] = None) -> dict[str, Any
 def data_url(path: str) -> str:
     """The picture in a file as a data URL (RFC 2397)."""
     with open(path, "rb") as file:
-        data = file.read(BYTES + 1)
+        return inline(file.read(BYTES + 1), path)
+
+
+def inline(data: bytes, name: str) -> str:
+    """A picture as a data URL; `name` is for the ValueError about what is none, or too large."""
     if len(data) > BYTES:
-        raise ValueError(f"{path}: over {BYTES} bytes; make it smaller")
+        raise ValueError(f"{name}: over {BYTES} bytes; make it smaller")
     kind = mime_type(data)
     if kind is None:
-        raise ValueError(f"{path}: not a PNG, JPEG, GIF or WebP picture")
+        raise ValueError(f"{name}: not a PNG, JPEG, GIF or WebP picture")
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 

@@ -44,6 +44,12 @@ def weights() -> Optional[pathlib.Path]:
     return next((file for place in places or () for file in sorted(pathlib.Path(place).glob("*.gguf"))), None)
 
 
+def name() -> Optional[str]:
+    """What the installed model is called on the wire; None if there is none."""
+    file = weights()
+    return file.stem if file else None
+
+
 @contextlib.contextmanager
 def serve(model: Optional[str] = None, port: int = 0) -> Iterator[str]:
     """Serve a model (a GGUF file; default the one installed) on loopback while the block runs; gives its base_url.

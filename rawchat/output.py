@@ -86,4 +86,7 @@ def _symbol(match: "re.Match[str]") -> str:
 
 def utf8(text: str) -> bytes:
     """`text` in UTF-8: halves of a character are joined, and a lone one becomes U+FFFD."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:              # there are halves
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()

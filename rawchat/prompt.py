@@ -1,13 +1,13 @@
 """What the words on the command line stand for: standard input, files, JSON.
 
 >>> import io
->>> prompt_of(["Translate:", "-"], io.TextIOWrapper(io.BytesIO(b"Guten Tag\\n")))
+>>> prompt_of(["Translate:", "-"], io.TextIOWrapper(io.BytesIO(b"Guten Tag\\n")), warn=print)
 'Translate:\\n\\nGuten Tag'
 """
 import errno
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 
 from .errors import RawchatError
 
@@ -16,14 +16,14 @@ class UsageError(RawchatError):
     """The command line cannot be used as it is."""
 
 
-def prompt_of(words: Sequence[str], stdin: Any) -> str:
+def prompt_of(words: Sequence[str], stdin: Any, warn: Callable[[str], Any]) -> str:
     """The prompt: the words, with standard input where - or {stdin} places it, else before them.
 
-    Raises UsageError if that is nothing.
+    Raises UsageError if that is nothing, or no text; `warn` is told of bytes in it that are not UTF-8.
     """
     texts = [from_file(word) for word in words]
     placed = any(text == "-" or "{stdin}" in text for text in texts)
-    piped = read_all(stdin) if stdin and (placed or not stdin.isatty()) else ""
+    piped = read_all(stdin, warn) if stdin and (placed or not stdin.isatty()) else ""
     paragraphs: list[list[str]] = [[]]
     for text in texts if placed else ["-", *texts]:
         if text == "-":
@@ -36,14 +36,21 @@ def prompt_of(words: Sequence[str], stdin: Any) -> str:
     return prompt
 
 
-def read_all(stdin: Any) -> str:
+def read_all(stdin: Any, warn: Callable[[str], Any]) -> str:
     """Standard input to its end, without the newlines there; as UTF-8 whatever the locale."""
     try:
-        return str(stdin.buffer.read().decode("utf-8-sig", "replace").rstrip("\r\n"))
+        data = bytes(stdin.buffer.read())
     except OSError as error:
         if error.errno == errno.EBADF:      # nohup gives one that cannot be read
             return ""
         raise
+    if b"\0" in data:
+        raise UsageError("standard input is not text but binary; a picture goes with --attach FILE")
+    text = data.decode("utf-8-sig", "replace")
+    broken = text.count("\ufffd") - data.count("\ufffd".encode())
+    if broken:
+        warn(f"standard input is not all UTF-8; U+FFFD stands for what is not ({broken} times)")
+    return text.rstrip("\r\n")
 
 
 def from_file(word: str) -> str:

@@ -90,8 +90,7 @@ def traced(transport: Transport, say: Callable[[str], Any], clock: Callable[[], 
     def see(exchange: Exchange, what: str) -> None:
         nonlocal attempts
         if what == "request":
-            again = bool(before) and before[0].request.body is exchange.request.body
-            attempts = attempts + 1 if again else 1
+            attempts = attempts + 1 if before and same(before[0], exchange) else 1
         for line in told(exchange, what, before[0] if before else exchange, attempts):
             say(without(exchange.request.headers.secrets, line))
         before[:] = [exchange]
@@ -103,8 +102,7 @@ def told(exchange: Exchange, what: str, before: Exchange, attempt: int) -> Itera
     """The lines of a trace for one thing that happened."""
     if what == "request":
         if attempt > 1:
-            pause = exchange.began - before.began - before.end
-            yield f"* attempt {attempt}, {pause:.2f} s after {outcome(before)}"
+            yield f"* attempt {attempt}, {pause(before, exchange)}"
         yield from (f"> {line}" for line in text(exchange.request).splitlines())
     elif what == "response" and exchange.response:
         yield f"< {exchange.head:7.3f}  {exchange.response.status}"
@@ -126,6 +124,16 @@ def text(request: Request) -> str:
 def shown(headers: Headers) -> Headers:
     """Headers with their secrets hidden."""
     return Headers({name: "***" if SECRET.fullmatch(name) else value for name, value in headers.items()})
+
+
+def same(before: Exchange, exchange: Exchange) -> bool:
+    """Is it another attempt of the same call?"""
+    return before.request.body is exchange.request.body
+
+
+def pause(before: Exchange, exchange: Exchange) -> str:
+    """How long an attempt came after the one before it, and why: '0.50 s after 503'."""
+    return f"{exchange.began - before.began - before.end:.2f} s after {outcome(before)}"
 
 
 def outcome(exchange: Exchange) -> str:

@@ -16,11 +16,17 @@ from .errors import APIResponseValidationError
 
 Message = dict[str, Any]
 Talk = TypeVar("Talk", bound=list[Any])
+SUMMARY = "Summary of the conversation so far: "        #: begins the system message that `History.summarise` makes
 
 
 def is_system(message: Message) -> bool:
     """Is it an instruction, not a part of the conversation?"""
     return message.get("role") in ("system", "developer")
+
+
+def is_instruction(message: Message) -> bool:
+    """Is it a system message that `History.summarise` did not make?"""
+    return is_system(message) and not str(message.get("content")).startswith(SUMMARY)
 
 
 def turns(messages: list[Message]) -> list[int]:

@@ -1,11 +1,16 @@
 """What all tests share: no key and no .env of the developer's, clients that do not wait, one local model."""
+import io
 import os
+import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
 import rawchat
+from rawchat import cli
+
+from .command import Ran, Run
 
 SETTINGS = ("OPENAI_", "MODEL_NAME", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE",
             "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "RAWCHAT_")
@@ -48,3 +53,23 @@ def local_url() -> Iterator[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "row(*numbers): the rows of tests/rows.py that a test proves")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`run("-t", "0", "Hi", stdin=b"...")`: cli.main in this process; `stdin=None` is a terminal."""
+    def ran(*argv: str, stdin: Optional[bytes] = b"") -> Ran:
+        out, err, given = (io.TextIOWrapper(io.BytesIO(text)) for text in (b"", b"", stdin or b""))
+        monkeypatch.setattr(given, "isatty", lambda: stdin is None)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", given)
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            try:
+                code = cli.main(argv)
+            except SystemExit as left:
+                code = int(left.code or 0)
+        out.flush()
+        err.flush()
+        return Ran(code, out.buffer.getvalue(), err.buffer.getvalue().decode())     # type: ignore[attr-defined]
+    return ran

@@ -77,7 +77,8 @@ ROWS = {
     "8.9": "PyPI's `sseclient` has the same module name as sseclient-py: told apart, in one line",
     "9.1": "> what comes from the network is shown on a terminal without what could steer it; a pipe gets the bytes",
     "9.2": "> no option takes a key's value",
-    "9.3": "> a saved history is 0600 from its first byte, replaced atomically, never through a symbolic link",
+    "9.3": "> files of what was said are 0600 from their first byte, never through a symbolic link; a saved history is "
+           "replaced atomically",
     "9.4": "> TLS is always verified",
     "9.5": "> pickled clients: a key from the environment is read anew, one given travels; repr shows neither",
     "10.1": "settings live in the config; the default chat model is never added to moderations or images",

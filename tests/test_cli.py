@@ -24,6 +24,7 @@ import rawchat
 from rawchat import cli, local
 from rawchat.prompt import prompt_of
 
+from .command import PLAIN, ROOT, Ran, Run, line, ran, started
 from .conftest import need_model
 from .server import (
     CLOSE,
@@ -40,63 +41,10 @@ from .server import (
     streamed,
 )
 
-ROOT = str(pathlib.Path(rawchat.__file__).parent.parent)
-PLAIN = {"PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "", "PYTHONDONTWRITEBYTECODE": "1"}
 KEY = "sk-secret-0123456789"
 row = pytest.mark.row
 SOON = 0.2                  # seconds that the issue gives to Ctrl-C
 CUT = [event(delta("Hel")), event(delta("lo", finish="length")), event("[DONE]")]
-
-
-class Ran(NamedTuple):
-    code: int
-    out: bytes
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run("-t", "0", "Hi", stdin=b"...")`: cli.main in this process; `stdin=None` is a terminal."""
-    def ran(*argv: str, stdin: Optional[bytes] = b"") -> Ran:
-        out, err, given = (io.TextIOWrapper(io.BytesIO(text)) for text in (b"", b"", stdin or b""))
-        monkeypatch.setattr(given, "isatty", lambda: stdin is None)
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "stdin", given)
-            patch.setattr(sys, "stdout", out)
-            patch.setattr(sys, "stderr", err)
-            try:
-                code = cli.main(argv)
-            except SystemExit as left:
-                code = int(left.code or 0)
-        out.flush()
-        err.flush()
-        return Ran(code, out.buffer.getvalue(), err.buffer.getvalue().decode())     # type: ignore[attr-defined]
-    return ran
-
-
-@contextlib.contextmanager
-def started(*argv: str, env: Optional[dict[str, str]] = None, sh: str = "", **options: Any
-            ) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command in a process of its own, with pipes; `sh` is a redirection for the shell to make."""
-    command = [sys.executable, "-m", "rawchat", *argv]
-    if sh:
-        command = ["sh", "-c", f'exec "$@" {sh}', "sh", *command]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    with subprocess.Popen(command, env={**os.environ, **PLAIN, **(env or {})}, **pipes) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def ran(*argv: str, input: Optional[bytes] = None, **options: Any) -> Ran:
-    """The same, from its start to its end."""
-    with started(*argv, **options, **({"stdin": subprocess.PIPE} if input is not None else {})) as process:
-        out, err = process.communicate(input, timeout=60)
-    return Ran(process.returncode, out or b"", (err or b"").decode())
 
 
 def chunks(text: str, size: int = 1) -> list[Step]:
@@ -146,14 +94,14 @@ def prompt(run: Run, *argv: str, **options: Any) -> Any:
     (["a@b"], None, "a@b"),
     (["--", "-t", "--json"], None, "-t --json"),
     (["Hi", "-t", "0", "there"], None, "Hi there"),
-    ([], b"\xef\xbb\xbfna\xc3\xafve \xff", "naïve �"),
+    ([], b"\xef\xbb\xbfna\xc3\xafve", "naïve"),
 ])
 def test_the_prompt_is_words_and_input_in_their_order(run: Run, monkeypatch: pytest.MonkeyPatch, argv: list[str],
                                                        stdin: Optional[bytes], expected: str) -> None:
     pathlib.Path("q.txt").write_bytes(b"\xef\xbb\xbfWhy?\n")
     pathlib.Path("template.txt").write_bytes(b"Is {stdin}\r\nblue?\r\n")
     if expected == "typed":
-        monkeypatch.setattr("rawchat.prompt.read_all", lambda stdin: "typed")
+        monkeypatch.setattr("rawchat.prompt.read_all", lambda stdin, warn: "typed")
     assert prompt(run, *argv, stdin=stdin) == expected
 
 
@@ -166,9 +114,9 @@ def test_a_terminal_is_not_read_unless_asked_to() -> None:
         def buffer(self) -> Any:
             raise AssertionError("read")
 
-    assert prompt_of(["Hi"], Terminal()) == "Hi"
+    assert prompt_of(["Hi"], Terminal(), warn=pytest.fail) == "Hi"
     with pytest.raises(AssertionError, match="read"):
-        prompt_of(["Hi", "-"], Terminal())
+        prompt_of(["Hi", "-"], Terminal(), warn=pytest.fail)
 
 
 def test_standard_input_may_be_closed_or_unreadable(hello: Server) -> None:
@@ -188,7 +136,7 @@ def test_an_input_that_breaks_is_an_error_not_a_shorter_prompt(run: Run) -> None
             raise OSError(errno.EIO, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output"):
-        prompt_of(["Hi"], Broken())
+        prompt_of(["Hi"], Broken(), warn=pytest.fail)
 
 
 @pytest.mark.parametrize(("argv", "part"), [
@@ -381,7 +329,7 @@ def test_help_shows_examples_and_every_exit_code(run: Run) -> None:
     assert (result.code, result.err) == (0, "")
     assert 'git diff | python -m rawchat "Write a commit message' in text
     codes = text[text.index("exit codes:"):]
-    for code in (*range(10), 130, 141):
+    for code in (*range(12), 130, 141):
         assert f" {code} " in codes
     for option in ("--model", "--system", "--temperature", "--max-tokens", "--top-p", "-n ", "--stop", "-o", "-H",
                    "--complete", "--no-stream", "--json ", "--jsonl", "--base-url", "--timeout", "--deadline",
@@ -394,15 +342,6 @@ def test_version(run: Run) -> None:
 
 
 # ---- exit codes and error lines
-
-def line(result: Ran) -> str:
-    """The one line of an error, without its start."""
-    assert result.err.startswith("rawchat: ")
-    assert result.err.count("\n") == 1
-    assert result.err.endswith("\n")
-    assert "Traceback" not in result.err
-    return result.err[len("rawchat: "):-1]
-
 
 def error(message: str = "no", **fields: Any) -> dict[str, Any]:
     return {"error": {"message": message, **fields}}
@@ -521,7 +460,7 @@ def broken(*_: Any) -> int:
 
 
 def test_the_unexpected_is_1_and_says_how_to_see_more(run: Run, hello: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "answer", broken)
+    monkeypatch.setattr("rawchat.answer.answer", broken)
     result = run("--base-url", hello.url, "Q")
     assert (result.code, line(result)) == (1, "unexpected RuntimeError: boom bang (--debug shows more)")
 
@@ -577,9 +516,10 @@ def write(name: str, data: bytes) -> None:
     (["-H", "X: a\nb", "Q"], "header 'X': U+000A"),
     (["--timeout", "0", "Q"], "timeout"), (["--deadline", "-1", "Q"], "deadline"),
     (["--retries", "-1", "Q"], "retries"),
-    (["--jsonl", "--json", "Q"], "--jsonl shows a stream"), (["--jsonl", "--no-stream", "Q"], "--jsonl shows"),
+    (["--jsonl", "--json", "Q"], "--jsonl shows a stream"),
+    (["--jsonl", "--no-stream", "Q"], "--jsonl and --no-stream do not go together"),
     (["--jsonl", "-o", "stream", "false", "Q"], "--jsonl shows"), (["--json", "-o", "stream", "true", "Q"], "stream="),
-    (["--complete", "-s", "x", "Q"], "--complete has no place for a system text"),
+    (["--complete", "-s", "x", "Q"], "--complete and --system do not go together"),
     (["--local", "Q"], "--local and --base-url are two different servers"),
 ])
 def test_wrong_use_is_2_and_sends_nothing(run: Run, hello: Server, argv: list[str], said: str) -> None:
@@ -673,6 +613,17 @@ def test_local_is_used_in_silence_and_no_key_or_proxy_goes_there(run: Run, playe
     for argv in (["--local", "Q"], ["--local", "--key-file", "key", "Q"]):
         assert run(*argv) == (0, b"Hello\n", "")
     assert not any(KEY.encode() in seen.head for seen in played.requests)
+
+
+def test_the_local_model_is_asked_by_its_name(run: Run, played: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "weights", lambda: pathlib.Path("models/tiny.gguf"))
+    for argv in (["Q"], ["--local", "Q"], ["--local", "-m", "mine", "Q"]):
+        run(*argv)
+    assert [seen.json["model"] for seen in played.requests] == ["tiny", "tiny", "mine"]
+    assert b'"model":"tiny"' in run("--local", "--dry-run", "Q").out
+    monkeypatch.setattr(local, "weights", lambda: None)
+    run("--local", "Q")
+    assert played.requests[-1].json["model"] == "gpt-4o-mini"
 
 
 def test_openai_asked_for_by_name_is_not_replaced_by_the_local_model(run: Run, played: Server) -> None:

@@ -326,6 +326,23 @@ def test_clear_keeps_the_instructions_and_forgets_the_summary() -> None:
     assert history == []
 
 
+def test_the_instructions_can_be_read_and_replaced() -> None:
+    history = History()
+    assert history.system is None
+    history += [said("system", "Summary of the conversation so far: x"), said("user", "q")]
+    assert history.system is None           # a summary is no instruction, and stays
+    history.system = "Be kind."
+    assert contents(history) == ["Be kind.", "Summary of the conversation so far: x", "q"]
+    history[0]["role"] = "developer"
+    history.append(said("system", "And brief."))
+    assert history.system == "Be kind."
+    history.system = "Be a pirate."
+    assert history[0] == said("system", "Be a pirate.")
+    assert contents(history)[1:] == ["Summary of the conversation so far: x", "q"]
+    history.system = None
+    assert contents(history) == ["Summary of the conversation so far: x", "q"]
+
+
 def test_show_is_readable_and_without_system_messages() -> None:
     history = talk(1, system="s")
     history += [said("user", [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "data:…"}}]),

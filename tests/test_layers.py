@@ -15,11 +15,13 @@ PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {                                  # within a floor, a file may use one that stands before it
     0: "version errors backoff budget chunked encode headers keys ring turns urls alarm threads fields schema typed "
        "usage estimate window",
-    1: "wire refusals reply parsed bounds dotenv config connection jsonl calls prompt output",
-    2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits",
-    3: "base client default",
+    1: "wire refusals reply parsed bounds dotenv config connection jsonl calls prompt output options precedence notes "
+       "private completion fit lines state",
+    2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits settings "
+       "shorthand",
+    3: "base client default attach",
     4: "history tools bulk aio",
-    5: "local cli",
+    5: "local toolbox question verdict preview facts record watch connect answer saved talk cli",
     6: "__init__ __main__",
 }
 ORDER = [name for names in FLOORS.values() for name in names.split()]

@@ -44,7 +44,7 @@ def test_on_a_terminal_only_also_in_parts(terminal: bool) -> None:
 def on_a_terminal(url: str) -> str:
     """What a real pseudo-terminal gets from a one-shot, standard error included."""
     master, slave = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-m", "rawchat", "--base-url", url, "--retries", "0", "Hi"],
+    process = subprocess.Popen([sys.executable, "-m", "rawchat", "--base-url", url, "--color", "never", "Hi"],
                                stdin=subprocess.DEVNULL, stdout=slave, stderr=slave, cwd=os.path.dirname(
                                    os.path.dirname(os.path.abspath(__file__))))
     os.close(slave)

@@ -348,6 +348,17 @@ def test_128_threads_share_one_client_without_a_warning(caplog: pytest.LogCaptur
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+def test_a_pool_is_not_filled_with_what_is_not_opened_yet() -> None:
+    with serving(answer(completion())) as server:
+        transport = over_http(server.url, environ={})
+        assert transport(Request("GET", server.url)).read()
+        (pool,) = transport._adapter.poolmanager.pools._container.values()
+        assert pool.pool.qsize() == 1       # urllib3's own would hold a thousand
+        assert transport(Request("GET", server.url)).read()
+        assert server.connections == 1
+        transport.close()
+
+
 @row("2.3")
 def test_an_idle_connection_that_the_server_closed_is_replaced_without_a_retry() -> None:
     closed = threading.Event()
