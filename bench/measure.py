@@ -7,6 +7,7 @@ WHAT is one of the functions below that are called measure_….
 # What only some need is imported where it is needed: memory and the time to import are measured too.
 import contextlib
 import json
+import pathlib
 import resource
 import sys
 import time
@@ -122,6 +123,40 @@ def measure_process(who: str, url: str) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
+def measure_help(who: str, url: str) -> float:
+    """CPU milliseconds of --help; of requests and sseclient what their import takes before it could say anything."""
+    return spent(["-m", "rawchat", "--help"] if who == "rawchat" else ["-c", "import requests, sseclient"])
+
+
+def measure_curl(who: str, url: str) -> float:
+    """CPU milliseconds of --curl, which builds the request and sends nothing."""
+    return spent(["-m", "rawchat", "--curl", "Hi"] if who == "rawchat" else ["-c", "import requests, sseclient"])
+
+
+def measure_shot(who: str, url: str) -> float:
+    """CPU milliseconds of a whole process that asks once and shows the answer as it comes."""
+    url = url.replace("/v1", "/short/v1")
+    return spent({"rawchat": ["-m", "rawchat", "--base-url", url, "Hi"], "sdk": [__file__, "sdk", "show", url],
+                  "requests": [str(pathlib.Path(__file__).parent / "script.py"), url, "Hi"]}[who])
+
+
+def spent(argv: list[str]) -> float:
+    """CPU milliseconds of Python with these arguments: the median of seven, once its bytecode is there."""
+    import os
+    import statistics
+    import subprocess
+    environ = {**os.environ, "OPENAI_API_KEY": "sk-1234567", "PYTHONDONTWRITEBYTECODE": ""}
+
+    def once() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *argv], check=True, env=environ, stdout=subprocess.DEVNULL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e3
+
+    once()
+    return statistics.median(once() for _ in range(7))
+
+
 def measure_first(who: str, url: str) -> float:
     """Milliseconds to the first token, against the embedded model; the best of eight."""
     _, stream = asker(who, url)
@@ -188,5 +223,8 @@ if __name__ == "__main__":
     who, what, url = sys.argv[1:]
     if what == "once":
         asker(who, url)[0]()
+    elif what == "show":
+        for chunk in asker(who, url)[1]():
+            print(content(chunk) or "", end="", flush=True)
     else:
         print(globals()[f"measure_{what}"](who, url))

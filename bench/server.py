@@ -25,19 +25,28 @@ def framed(data: bytes) -> bytes:
 
 BODY = json.dumps(PLAIN).encode()
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
-STREAM = (b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-          + b"".join(chunk(f" word{number}") for number in range(CHUNKS)) + chunk(finish="stop")
-          + framed(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+
+
+def stream(count: int) -> bytes:
+    """A streamed answer in so many chunks."""
+    return (b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"".join(chunk(f" word{number}") for number in range(count)) + chunk(finish="stop")
+            + framed(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+
+
+STREAM, SHORT = stream(CHUNKS), stream(10)
 
 
 def serve(connection: socket.socket) -> None:
     with connection, connection.makefile("rb") as reader:
         for line in reader:
+            if line.startswith(b"POST"):
+                streamed = SHORT if b"/short/" in line else STREAM
             if line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
             if line == b"\r\n":
                 body = reader.read(length)
-                connection.sendall(STREAM if b'"stream":true' in body.replace(b" ", b"") else ANSWER)
+                connection.sendall(streamed if b'"stream":true' in body.replace(b" ", b"") else ANSWER)
 
 
 def main() -> None:
