@@ -103,7 +103,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if options.debug:
             import traceback
             notes.put(traceback.format_exc())
-        expected = isinstance(error, RawchatError)
+        expected = isinstance(error, (RawchatError, ImportError))     # a dependency is missing, or another has its name
         notes.complain(str(error) if expected else f"unexpected {type(error).__name__}: {error} (--debug shows more)")
         return exit_code(error)
 
