@@ -104,6 +104,8 @@ def with_tools(client: Client, question: Question, options: Options, out: Output
                history: "Optional[History]") -> Reply:
     """Ask, and let the model call functions until it answers in words; what it says on the way is shown, too."""
     from . import toolbox, tools            # here, not above: few need them
+    question.request(client.config)         # raises UsageError for what cannot be sent
+
     def heard(said: list[Any], say: Callable[[], Reply]) -> Reply:
         with record.call(client.config, {"messages": said}) as replies:
             replies.append(say())

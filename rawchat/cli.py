@@ -118,7 +118,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if options.debug:
             import traceback
             notes.put(traceback.format_exc())
-        expected = isinstance(error, RawchatError)
+        expected = isinstance(error, (RawchatError, ImportError))      # of requests, say, which is loaded late
         notes.complain(str(error) if expected else f"unexpected {type(error).__name__}: {error} (--debug shows more)")
         return exit_code(error)
 
