@@ -38,7 +38,7 @@ and its doors: `local`, a small real model on this machine, and `cli` (python -m
     settings    whom to ask                                     connect     a client for it; watch: what it does
     answer      what comes, shown                               toolbox     functions of a file, each call approved
     verdict     is it what was asked for?
-    talk        the chat prompt                                 lines       that are typed there
+    talk        the chat prompt                                 lines, session   what is typed there; what it does
     saved       -c: a conversation that goes on                 state       where it lies
     output      standard output                                 notes       standard error
     record      -v and --log                                    facts       of a call

@@ -15,7 +15,7 @@ from .output import Output, abandon, utf8
 from .precedence import Options, chosen
 from .prompt import UsageError
 from .question import question_of
-from .state import made, place
+from .state import continued
 from .version import __version__
 
 PROMPT = ("the question; - or {stdin} is standard input,\n@FILE a file's text without the newlines at its end\n"
@@ -40,9 +40,6 @@ exit codes:
   0 answered   1 unexpected   2 wrong use   3 no key, 401, 403   4 refused (other 4xx)   5 server (5xx)
   6 rate limit or quota   7 network, TLS, timeout   8 the stream broke   9 answer cut (--strict)
   10 it does not fit (--schema, --json-mode)   11 harmful (--moderate)   130 Ctrl-C   141 closed pipe"""
-
-CONTINUE = ("-c", "--continue")
-
 
 class Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
@@ -83,20 +80,8 @@ def told(option: Option) -> dict[str, Any]:
 def parsed(argv: Sequence[str]) -> Options:
     """The options in `argv`, and those in the environment; words may stand between them, and after -- all are words."""
     end = argv.index("--") if "--" in argv else len(argv)
-    given = vars(parser().parse_intermixed_args(continued(argv[:end])))
+    given = vars(parser().parse_intermixed_args(continued(argv[:end], os.environ)))
     return chosen({**given, "prompt": [*given["prompt"], *argv[end + 1:]]}, os.environ)
-
-
-def continued(words: Sequence[str]) -> list[str]:
-    """`words` with the default file for each -c that names none: a FILE is written without a blank, as in GNU's tools.
-
-    Raises UsageError where what follows a blank looks like a FILE.
-    """
-    for flag, word in zip(words, words[1:]):
-        if flag in CONTINUE and (word.endswith(".jsonl") or os.path.isfile(word)):
-            raise UsageError(f"{word} is part of the question here: --continue={word} goes on with a file; "
-                             f"{flag} -- {word} asks")
-    return [f"--continue={made(place(os.environ))}" if word in CONTINUE else word for word in words]
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -118,7 +103,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if options.debug:
             import traceback
             notes.put(traceback.format_exc())
-        expected = isinstance(error, (RawchatError, ImportError))      # of requests, say, which is loaded late
+        expected = isinstance(error, (RawchatError, ImportError))     # a dependency is missing, or another has its name
         notes.complain(str(error) if expected else f"unexpected {type(error).__name__}: {error} (--debug shows more)")
         return exit_code(error)
 

@@ -1,14 +1,27 @@
-"""Where a conversation lies that nobody has named a file for: in the folder of the XDG Base Directory Specification.
+"""The file of -c without one: in the folder that the XDG Base Directory Specification has for such things.
 
 >>> place({"HOME": "/home/ann", "XDG_STATE_HOME": "relative"})
 '/home/ann/.local/state/rawchat/conversation.jsonl'
 """
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .prompt import UsageError
 
+CONTINUE = ("-c", "--continue")
 NAMED = "; --continue=FILE names another one"
+
+
+def continued(words: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """`words` with the default file for each -c that names none: a FILE is written without a blank, as in GNU's tools.
+
+    Raises UsageError where what follows a blank looks like a FILE.
+    """
+    for flag, word in zip(words, words[1:]):
+        if flag in CONTINUE and (word.endswith(".jsonl") or os.path.isfile(word)):
+            raise UsageError(f"{word} is part of the question here: --continue={word} goes on with a file; "
+                             f"{flag} -- {word} asks")
+    return [f"--continue={made(place(environ))}" if word in CONTINUE else word for word in words]
 
 
 def place(environ: Mapping[str, str]) -> str:

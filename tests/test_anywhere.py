@@ -116,8 +116,11 @@ def test_what_cannot_work_says_why_in_one_line(prepare: str, settings: str, said
     assert said in done.stderr.splitlines()[-1]
 
 
+ASKING = "import runpy; sys.argv[1:] = ['--base-url', 'http://localhost:9/v1', 'Q']; runpy.run_module('rawchat')"
+
+
 def test_the_command_line_says_in_one_line_which_dependency_is_missing() -> None:
-    done = python("sys.modules['sseclient'] = None; import runpy; runpy.run_module('rawchat')")
+    done = python(f"sys.modules['sseclient'] = None; {ASKING}")
     assert done.returncode == 1
     assert done.stderr.startswith("rawchat: ")
     assert done.stderr.count("\n") == 1
@@ -129,7 +132,7 @@ LOOKALIKE = "class Event: pass\nclass SSEClient:\n    def __init__(self, url): p
 @row("8.9")
 def test_another_package_with_the_name_of_sseclient_is_recognised(tmp_path: pathlib.Path) -> None:
     (tmp_path / "sseclient.py").write_text(LOOKALIKE, encoding="utf-8")
-    done = python("import runpy; runpy.run_module('rawchat')", path=[str(tmp_path), ROOT])
+    done = python(ASKING, path=[str(tmp_path), ROOT])
     assert done.returncode == 1
     assert done.stderr == ("rawchat: the module sseclient is of another package here: pip uninstall -y sseclient && "
                            "pip install --force-reinstall sseclient-py\n")

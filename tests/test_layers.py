@@ -21,7 +21,7 @@ FLOORS = {                                  # within a floor, a file may use one
        "shorthand",
     3: "base client default attach",
     4: "history tools bulk aio",
-    5: "local toolbox question verdict preview facts record watch connect answer saved talk cli",
+    5: "local toolbox question verdict preview facts record watch connect answer saved session talk cli",
     6: "__init__ __main__",
 }
 ORDER = [name for names in FLOORS.values() for name in names.split()]

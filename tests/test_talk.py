@@ -13,7 +13,7 @@ from typing import Any, Optional
 import pytest
 
 import rawchat
-from rawchat import talk
+from rawchat.session import COMMANDS
 
 from .command import ran
 from .server import CLOSE, HELLO, Server, answer, completion, delta, event, serving, streamed
@@ -302,7 +302,7 @@ def test_what_the_network_says_cannot_steer_the_terminal() -> None:
 def test_help_shows_every_command_in_narrow_lines() -> None:
     with chatting(says("x")) as (chat, _):
         shown = chat.enter("/help")
-    assert all(name in shown for name in talk.COMMANDS)
+    assert all(name in shown for name in COMMANDS)
     assert max(map(len, shown.splitlines())) < 80
 
 
