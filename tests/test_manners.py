@@ -1,11 +1,12 @@
 """How the command behaves among others: what it reads, what the environment asks for, and colour."""
+import os
 import pathlib
 import time
 from typing import Any
 
 import pytest
 
-from .command import Run, line, ran
+from .command import ROOT, Run, line, ran
 from .server import answer, serving, streamed
 from .terminal import Terminal
 
@@ -132,3 +133,14 @@ def test_a_trace_on_a_terminal_is_harmless() -> None:
     assert "X-Odd: <U+009B>2J" in shown
     assert "<U+202E><U+009B>2J" in shown
     assert not {"\x9b", "\x1b", "\u202e"} & set(shown)
+
+
+# ---- a dependency that is missing
+
+@pytest.mark.parametrize("name", ["requests", "sseclient"])
+def test_a_dependency_that_is_missing_is_told_in_one_line_when_it_is_needed(name: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / f"{name}.py").write_text(f"raise ImportError('No module named {name}')\n", encoding="utf-8")
+    env = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    result = ran("--base-url", "http://127.0.0.1:9/v1", "Q", env=env)
+    assert (result.code, result.out, line(result)) == (1, b"", f"No module named {name}")
+    assert ran("--curl", "--base-url", "http://127.0.0.1:9/v1", "Q", env=env).code == 0

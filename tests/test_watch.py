@@ -1,8 +1,10 @@
 """--trace and --har: what goes out and what comes in, on standard error and in a file."""
 import json
+import logging
 import os
 import pathlib
 import stat
+import threading
 from typing import Any
 
 import pytest
@@ -51,7 +53,6 @@ def test_a_trace_comes_as_it_happens() -> None:
             assert piece, seen
             seen += piece
 
-    import threading
     second, third = threading.Event(), threading.Event()
     slow = streamed([event(delta("Hel")), second, event(delta("lo", "stop")), third, event("[DONE]")])
     with serving(slow) as server, started("--base-url", server.url, "--trace", "Q") as process:
@@ -77,12 +78,13 @@ def test_the_local_server_can_be_watched_too(run: Run, local_url: str) -> None:
     assert len(archive()["log"]["entries"]) == 1
 
 
-def test_without_trace_a_retry_is_made_in_silence_and_the_log_level_is_as_before(run: Run) -> None:
-    import logging
-    before = logging.getLogger("rawchat").level, list(logging.getLogger("rawchat").handlers)
-    with serving(BUSY, streamed()) as server:
+def test_after_a_trace_the_log_is_as_before_and_a_retry_is_made_in_silence(run: Run) -> None:
+    log = logging.getLogger("rawchat")
+    before = log.level, list(log.handlers)
+    with serving(streamed(), BUSY, streamed()) as server:
+        assert run("--base-url", server.url, "--trace", "Q").code == 0
+        assert (log.level, log.handlers) == before
         assert run("--base-url", server.url, "Q").err == ""
-    assert (logging.getLogger("rawchat").level, logging.getLogger("rawchat").handlers) == before
 
 
 # ---- --har
