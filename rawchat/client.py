@@ -3,7 +3,7 @@ import logging
 import math
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
-from . import backoff, endpoints, images, parsed, reply, schema
+from . import backoff, endpoints, images, reply
 from .base import Base
 from .endpoints import Messages
 from .errors import APIConnectionError, APIError, APIStatusError, DeadlineExceededError, RawchatError
@@ -46,6 +46,7 @@ class Client(Base):
 
         Raises TypeError for a type that cannot be asked for, and what `parsed.built` raises.
         """
+        from . import parsed, schema        # here, not above: they load `inspect`, an eighth of the time to import us
         return parsed.built(self.chat(messages, **{"response_format": schema.response_format(into), **params}), into)
 
     def complete(self, prompt: Union[str, list[Any]], **params: Any) -> Reply:
@@ -125,10 +126,7 @@ class Client(Base):
         return request._replace(deadline=left)
 
     def _wait(self, failure: APIError, another_key: Optional[float]) -> Optional[float]:
-        """Seconds until the next attempt, or None for none; `another_key` is free in so many, if there is one.
-
-        The arithmetic is in `backoff`.
-        """
+        """Seconds until the next attempt (see `backoff`), or None for none; `another_key` is free in so many."""
         broken = isinstance(failure, APIConnectionError) or getattr(failure, "cut", False)
         if failure.retries >= self.config.max_retries or isinstance(failure, DeadlineExceededError) \
                 or not (broken or isinstance(failure, APIStatusError)):
@@ -150,6 +148,7 @@ class Client(Base):
 
     def _stream(self, response: Response) -> Stream:
         return Stream(response, self.config.max_bytes, on_reply=self._on_reply)
+
 
 def with_key(request: Request, key: Optional[Key]) -> Request:
     """`request` with its credential, unless the caller gave it (or forbade one) by an Authorization header."""
