@@ -31,11 +31,13 @@ def message(read: Read) -> tuple[str, bool]:
 
 
 def editor(stdin: Any, colour: bool, dumb: bool, earlier: Iterable[str]) -> Read:
-    """`input`, in UTF-8 whatever the locale; where there is a readline, with editing, with `earlier` texts under the
-    up arrow, and with pasted lines kept together, unless the terminal is too `dumb` to tell.
+    """`input`, in UTF-8 whatever the locale; where there is a readline, and the terminal is not too `dumb` for it, with
+    editing, with `earlier` texts under the up arrow, and with pasted lines kept together.
     """
     stdin.reconfigure(encoding="utf-8", errors="replace")
     try:
+        if dumb:
+            raise ImportError               # PyPy's readline cannot even be loaded on one
         import readline
     except ImportError:
         return lambda prompt: input(f"{BOLD}{prompt}{PLAIN}" if colour else prompt)
@@ -43,6 +45,6 @@ def editor(stdin: Any, colour: bool, dumb: bool, earlier: Iterable[str]) -> Read
         if text == visible(text):           # readline would show some of what can steer a terminal as it is
             with contextlib.suppress(UnicodeError):         # one that the locale has no characters for
                 readline.add_history(text)
-    readline.parse_and_bind(f"set enable-bracketed-paste {'off' if dumb else 'on'}")        # on by itself since 8.1
+    readline.parse_and_bind("set enable-bracketed-paste on")        # on by itself since 8.1
     # \001 and \002 hold what takes no room on the line: readline counts columns
     return lambda prompt: input(f"\001{BOLD}\002{prompt}\001{PLAIN}\002" if colour else prompt)

@@ -28,6 +28,8 @@ from .server import PATIENCE
 ROOT = str(pathlib.Path(rawchat.__file__).parent.parent)
 # The terminal is to be the one that Ctrl-C comes from, and a session's leader has to ask for that.
 START = ("import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])")
+# PyPy edits lines by itself, with sequences of its own: there the tests are those of a terminal that has no sequences.
+TERM = "dumb" if sys.implementation.name == "pypy" else "xterm"
 CTRL_A, CTRL_C, CTRL_D, CTRL_K, UP = "\x01", "\x03", "\x04", "\x0b", "\x1b[A"
 PASTE, PASTED = "\x1b[200~", "\x1b[201~"    # what a terminal puts around what is pasted, if it has been asked to
 
@@ -36,7 +38,7 @@ class Terminal:
     """Python with these arguments; `env` is added to the environment, where None takes away."""
 
     def __init__(self, *argv: str, env: Optional[dict[str, Optional[str]]] = None, columns: int = 80,
-                 patience: float = PATIENCE):
+                 patience: float = PATIENCE, cwd: Optional[str] = None):
         self._patience = patience
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._cut = ""                      # \r at the end of what was read: \n may follow
@@ -44,11 +46,11 @@ class Terminal:
         self.all = ""                       #: all that was ever shown
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        every = {**os.environ, "PYTHONPATH": ROOT, "TERM": "xterm", "INPUTRC": os.devnull, "LC_ALL": "C.UTF-8",
+        every = {**os.environ, "PYTHONPATH": ROOT, "TERM": TERM, "INPUTRC": os.devnull, "LC_ALL": "C.UTF-8",
                  "COLUMNS": None, "LINES": None, **(env or {})}
         self.process = subprocess.Popen(
             [sys.executable, "-IS", "-c", START, sys.executable, *argv], stdin=slave, stdout=slave, stderr=slave,
-            start_new_session=True, env={name: value for name, value in every.items() if value is not None})
+            start_new_session=True, cwd=cwd, env={name: value for name, value in every.items() if value is not None})
         os.close(slave)
 
     def __enter__(self) -> "Terminal":

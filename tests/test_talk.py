@@ -21,9 +21,10 @@ from .server import CLOSE, HELLO, Server, answer, completion, delta, event, serv
 if sys.platform == "win32":
     pytest.skip("no pseudo-terminals here", allow_module_level=True)
 
-from .terminal import CTRL_A, CTRL_C, CTRL_D, PASTE, PASTED, UP, Terminal, plain, screen
+from .terminal import CTRL_A, CTRL_C, CTRL_D, PASTE, PASTED, TERM, UP, Terminal, plain, screen
 
 row = pytest.mark.row
+edited = pytest.mark.skipif(TERM == "dumb", reason="PyPy edits lines in a way of its own")
 SOON = 0.2                  # seconds that Ctrl-C may take
 STOPPED = "rawchat: stopped; the conversation is as it was before (/retry asks again)\n"
 BOOM = answer({"error": {"message": "out of order"}}, 500)
@@ -153,6 +154,7 @@ def test_several_lines_make_one_message() -> None:
     assert messages == ["one \ntwo\nthree", "four\\\n\n  five", "exit", "seven\neight"]
 
 
+@edited
 def test_what_is_pasted_is_one_message_as_it_stands() -> None:
     with chatting(says("ok")) as (chat, server):
         for text in ("/reset\rexit\r\\", '"""Doc."""\rimport x', "one line"):
@@ -163,6 +165,7 @@ def test_what_is_pasted_is_one_message_as_it_stands() -> None:
     assert messages == ["/reset\nexit\n\\", '"""Doc."""\nimport x', "one line"]
 
 
+@edited
 def test_lines_can_be_edited_and_called_back() -> None:
     with chatting(says("ok")) as (chat, server):
         chat.type(f"brown fux\x7f\x7fox{CTRL_A}quick \r")
@@ -174,6 +177,15 @@ def test_lines_can_be_edited_and_called_back() -> None:
         assert asked(server) == ["quick brown fox", "ok", "quick brown foxes"]
 
 
+def test_a_terminal_that_cannot_be_edited_on_gets_plain_lines(tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "talk.jsonl"
+    file.write_text('{"role": "user", "content": "q1"}\n{"role": "assistant", "content": "a1"}\n')
+    with chatting(says("ok"), argv=[f"--continue={file}"], env={"TERM": "dumb"}) as (chat, server):
+        chat.type(f"{UP}\r")
+        assert chat.until("ok\n") == "^[[A\nok\n"
+        assert asked(server) == ["q1", "a1", UP]
+
+
 def test_blank_lines_ask_nothing_and_two_slashes_begin_with_one() -> None:
     with chatting(says("ok")) as (chat, server):
         assert chat.enter("") == chat.enter("   ") == ""
@@ -181,6 +193,7 @@ def test_blank_lines_ask_nothing_and_two_slashes_begin_with_one() -> None:
         assert asked(server) == ["/usr/bin is a folder?"]
 
 
+@edited
 @pytest.mark.parametrize("columns", [20, 80])
 @pytest.mark.parametrize("colour", ["always", "never"])
 def test_a_narrow_window_does_not_disturb_editing(colour: str, columns: int) -> None:
@@ -364,6 +377,7 @@ def test_tokens_are_counted() -> None:
         "messages: 2, of about NN tokens; answers in this session: 1, for 20 tokens sent and 5 made\n")
 
 
+@edited
 def test_a_conversation_is_saved_and_gone_on_with(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "my talk.jsonl"
     with chatting(says("a1"), argv=["-s", "s"], env={"HOME": str(tmp_path)}) as (chat, _):
@@ -408,6 +422,7 @@ def test_what_another_process_says_meanwhile_is_not_overwritten(tmp_path: pathli
     assert contents(tmp_path / "mine.jsonl") == ["q1", "a1", "q3", "a3"]
 
 
+@edited
 @pytest.mark.parametrize("text", ["a \0 b", "\x1b[2Jx", "\x9b31mx", "Zo\xeb"])
 def test_only_harmless_questions_of_a_file_are_under_the_up_arrow(tmp_path: pathlib.Path, text: str) -> None:
     history = rawchat.History()
@@ -475,7 +490,8 @@ def test_save_overwrites_nothing_but_what_it_has_written(tmp_path: pathlib.Path)
 
 def test_colour_is_only_for_terminals_that_like_it() -> None:
     environments: list[tuple[dict[str, Optional[str]], bool, bool]] = [
-        ({}, True, True), ({"NO_COLOR": "1"}, False, True), ({"TERM": "dumb"}, False, False)]
+        ({"TERM": "xterm"}, True, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False, True),
+        ({"TERM": "dumb"}, False, False)]
     for env, colour, sequences in environments:
         with serving(says("Hello")) as server, Chat(server.url, env=env) as chat:
             chat.prompt()
@@ -487,7 +503,7 @@ def test_without_readline_it_talks_too(tmp_path: pathlib.Path, never: threading.
     (tmp_path / "readline.py").write_text("raise ImportError\n", encoding="utf-8")
     script = [says("Hello"), streamed([event(delta("Hel")), never]), says("again")]
     path = os.pathsep.join([str(tmp_path), str(pathlib.Path(rawchat.__file__).parent.parent)])
-    with serving(*script) as server, Chat(server.url, env={"PYTHONPATH": path}) as chat:
+    with serving(*script) as server, Chat(server.url, env={"PYTHONPATH": path, "TERM": "xterm"}) as chat:
         chat.prompt()
         assert chat.enter("Hi") == "Hello\n"
         chat.type("q2\r")
