@@ -111,6 +111,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def run(options: Options, out: Output, notes: Notes) -> int:
     """Do what the options ask for."""
     notes.colour = colourful(options.color or "auto", os.environ, notes.terminal)
+    if out.terminal and notes.terminal:
+        notes.leave_line = out.leave_line
     if options.completion:
         from .completion import script      # here, not above, as all that follows: who asks for help should not wait
         out.put(utf8(script(options.completion)))

@@ -54,9 +54,11 @@ def summary(replies: Sequence[Reply], seconds: float, prices: Optional[Prices]) 
 
 def cost(replies: Sequence[Reply], prices: Optional[Prices]) -> Optional[float]:
     """Dollars; None without a price for every model."""
+    if prices is None:
+        return None
     try:
-        return sum(Usage.of(reply).cost(prices[priced(str(reply.get("model")), prices)]) for reply in replies) \
-            if prices is not None else None
+        found = [Usage.of(reply).cost(prices[priced(str(reply.get("model")), prices)]) for reply in replies]
+        return round(sum(found), 12)        # a token costs more than that
     except KeyError:
         return None
 

@@ -1,6 +1,6 @@
 """Standard error: what there is to say beside the answer, a line at a time, coloured on a terminal that likes it."""
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Callable
 
 from .errors import one_line
 from .output import abandon, utf8, visible
@@ -21,6 +21,7 @@ class Notes:
         self._file = file
         self.terminal = bool(file) and file.isatty()
         self.colour = False
+        self.leave_line: Callable[[], str] = str        #: on the terminal where the answer is too: what ends its line
 
     def complain(self, text: str) -> None:
         """Say `rawchat: …`, in one line whatever is in it."""
@@ -37,7 +38,7 @@ class Notes:
         """Write `text` as it is, in UTF-8; a standard error that takes nothing is left alone."""
         if self._file:
             try:
-                self._file.buffer.write(utf8(text))
+                self._file.buffer.write(utf8(self.leave_line() + text))
                 self._file.flush()
             except OSError:
                 abandon(self._file)

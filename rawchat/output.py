@@ -17,9 +17,10 @@ class Output:
 
     def __init__(self, file: BinaryIO):
         self._file = file
-        self._terminal = file.isatty()
+        self.terminal = file.isatty()
         self._held = ""                     # the end of what was written that waits for more
         self._in_line = False
+        self._open = False                  # does the cursor stand in a line of ours?
 
     def write(self, text: str) -> None:
         """Show `text` now, but for what `parted` holds back."""
@@ -31,15 +32,17 @@ class Output:
     def put(self, data: bytes) -> None:
         """Show bytes as they are, now."""
         try:
-            self._file.write(utf8(visible(data.decode("utf-8", "replace"))) if self._terminal else data)
+            self._file.write(utf8(visible(data.decode("utf-8", "replace"))) if self.terminal else data)
             self._file.flush()
+            self._open = data[-1:] not in (b"", b"\n")
         except OSError:
             abandon(self._file)
             raise
 
     def end(self) -> None:
         """End the answer with one newline."""
-        self.put(utf8(self._held.rstrip("\r\n")) + b"\n")
+        begun = self._open or not self._in_line         # else `leave_line` has ended it
+        self.put(utf8(self._held.rstrip("\r\n")) + b"\n" * begun)
         self._held, self._in_line = "", False
 
     def end_line(self) -> None:
@@ -47,6 +50,11 @@ class Output:
         if self._in_line:
             with contextlib.suppress(OSError):
                 self.end()
+
+    def leave_line(self) -> str:
+        """What has to be written before anything else is, where others write on the same terminal."""
+        begun, self._open = self._open, False
+        return "\n" * begun
 
 
 def abandon(file: Any) -> None:

@@ -125,6 +125,16 @@ def test_only_what_is_ours_is_coloured_and_a_pipe_gets_none_unless_asked(run: Ru
     assert "\x1b[2m*\x1b[0m headers after" in coloured.err
 
 
+def test_a_trace_and_an_answer_on_one_terminal_have_lines_of_their_own() -> None:
+    with serving(streamed()) as server, \
+            Terminal("-m", "rawchat", "--base-url", server.url, "--trace", "-v", "--color", "never", "Q") as person:
+        lines = person.rest().splitlines()
+    answer_lines = [each for each in lines if not each.startswith(("> ", "< ", "* ", "rawchat: "))]
+    assert "".join(answer_lines) == "Hello"
+    assert "" not in answer_lines
+    assert lines[-1].startswith("rawchat: ")
+
+
 @row("9.1")
 def test_a_trace_on_a_terminal_is_harmless() -> None:
     hostile = answer({"choices": [{"message": {"content": "\u202e\x9b2J"}, "finish_reason": "stop"}]},
