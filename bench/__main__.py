@@ -33,7 +33,7 @@ MEASURES = [
     Measure("import", "import and a client, CPU", "ms", most=0.20),
     Measure("process", "a process that asks once", "ms", "httpx requests floor"),
     Measure("memory", "peak memory in a stream", "MiB", "requests floor", most=0.45),
-    Measure("beyond", "... beyond Python's own", "MiB", "requests floor"),
+    Measure("beyond", "... beyond Python's own", "MiB", "requests floor", most=0.45),
     Measure("bulk", "128 at once, bulk", "calls/s", least=4),
     Measure("aio", "128 at once, AsyncClient", "calls/s", least=4),
     Measure("first", "first token, embedded model", "ms"),

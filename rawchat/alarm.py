@@ -37,11 +37,12 @@ class Alarm:
         self._end = None if deadline is None else time.monotonic() + deadline
         self._where = where
         self._timer: Optional[threading.Timer] = None
-        self._cut = cut.get() or Cut()
+        self._cut = cut.get()
 
     def over(self) -> bool:
         """Has it rung, or should it have?"""
-        return self._cut.rung.is_set() or (self._end is not None and time.monotonic() >= self._end)
+        return bool(self._cut and self._cut.rung.is_set()) or (
+            self._end is not None and time.monotonic() >= self._end)
 
     def check(self) -> None:
         """Raise DeadlineExceededError if the time is over."""
@@ -60,9 +61,10 @@ class Alarm:
 
     def watch(self, sock: socket.socket) -> None:
         """Begin to bound what is read from `sock`."""
-        self._cut.sock = sock
-        if self._cut.rung.is_set():
-            ring(sock)
+        if self._cut:
+            self._cut.sock = sock
+            if self._cut.rung.is_set():
+                ring(sock)
         if self._end is not None:
             self._timer = threading.Timer(max(0, self._end - time.monotonic()), ring, [sock])
             self._timer.daemon = True
@@ -73,7 +75,8 @@ class Alarm:
 
     def stop(self) -> None:
         """The exchange is over."""
-        self._cut.sock = None               # it may serve another one by now
+        if self._cut:
+            self._cut.sock = None           # it may serve another one by now
         if self._timer:
             self._timer.cancel()
 

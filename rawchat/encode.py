@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
+COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)    # made once, not in each call
+
+
 def encode(body: Mapping[str, Any]) -> bytes:
     """Compact UTF-8 JSON.  What JSON cannot carry is refused with its place, never sent as something else."""
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return COMPACT.encode(body).encode()
     except (TypeError, ValueError, RecursionError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         try:

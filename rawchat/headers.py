@@ -8,6 +8,8 @@ from urllib.parse import quote
 from .errors import ConfigError
 from .version import __version__
 
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")                # a token (RFC 9110, 5.6.2)
+UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")            # in a value, which is Latin-1 (5.5)
 SECRET = re.compile(r".*(auth|authorization|key|token|secret|password|cookie)", re.IGNORECASE)     # a name's end
 
 
@@ -20,14 +22,14 @@ class Headers(dict[str, str]):
 
     def __init__(self, *layers: Mapping[str, Optional[str]]):
         super().__init__()
+        spelled: dict[str, str] = {}        # every name in small letters -> as it stands here
         for layer in layers:                # later layers win; None removes
-            if not self and isinstance(layer, Headers):     # three times a call: nothing in it is double
-                self.update(layer)
-                continue
             for name, value in layer.items():
-                self.pop(self._spelling(name), None)
+                small = name.lower()
+                if small in spelled:
+                    del self[spelled.pop(small)]
                 if value is not None:
-                    self[name] = value
+                    self[name], spelled[small] = value, name
 
     def _spelling(self, name: str) -> str:
         if dict.__contains__(self, name):
@@ -59,16 +61,13 @@ class Headers(dict[str, str]):
 
 
 def checked(headers: Headers) -> Headers:
-    """`headers` if they can be sent; else a ConfigError that names the header and the place, never the value.
-
-    A name is a token (RFC 9110, 5.6.2); a value is Latin-1 without control characters but tab (5.5).
-    """
+    """`headers` if they can be sent; else a ConfigError that names the header and the place, never the value."""
     for name, value in headers.items():
         if not isinstance(value, str):
             raise ConfigError(f"header {name!r}: the value is not a string but {type(value).__name__}")
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        if not NAME.fullmatch(name):
             raise ConfigError(f"not a header name: {name!r}")
-        bad = re.search(r"[^\t\x20-\x7e\x80-\xff]", value)
+        bad = UNSENDABLE.search(value)
         if bad:
             raise ConfigError(f"header {name!r}: U+{ord(bad[0]):04X} at position {bad.start() + 1} cannot be sent")
     return headers

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from .alarm import Alarm
-from .connection import as_they_come, endings, pool_of, sending, used
+from .connection import Bare, as_they_come, endings, pool_of, sending, used
 from .errors import APIConnectionError, APITimeoutError, ConfigError, DeadlineExceededError, one_line
 from .headers import Headers
 from .urls import BASE_URL, network, origin, proxies_for, redirected
@@ -24,6 +24,7 @@ from .wire import Request, Response
 POOL = 1000                 #: idle connections kept for one host, as many as the SDK may open at all
 REDIRECTS = 5               #: ... that are followed; the key goes along, so only within one origin
 TIMEOUTS = (TimeoutError, socket.timeout)   # one and the same from Python 3.10 on
+Adapter: Any = type("Adapter", (Bare, HTTPAdapter), {})
 POOLS = {"http": pool_of(urllib3.HTTPConnectionPool, HTTPConnection),
          "https": pool_of(urllib3.HTTPSConnectionPool, HTTPSConnection)}
 
@@ -49,7 +50,7 @@ class Http:
 
     def __init__(self, base_url: str, verify: Union[str, bool], settings: Mapping[str, str]):
         self.base_url, self._verify, self._settings = base_url, verify, settings
-        self._adapter = HTTPAdapter(pool_maxsize=POOL)
+        self._adapter = Adapter(pool_maxsize=POOL)
         self._adapter.poolmanager.pool_classes_by_scheme = POOLS
         self._owner = os.getpid()           # the process that opened the connections
 

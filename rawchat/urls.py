@@ -1,4 +1,5 @@
 """Where requests go: the base_url, checked; whether a key may go there; and the proxy on the way."""
+import functools
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -31,10 +32,10 @@ def base(url: str) -> str:
 
 def at_path(base_url: str, path: str, query: Mapping[str, Any]) -> str:
     """base_url + path.  The query of base_url stays as it is, then comes `query`."""
-    parts = urlsplit(base_url)
+    place, _, own = base_url.partition("?")
     added = urlencode([(name, text) for name, value in query.items() for text in _texts(name, value)], quote_via=quote)
-    query_text = "&".join(part for part in (parts.query, added) if part)
-    return parts._replace(path=parts.path + path, query=query_text).geturl()
+    query_text = "&".join(filter(None, (own, added)))
+    return f"{place}{path}?{query_text}" if query_text else place + path
 
 
 def _texts(name: str, value: Any) -> list[str]:
@@ -46,6 +47,7 @@ def _texts(name: str, value: Any) -> list[str]:
     return [] if value is None else [str(value).lower() if isinstance(value, bool) else str(value)]
 
 
+@functools.lru_cache(maxsize=64)            # asked three times a call, of few URLs
 def origin(url: str) -> tuple[str, str, Optional[int]]:
     """Scheme, host and port (RFC 6454): a key stays with them."""
     parts = urlsplit(url)
