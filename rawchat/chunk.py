@@ -7,7 +7,9 @@ from .refusals import not_json, tells_error, told
 from .reply import decode
 from .wire import Response
 
-DECODER = json.JSONDecoder()    #: json.loads weighs its seven options for every event, a seventh of its time
+# json.loads weighs its seven options for every event, and looks for blanks by two patterns: a quarter of its time.
+DECODER = json.JSONDecoder()
+BLANKS = " \t\n\r"             #: what may stand around JSON (RFC 8259, 2)
 
 
 class Chunk(dict[str, Any]):
@@ -36,14 +38,16 @@ def read(event: Any, response: Response) -> Optional[Chunk]:
     told_wrong = event.event == "error"
     if event.event == "ping" or not (event.data.strip() or told_wrong):
         return None
-    payload, bad = event.data, False
+    text = event.data.strip(BLANKS)
     try:
-        payload = DECODER.decode(event.data)
+        payload, end = DECODER.raw_decode(text)
+        whole = end == len(text)
     except (ValueError, RecursionError):
-        bad = not told_wrong                # raised out here: json's own error would go along, with all that was sent
-    if bad:
+        whole = False
+    if not whole and not told_wrong:        # out here: json's own error would go along, with all that was sent
         raise APIResponseValidationError(
             f"an event of the stream is not JSON: {one_line(event.data, 120)} ({response.asked})")
+    payload = payload if whole else event.data
     if told_wrong or tells_error(payload):
         said, fields = told(payload)
         raise APIError(f"error in the stream: {said} ({response.asked})", **fields)

@@ -132,6 +132,7 @@ def test_whatever_breaks_it_carries_what_came(fails: APIError, kind: type[APIErr
     (b'data: {"error": {"message": "it is full", "code": "busy"}}\n\n',
      "it is full"), (b'data: {"error": "it is full"}\n\n', "it is full"),
     (b'data: {"object": "error", "message": "it is full"}\n\n', "it is full"),
+    (b"event: error\ndata: 429 is full\n\n", "429 is full"),
     (b"event: error\ndata: it is full\n\n", "it is full"),
     (b'event: error\ndata: {"message": "it is full"}\n\n', "it is full"),
     (b'event: error\ndata: "it is full"\n\n', "it is full"),
@@ -177,7 +178,7 @@ def test_a_stream_of_nothing_but_done_raises() -> None:
 
 
 @row("5.9", "8.6")
-@pytest.mark.parametrize("bad", [b"oops, not JSON", b'{"choices": [', b"{'a': 1}", b"[" * 200_000, b"9" * 5000])
+@pytest.mark.parametrize("bad", [b"oops, not JSON", b"{} {}", b'{"choices": [', b"{'a': 1}", b"[" * 200_000, b"9" * 5000])
 def test_bad_json_in_an_event_is_an_error_with_an_excerpt(bad: bytes) -> None:
     texts, error = broken([HELLO[1], event(bad), *HELLO[2:]])
     assert texts == ["Hel"]
