@@ -178,7 +178,8 @@ def test_a_stream_of_nothing_but_done_raises() -> None:
 
 
 @row("5.9", "8.6")
-@pytest.mark.parametrize("bad", [b"oops, not JSON", b"{} {}", b'{"choices": [', b"{'a': 1}", b"[" * 200_000, b"9" * 5000])
+@pytest.mark.parametrize("bad", [
+    b"oops, not JSON", b"{} {}", b'{"choices": [', b"{'a': 1}", b"[" * 200_000, b"9" * 5000])
 def test_bad_json_in_an_event_is_an_error_with_an_excerpt(bad: bytes) -> None:
     texts, error = broken([HELLO[1], event(bad), *HELLO[2:]])
     assert texts == ["Hel"]
