@@ -359,6 +359,23 @@ def test_a_pool_is_not_filled_with_what_is_not_opened_yet() -> None:
         transport.close()
 
 
+def test_close_closes_idle_connections_and_a_call_opens_another() -> None:
+    ended = threading.Event()
+
+    def wait(connection: socket.socket) -> None:
+        if not connection.recv(1):
+            ended.set()
+
+    with serving([answer(completion()), wait], answer(completion())) as server:
+        transport = over_http(server.url, environ={})
+        assert transport(Request("GET", server.url)).read()
+        assert not ended.is_set()
+        transport.close()
+        assert ended.wait(PATIENCE)
+        assert transport(Request("GET", server.url)).read()
+        transport.close()
+
+
 @row("2.3")
 def test_an_idle_connection_that_the_server_closed_is_replaced_without_a_retry() -> None:
     closed = threading.Event()
