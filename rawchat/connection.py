@@ -161,7 +161,8 @@ class Bare:
     def build_response(self, req: Any, resp: Any) -> Any:
         """What is read of an answer, without a jar for cookies; who plays the network may look at all of it."""
         if isinstance(getattr(resp, "_original_response", None), Answer):
-            return SimpleNamespace(status_code=resp.status, headers=resp.headers, raw=resp)
+            merged = dict(resp.headers.itermerged())            # what came twice is one list (RFC 9110, 5.3)
+            return SimpleNamespace(status_code=resp.status, headers=merged, raw=resp)
         return super().build_response(req, resp)        # type: ignore[misc]
 
 

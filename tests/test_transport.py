@@ -48,6 +48,14 @@ def test_a_request_goes_out_as_it_stands() -> None:
                             **({"user-agent": seen.headers["user-agent"]} if "user-agent" in seen.headers else {})}
 
 
+def test_a_header_that_comes_in_several_lines_is_one_list() -> None:
+    lines = b"Via: 1.1 a\r\nSet-Cookie: a=1\r\nvia: 1.1 b\r\nContent-Length: 0\r\n\r\n"
+    with serving(b"HTTP/1.1 200 OK\r\n" + lines) as server:
+        response = send(server.url)
+        response.close()
+    assert response.headers == {"Via": "1.1 a, 1.1 b", "Set-Cookie": "a=1", "Content-Length": "0"}
+
+
 # ---- prompt delivery
 
 def unzipped(pieces: Iterator[bytes], packer: Any) -> list[bytes]:
