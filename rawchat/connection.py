@@ -151,10 +151,18 @@ class Bare:
             self._last = (None if proxies else origin(request.url)), pool
         return pool
 
+    def close(self) -> None:
+        """Close all pools: from urllib3 2.0 on they close when nobody holds them any more, as this does the last."""
+        super().close()                     # type: ignore[misc]
+        pool, self._last = self._last[1], (None, None)
+        if pool:
+            pool.close()
+
     def build_response(self, req: Any, resp: Any) -> Any:
         """What is read of an answer, without a jar for cookies; who plays the network may look at all of it."""
         if isinstance(getattr(resp, "_original_response", None), Answer):
-            return SimpleNamespace(status_code=resp.status, headers=resp.headers, raw=resp)
+            merged = dict(resp.headers.itermerged())            # what came twice is one list (RFC 9110, 5.3)
+            return SimpleNamespace(status_code=resp.status, headers=merged, raw=resp)
         return super().build_response(req, resp)        # type: ignore[misc]
 
 

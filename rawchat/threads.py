@@ -5,7 +5,6 @@ byte through a socket for each: 65 µs beside 20, which is felt where a call, of
 """
 import asyncio
 import collections
-import contextlib
 import threading
 import weakref
 from functools import partial
@@ -68,8 +67,11 @@ class Landing:
         self._landed.append((settle, *outcome))
         if not self._woken:                 # else `_settle` has not begun, and will find this one too
             self._woken = True
-            with contextlib.suppress(RuntimeError):     # the loop is closed: nobody waits any more
+            try:
                 self.loop.call_soon_threadsafe(self._settle)
+            except RuntimeError:            # the loop is closed: nobody waits any more, and what came must not stay
+                self._woken = False         # first: who puts something from here on clears it away himself
+                self._landed.clear()
 
     def _settle(self) -> None:
         self._woken = False

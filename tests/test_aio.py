@@ -237,6 +237,31 @@ def test_threads_end_when_nobody_holds_them_and_hold_nothing_while_they_rest() -
     assert (threads(), thread.is_alive()) == (None, False)
 
 
+def test_what_comes_when_the_loop_is_closed_is_not_kept() -> None:
+    class Big:
+        """Something that can be watched."""
+
+    threads, free, made = Threads(1), threading.Event(), list[Any]()
+
+    def late() -> Big:
+        free.wait(PATIENCE)
+        big = Big()
+        made.append(weakref.ref(big))
+        return big
+
+    async def leave() -> None:
+        for _ in range(2):
+            threads.submit(late)
+
+    asyncio.run(leave())
+    free.set()
+    end = time.monotonic() + PATIENCE
+    while len(made) < 2 or any(big() for big in made):
+        assert time.monotonic() < end
+        gc.collect()
+    threads.close()
+
+
 def test_one_client_serves_one_loop_after_the_other() -> None:
     with serving(answer(completion())) as server:
         client = AsyncClient(base_url=server.url, environ={})

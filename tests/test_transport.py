@@ -48,6 +48,14 @@ def test_a_request_goes_out_as_it_stands() -> None:
                             **({"user-agent": seen.headers["user-agent"]} if "user-agent" in seen.headers else {})}
 
 
+def test_a_header_that_comes_in_several_lines_is_one_list() -> None:
+    lines = b"Via: 1.1 a\r\nSet-Cookie: a=1\r\nvia: 1.1 b\r\nContent-Length: 0\r\n\r\n"
+    with serving(b"HTTP/1.1 200 OK\r\n" + lines) as server:
+        response = send(server.url)
+        response.close()
+    assert response.headers == {"Via": "1.1 a, 1.1 b", "Set-Cookie": "a=1", "Content-Length": "0"}
+
+
 # ---- prompt delivery
 
 def unzipped(pieces: Iterator[bytes], packer: Any) -> list[bytes]:
@@ -356,6 +364,23 @@ def test_a_pool_is_not_filled_with_what_is_not_opened_yet() -> None:
         assert pool.pool.qsize() == 1       # urllib3's own would hold a thousand
         assert transport(Request("GET", server.url)).read()
         assert server.connections == 1
+        transport.close()
+
+
+def test_close_closes_idle_connections_and_a_call_opens_another() -> None:
+    ended = threading.Event()
+
+    def wait(connection: socket.socket) -> None:
+        if not connection.recv(1):
+            ended.set()
+
+    with serving([answer(completion()), wait], answer(completion())) as server:
+        transport = over_http(server.url, environ={})
+        assert transport(Request("GET", server.url)).read()
+        assert not ended.is_set()
+        transport.close()
+        assert ended.wait(PATIENCE)
+        assert transport(Request("GET", server.url)).read()
         transport.close()
 
 
