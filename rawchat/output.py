@@ -34,10 +34,10 @@ class Output:
 
     def put(self, data: bytes) -> None:
         """Show bytes as they are, now."""
+        self._open = data[-1:] not in (b"", b"\n")      # before they are seen: Ctrl-C may come right after
         try:
             self._file.write(utf8(visible(data.decode("utf-8", "replace"))) if self.terminal else data)
             self._file.flush()
-            self._open = data[-1:] not in (b"", b"\n")
         except OSError:
             abandon(self._file)
             raise
