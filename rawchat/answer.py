@@ -10,6 +10,7 @@ from .output import Output, utf8
 from .precedence import Options
 from .question import Question
 from .record import Record
+from .refusals import objects
 from .reply import Reply
 from .stream import Stream
 from .verdict import bare, verdict
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 LISTS: dict[str, Callable[[Reply, Options], list[str]]] = {
     "image": lambda whole, options: saved(whole, options.image),
     "moderate": lambda whole, options: whole.categories or ["flagged"] * whole.flagged,
-    "models": lambda whole, options: sorted(str(model.get("id")) for model in whole.get("data") or ())}
+    "models": lambda whole, options: sorted(str(model.get("id")) for model in objects(whole.get("data")))}
 
 
 def answer(client: Client, question: Question, options: Options, out: Output, notes: Notes, record: Record,

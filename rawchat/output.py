@@ -2,7 +2,8 @@
 import contextlib
 import os
 import re
-from typing import Any, BinaryIO
+import sys
+from typing import Any, BinaryIO, Optional
 
 # C0 but tab and newline, DEL and C1; marks, overrides and isolates of bidirectional text; tags; halves of characters.
 STEERING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"
@@ -26,15 +27,17 @@ class Output:
         """Show `text` now, but for what `parted` holds back."""
         shown, self._held = parted(self._held + text)
         if shown:
+            if self._in_line and not self._open:            # `leave_line` has ended the line already
+                shown = re.sub("^\r?\n", "", shown)
             self._in_line = True
             self.put(utf8(shown))
 
     def put(self, data: bytes) -> None:
         """Show bytes as they are, now."""
+        self._open = data[-1:] not in (b"", b"\n")      # before they are seen: Ctrl-C may come right after
         try:
             self._file.write(utf8(visible(data.decode("utf-8", "replace"))) if self.terminal else data)
             self._file.flush()
-            self._open = data[-1:] not in (b"", b"\n")
         except OSError:
             abandon(self._file)
             raise
@@ -51,15 +54,30 @@ class Output:
             with contextlib.suppress(OSError):
                 self.end()
 
+    def stop(self) -> None:
+        """Leave the answer as it is, below what the terminal shows of Ctrl-C."""
+        self.put(utf8(self.leave_line()))
+        self._held, self._in_line = "", False
+
     def leave_line(self) -> str:
         """What has to be written before anything else is, where others write on the same terminal."""
-        begun, self._open = self._open, False
+        begun, self._open = unseen(sys.exc_info()[1]) or self._open, False
         return "\n" * begun
 
 
 def abandon(file: Any) -> None:
     """Nobody reads `file` any more: what it still holds would fail again when Python ends, and make it complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+
+
+def unseen(error: Optional[BaseException]) -> bool:
+    """Is it a Ctrl-C that was not met here before?  The terminal shows ^C then, in a line that has to be ended once."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__           # a GeneratorExit that came of it
+    if error is None or "seen" in vars(error):
+        return False
+    vars(error)["seen"] = True
+    return True
 
 
 def parted(text: str) -> tuple[str, str]:

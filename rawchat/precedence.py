@@ -25,6 +25,10 @@ def chosen(given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
              if option.settable and environ.get(option.variable) and option.name not in {*given, *rivals}}
     options = {**{option.name: option.default for option in every()}, **found, **given}
     flags = {option.name: option.flags.split()[-1] for option in every()}
+    for option in every():
+        value = given.get(option.name)
+        if option.metavar in ("FILE", "SCHEMA") and "" in (value if option.many and value else [value]):
+            raise UsageError(f"{flags[option.name]}: {option.metavar} is empty")        # "$SCHEMA", which is not set
     for one, other, why in apart():
         if is_set(options[one]) and is_set(options[other]):
             raise UsageError(f"{flags[one]} and {flags[other]} {why}")

@@ -115,3 +115,8 @@ def stops_half_way(body: bytes) -> bool:
     """Does `body` begin as a JSON object and end before that does?  Brackets in strings do not count."""
     text = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", body.strip(b"\xef\xbb\xbf \t\r\n"))
     return text[:1] == b"{" and (text[-1:] != b"}" or text.count(b"{") > text.count(b"}"))
+
+
+def objects(things: Any) -> list[dict[str, Any]]:
+    """The objects in a list; [] for what is none."""
+    return [thing for thing in things if isinstance(thing, dict)] if isinstance(things, list) else []

@@ -3,7 +3,7 @@ import json
 from typing import Any, Optional
 
 from .headers import Headers
-from .refusals import error_inside, not_json, stops_half_way, tells_error
+from .refusals import error_inside, not_json, objects, stops_half_way, tells_error
 from .wire import MAX_BYTES, Response
 
 
@@ -31,8 +31,7 @@ class Reply(dict[str, Any]):
     @property
     def choices(self) -> list[dict[str, Any]]:
         """The choices that are objects; a reply without any (models, moderations) has []."""
-        choices = self.get("choices")
-        return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+        return objects(self.get("choices"))
 
     @property
     def message(self) -> dict[str, Any]:
@@ -68,12 +67,12 @@ class Reply(dict[str, Any]):
     @property
     def flagged(self) -> bool:
         """Of a moderation: was any of its inputs found harmful?"""
-        return any(result.get("flagged") for result in self.get("results") or ())
+        return any(result.get("flagged") for result in objects(self.get("results")))
 
     @property
     def categories(self) -> list[str]:
         """Of a moderation: the names of the categories that were flagged, for any of its inputs."""
-        verdicts = [result.get("categories") or {} for result in self.get("results") or ()]
+        verdicts = objects([result.get("categories") for result in objects(self.get("results"))])
         return sorted({name for verdict in verdicts for name, flagged in verdict.items() if flagged})
 
 

@@ -76,7 +76,7 @@ def step(session: Session, read: Read, out: Output, notes: Notes) -> bool:
     try:
         session.obey(text, quoted)
     except KeyboardInterrupt:
-        out.end()                           # below what the terminal shows of Ctrl-C
+        out.stop()
         notes.complain("stopped; the conversation is as it was before (/retry asks again)")
     except RawchatError as error:
         out.end_line()

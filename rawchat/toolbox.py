@@ -71,7 +71,10 @@ def on_terminal(question: str) -> Optional[bool]:
     try:
         with open("/dev/tty", "r+b", buffering=0) as terminal:
             terminal.write(utf8(visible(f"{question} [y/N] ")))
-            return terminal.readline().strip().lower() in (b"y", b"yes")
+            said = terminal.readline()
+            if not said.endswith(b"\n"):        # Ctrl-D ends no line
+                terminal.write(b"\n")
+            return said.strip().lower() in (b"y", b"yes")
     except OSError:
         return None
 

@@ -1,9 +1,11 @@
 """Is an answer what was asked for?  The exit code says it, and a line on standard error what its text does not show."""
 from typing import Optional
 
+from .errors import APIResponseValidationError
 from .notes import Notes
 from .precedence import Options
 from .question import Question
+from .refusals import objects
 from .reply import Reply
 
 CUT, UNFIT, HARMFUL = 9, 10, 11             # exit codes
@@ -22,8 +24,12 @@ def verdict(whole: Reply, question: Question, options: Options, notes: Notes) ->
         notes.complain(f"the answer does not fit: {wrong}")
     elif whole.tool_calls and not whole.text:
         notes.complain("the answer is tool calls, no text; --json shows them")
-    if question.kind == "moderate" and whole.flagged:
-        return HARMFUL
+    if question.kind == "moderate":
+        results = objects(whole.get("results"))
+        if not results or any("flagged" not in result for result in results):       # 0 would say that it is harmless
+            raise APIResponseValidationError("the reply holds no verdict")
+        if whole.flagged:
+            return HARMFUL
     return UNFIT if wrong else CUT if cut and options.strict else 0
 
 

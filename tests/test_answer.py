@@ -118,6 +118,12 @@ def test_models_goes_with_nothing_else(run: Run, argv: list[str], said: str) -> 
     assert said in line(result)
 
 
+@pytest.mark.parametrize(("data", "out"), [(7, b""), ({"a": 1}, b""), ([7, {"id": "m"}, ["x"]], b"m\n")])
+def test_models_that_are_none_are_left_out(run: Run, data: Any, out: bytes) -> None:
+    with serving(answer({"data": data})) as server:
+        assert run("--base-url", server.url, "--models") == (0, out, "")
+
+
 def test_no_models_at_all_and_an_error(run: Run) -> None:
     with serving(answer({"data": []}), answer({"error": "no"}, 404)) as server:
         assert run("--base-url", server.url, "--models") == (0, b"", "")
@@ -140,6 +146,19 @@ def test_moderation_prints_the_categories_and_is_11_if_harmful(run: Run) -> None
         assert run("--base-url", server.url, "--moderate", "x") == (11, b"flagged\n", "")
     assert [seen.json for seen in server.requests[:2]] == [{"input": "I'll kill"}, {"input": "Hi"}]
     assert server.requests[0].target == "/v1/moderations"
+
+
+@pytest.mark.parametrize("results", [None, 7, [], [7], [{}]])
+def test_a_moderation_without_a_verdict_is_5_not_harmless(run: Run, results: Any) -> None:
+    with serving(answer({"results": results})) as server:
+        result = run("--base-url", server.url, "--moderate", "Q")
+    assert (result.code, result.out, line(result)) == (5, b"", "the reply holds no verdict")
+
+
+@pytest.mark.parametrize("categories", [7, [1], None])
+def test_categories_that_are_none_leave_the_verdict(run: Run, categories: Any) -> None:
+    with serving(answer({"results": [{"flagged": True, "categories": categories}]})) as server:
+        assert run("--base-url", server.url, "--moderate", "Q") == (11, b"flagged\n", "")
 
 
 def test_a_model_for_chats_does_not_moderate_one_that_is_named_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -521,6 +521,9 @@ def write(name: str, data: bytes) -> None:
     (["--jsonl", "-o", "stream", "false", "Q"], "--jsonl shows"), (["--json", "-o", "stream", "true", "Q"], "stream="),
     (["--complete", "-s", "x", "Q"], "--complete and --system do not go together"),
     (["--local", "Q"], "--local and --base-url are two different servers"),
+    *[([flag, "", "Q"], f"{flag}: FILE is empty") for flag in (
+        "--image", "--tools", "--har", "--log", "--prices", "--attach", "--key-file")],
+    (["--schema", "", "Q"], "--schema: SCHEMA is empty"),
 ])
 def test_wrong_use_is_2_and_sends_nothing(run: Run, hello: Server, argv: list[str], said: str) -> None:
     write("empty", b"\n")

@@ -1,6 +1,7 @@
 """How the command behaves among others: what it reads, what the environment asks for, and colour."""
 import os
 import pathlib
+import pty
 import sys
 import time
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from .command import ROOT, Run, line, ran
-from .server import answer, serving, streamed
+from .server import answer, delta, event, serving, streamed
 from .terminal import Terminal
 
 row = pytest.mark.row
@@ -133,6 +134,19 @@ def test_a_trace_and_an_answer_on_one_terminal_have_lines_of_their_own() -> None
     assert "".join(answer_lines) == "Hello"
     assert "" not in answer_lines
     assert lines[-1].startswith("rawchat: ")
+
+
+def test_a_trace_on_another_terminal_ends_no_line_of_the_answer() -> None:
+    first, second = event(delta("One\n")), event(delta("Two"))
+    with serving(streamed([first, second, event("[DONE]")])) as server:
+        other, named = pty.openpty()
+        with Terminal("-c", f"import os; os.dup2(os.open({os.ttyname(named)!r}, os.O_WRONLY | os.O_NOCTTY), 2); "
+                      f"import sys; sys.argv[1:] = ['--base-url', {server.url!r}, '--trace', 'Q']; "
+                      "from rawchat.cli import main; main()") as person:
+            assert person.rest() == "One\nTwo\n"
+        assert b"POST" in os.read(other, 65536)
+        for number in (other, named):
+            os.close(number)
 
 
 @row("9.1")

@@ -41,6 +41,37 @@ def test_on_a_terminal_only_also_in_parts(terminal: bool) -> None:
     assert whole.getvalue().decode() == parts.getvalue().decode() == expected
 
 
+def test_what_others_say_between_two_pieces_adds_no_blank_line() -> None:
+    class File(io.BytesIO):
+        def isatty(self) -> bool:
+            return True
+
+    file = File()
+    out = Output(file)
+    for piece in ("One", "\n", "Two", "\n\n", "Three", "four\r\n", "five\n"):
+        out.write(piece)
+        file.write(out.leave_line().encode() + b"*\n")
+    out.end()
+    assert file.getvalue().decode().replace("*\n", "") == "One\nTwo\n\nThree\nfour\nfive\n"
+
+
+def test_a_ctrl_c_right_after_a_piece_was_shown_ends_its_line() -> None:
+    class File(io.BytesIO):
+        pressed = False
+
+        def flush(self) -> None:
+            before, self.pressed = self.pressed, True
+            if not before:
+                raise KeyboardInterrupt
+
+    file = File()
+    out = Output(file)
+    with pytest.raises(KeyboardInterrupt):
+        out.write("Hel")
+    out.end_line()
+    assert file.getvalue() == b"Hel\n"
+
+
 def on_a_terminal(url: str) -> str:
     """What a real pseudo-terminal gets from a one-shot, standard error included."""
     master, slave = pty.openpty()

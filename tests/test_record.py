@@ -121,7 +121,7 @@ def test_a_call_that_fails_is_logged_with_what_came_and_without_the_key(run: Run
 
 def test_other_questions_are_logged_too(run: Run) -> None:
     choices = [{"index": 0, "text": " upon", "finish_reason": "stop"}]
-    script = [answer({"choices": choices}), answer({"results": []}), answer({"data": []})]
+    script = [answer({"choices": choices}), answer({"results": [{"flagged": False}]}), answer({"data": []})]
     with serving(*script) as server:
         for argv in (["--complete", "--no-stream", "Once"], ["--moderate", "Hi"], ["--models"]):
             assert run("--base-url", server.url, "--log", "calls.jsonl", *argv).code == 0

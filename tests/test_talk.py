@@ -269,6 +269,23 @@ def test_ctrl_c_before_the_first_byte_and_retry_asks_again(never: threading.Even
     within(attempt)
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_is_told_of_a_call_that_ctrl_c_stopped_stands_below_it(never: threading.Event, begun: bool) -> None:
+    shown = threading.Event()
+    pieces = [event(delta("Hel")), shown, event(delta({})), never] if begun else [event(delta({})), never]
+    with chatting(streamed(pieces), argv=["--trace"]) as (chat, _):
+        chat.type("Hi\r")
+        if begun:
+            chat.until("\nHel")
+            shown.set()
+        chat.until('"delta": {}')
+        chat.until("\n")
+        chat.type(CTRL_C)
+        chat.until("^C")
+        lines = chat.prompt().splitlines()
+    assert [line[:2] for line in lines] == ["", "* ", "ra"]
+
+
 def test_ctrl_c_at_the_prompt_clears_what_was_typed() -> None:
     with chatting(says("ok")) as (chat, server):
         chat.type("half a")

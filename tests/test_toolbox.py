@@ -240,3 +240,17 @@ def test_ctrl_c_at_the_question_is_130() -> None:
         result, _ = on_a_terminal(server, "\x03")
     assert (result.code, result.out, result.err) == (130, b"", "")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("key", "echo", "begins"), [
+    ("y\r", "y", ["Hello", "rawchat: the server"]), ("\x04", "", ["rawchat: refused", "Hello", "rawchat: the server"]),
+    ("\x03", "^C", ["rawchat: the server"])])
+def test_what_follows_the_question_stands_below_it(key: str, echo: str, begins: list[str]) -> None:
+    argv = ["-m", "rawchat", "--tools", "tools.py", "-v", "--color", "never"]
+    with serving(PARIS, streamed()) as server, Terminal(*argv, "--base-url", server.url, "Q") as person:
+        person.until("[y/N] ")
+        person.type(key)
+        first, *lines = person.rest().splitlines()
+    assert first == echo
+    assert [line[:len(begin)] for line, begin in zip(lines, begins)] == begins
+    assert len(lines) == len(begins)
