@@ -1,5 +1,7 @@
 """Ask, and show the answer as the options want it."""
+import contextlib
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from . import reply
@@ -120,4 +122,5 @@ def with_tools(client: Client, question: Question, options: Options, out: Output
     functions = [toolbox.approved(function, notes.complain, ask) for function in question.functions]
     params = {name: value for name, value in question.params.items() if name != "tools"}
     said = toolbox.Rounds(question.content, heard) if history is None else toolbox.Rounds(history, heard, history)
-    return tools.run(said, functions, client, on_text=out.write if question.stream else None, **params)
+    with contextlib.redirect_stdout(sys.stderr):        # what functions print is not the answer; `out` has its own way
+        return tools.run(said, functions, client, on_text=out.write if question.stream else None, **params)

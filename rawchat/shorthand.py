@@ -45,9 +45,12 @@ def short(text: str) -> dict[str, Any]:
     Types are str (if there is none), int, float and bool; [] after it makes a list.
     """
     lines = text.splitlines() if "\n" in text else text.split(",")
-    properties = dict(field(line.strip()) for line in lines if line.strip())
+    fields = [field(line.strip()) for line in lines if line.strip()]
+    properties = dict(fields)
     if not properties:
         raise UsageError("--schema: there is no name in it")
+    if len(properties) < len(fields):
+        raise UsageError("--schema: there is a name in it twice")
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 

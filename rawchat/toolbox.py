@@ -1,4 +1,5 @@
 """The functions of a Python file as tools, each call of which the person allows or refuses."""
+import contextlib
 import functools
 import inspect
 import os
@@ -29,7 +30,7 @@ def functions_in(path: str) -> list[Function]:
     sys.modules[module.__name__] = module           # dataclasses look there for the types of their fields
     sys.path.append(os.path.dirname(os.path.abspath(path)))         # last: it must not hide what we need
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") as file, contextlib.redirect_stdout(sys.stderr):
             exec(compile(file.read(), path, "exec"), module.__dict__)
         found: list[Function] = [
             thing for name, thing in vars(module).items()

@@ -37,7 +37,7 @@ def test_a_schema_is_a_file_json_or_short(given: str, expected: Any) -> None:
 
 
 @pytest.mark.parametrize(("given", "said"), [
-    ("", "--schema: there is no name in it"), (", ,", "there is no name"),
+    ("", "--schema: there is no name in it"), (", ,", "there is no name"), ("a int, a", "there is a name in it twice"),
     ("age number", "--schema: 'age number' is not 'name [type] [: description]'; types are str, int, float, bool"),
     ("a b c", "'a b c' is not"), ("first name", "'first name' is not"), ("x int[][]", "is not"),
     ("missing.json", "missing.json: No such file"), ("@missing", "missing: No such file"),

@@ -11,7 +11,7 @@ import pytest
 from rawchat import toolbox
 from rawchat.prompt import UsageError
 
-from .command import PLAIN, Ran, Run, line
+from .command import PLAIN, Ran, Run, line, ran
 from .server import Server, answer, completion, delta, event, serving, streamed
 from .terminal import Terminal
 
@@ -138,6 +138,14 @@ def test_with_yes_each_call_is_shown_and_made(run: Run) -> None:
     assert line(result) == "calls temperature(city='Par\\x1b[2Jis')"
     assert done() == ["Par\x1b[2Jis"]
     assert results(server) == ["21.5"]
+
+
+def test_what_functions_print_is_not_the_answer() -> None:
+    pathlib.Path("loud.py").write_text("print('loaded')\ndef temperature(city: str):\n    print('asked')\n")
+    with serving(PARIS, streamed()) as server:
+        result = ran("--base-url", server.url, "--tools", "loud.py", "--yes", "How warm?")
+    assert (result.code, result.out) == (0, b"Hello\n")
+    assert result.err == "loaded\nrawchat: calls temperature(city='Paris')\nasked\n"
 
 
 def test_plain_and_streamed_are_equal(run: Run) -> None:
