@@ -111,8 +111,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def run(options: Options, out: Output, notes: Notes) -> int:
     """Do what the options ask for."""
     notes.colour = colourful(options.color or "auto", os.environ, notes.terminal)
-    if out.terminal and notes.terminal and os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno()):
-        notes.leave_line = out.leave_line   # not if standard error has a terminal of its own: 2>/dev/pts/5
+    if out.terminal:
+        out.mind_ctrl_c()
+        if notes.terminal and os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno()):
+            notes.leave_line = out.leave_line           # not if standard error is another terminal: 2>/dev/pts/5
     if options.completion:
         from .completion import script      # here, not above, as all that follows: who asks for help should not wait
         out.put(utf8(script(options.completion)))

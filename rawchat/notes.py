@@ -38,6 +38,7 @@ class Notes:
         """Write `text` as it is, in UTF-8; a standard error that takes nothing is left alone."""
         if self._file:
             try:
+                self._file.flush()          # what functions of --tools have printed
                 self._file.buffer.write(utf8(self.leave_line() + text))
                 self._file.flush()
             except OSError:

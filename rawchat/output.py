@@ -2,8 +2,7 @@
 import contextlib
 import os
 import re
-import sys
-from typing import Any, BinaryIO, Optional
+from typing import Any, BinaryIO
 
 # C0 but tab and newline, DEL and C1; marks, overrides and isolates of bidirectional text; tags; halves of characters.
 STEERING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"
@@ -54,6 +53,17 @@ class Output:
             with contextlib.suppress(OSError):
                 self.end()
 
+    def mind_ctrl_c(self) -> None:
+        """From now on a Ctrl-C is known to leave a ^C on the terminal, in a line that has to be ended."""
+        import signal                       # here, not above: what goes into a pipe need not know
+
+        def pressed(*signalled: Any) -> None:
+            self._open = True
+            signal.default_int_handler(*signalled)
+
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:       # else it is ignored: nohup, or &
+            signal.signal(signal.SIGINT, pressed)
+
     def stop(self) -> None:
         """Leave the answer as it is, below what the terminal shows of Ctrl-C."""
         self.put(utf8(self.leave_line()))
@@ -61,23 +71,13 @@ class Output:
 
     def leave_line(self) -> str:
         """What has to be written before anything else is, where others write on the same terminal."""
-        begun, self._open = unseen(sys.exc_info()[1]) or self._open, False
+        begun, self._open = self._open, False
         return "\n" * begun
 
 
 def abandon(file: Any) -> None:
     """Nobody reads `file` any more: what it still holds would fail again when Python ends, and make it complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
-
-
-def unseen(error: Optional[BaseException]) -> bool:
-    """Is it a Ctrl-C that was not met here before?  The terminal shows ^C then, in a line that has to be ended once."""
-    while error and not isinstance(error, KeyboardInterrupt):
-        error = error.__context__           # a GeneratorExit that came of it
-    if error is None or "seen" in vars(error):
-        return False
-    vars(error)["seen"] = True
-    return True
 
 
 def parted(text: str) -> tuple[str, str]:
