@@ -41,6 +41,7 @@ exit codes:
   6 rate limit or quota   7 network, TLS, timeout   8 the stream broke   9 answer cut (--strict)
   10 it does not fit (--schema, --json-mode)   11 harmful (--moderate)   130 Ctrl-C   141 closed pipe"""
 
+
 class Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 

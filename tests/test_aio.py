@@ -7,14 +7,14 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable
-from typing import Any, Callable
+from typing import Any, Callable, ClassVar
 
 import pytest
 
 import rawchat
 from rawchat.aio import AsyncClient, AsyncHistory
 from rawchat.history import History
-from rawchat.threads import Threads
+from rawchat.threads import Landing, Threads
 
 from .server import HELLO, PATIENCE, Server, answer, completion, serving, streamed
 
@@ -26,6 +26,23 @@ def play(use: Callable[[AsyncClient], Awaitable[Any]], server: Server, **setting
             return await use(client)
 
     return asyncio.run(whole())
+
+
+def test_a_loop_is_woken_once_for_all_that_has_come_by_then() -> None:
+    class Loop:
+        woken: ClassVar[list[Callable[[], None]]] = []
+
+        def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
+            self.woken.append(callback)
+
+    loop, settled = Loop(), []
+    landing = Landing(loop)                 # type: ignore[arg-type]
+    for round_ in (1, 2):
+        for name in "ab":
+            landing.put(lambda *outcome: settled.append(outcome), name, round_, None)
+        assert len(loop.woken) == round_
+        loop.woken[-1]()
+    assert settled == [("a", 1, None), ("b", 1, None), ("a", 2, None), ("b", 2, None)]
 
 
 class Hangup:

@@ -141,11 +141,11 @@ def test_with_yes_each_call_is_shown_and_made(run: Run) -> None:
 
 
 def test_what_functions_print_is_not_the_answer() -> None:
-    pathlib.Path("loud.py").write_text("print('loaded')\ndef temperature(city: str):\n    print('asked')\n")
+    pathlib.Path("loud.py").write_text("print('loaded', end=' ')\ndef temperature(city: str):\n    print('asked')\n")
     with serving(PARIS, streamed()) as server:
         result = ran("--base-url", server.url, "--tools", "loud.py", "--yes", "How warm?")
     assert (result.code, result.out) == (0, b"Hello\n")
-    assert result.err == "loaded\nrawchat: calls temperature(city='Paris')\nasked\n"
+    assert result.err == "loaded rawchat: calls temperature(city='Paris')\nasked\n"
 
 
 def test_plain_and_streamed_are_equal(run: Run) -> None:

@@ -2,6 +2,7 @@
 import contextlib
 import gc
 import gzip
+import http.client
 import http.server
 import logging
 import os
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
 import pytest
+from requests.adapters import HTTPAdapter
 
 import rawchat
 from rawchat.errors import APIConnectionError, APITimeoutError, ConfigError, DeadlineExceededError
@@ -54,6 +56,39 @@ def test_a_header_that_comes_in_several_lines_is_one_list() -> None:
         response = send(server.url)
         response.close()
     assert response.headers == {"Via": "1.1 a, 1.1 b", "Set-Cookie": "a=1", "Content-Length": "0"}
+
+
+def test_head_and_body_go_out_in_one_packet(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    plain = http.client.HTTPConnection.send
+
+    def watched(self: http.client.HTTPConnection, data: bytes) -> None:
+        sent.append(data)
+        plain(self, data)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "send", watched)
+    with serving(answer({})) as server:
+        send(server.url).read()
+    (packet,) = sent
+    assert packet.startswith(b"POST /v1/chat/completions ")
+    assert packet.endswith(b"\r\n\r\n{}")
+
+
+def test_the_pool_of_an_origin_is_looked_up_once_and_serves_that_origin_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[Any] = []
+    plain = getattr(HTTPAdapter, "get_connection_with_tls_context", None)       # requests has it since 2.32
+
+    def watched(self: HTTPAdapter, request: Any, *args: Any) -> Any:
+        looked_up.append(request.url)
+        return plain and plain(self, request, *args)
+
+    if plain:
+        monkeypatch.setattr(HTTPAdapter, "get_connection_with_tls_context", watched)
+    with serving(*[answer({"at": 1})] * 3) as one, serving(answer({"at": 2})) as two:
+        transport = over_http(one.url, environ={})
+        found = [transport(post(url)).read() for url in (one.url, one.url, two.url, one.url)]
+    assert found == [b'{"at": 1}', b'{"at": 1}', b'{"at": 2}', b'{"at": 1}']
+    assert len(looked_up) == (3 if plain else 0)
 
 
 # ---- prompt delivery
