@@ -24,6 +24,7 @@ from .terminal import Terminal, plain
 ROOT = pathlib.Path(rawchat.__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "cli.md"
 BLOCK = re.compile(r"^```console(?P<screen> screen)?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+PATIENCE = 1800             # seconds: a busy machine takes minutes where an idle one takes ten seconds
 PORT = "8080"               # what the page calls the server's
 AFTER = "{}\nafter=$?; printf '\\0'; (exit $after)\n"            # what ends a command's output leaves its $? as it is
 HOME = "/home/ann"          # what it calls the folder
@@ -126,14 +127,15 @@ def in_shell(typed: list[str], folder: pathlib.Path, environ: dict[str, str]) ->
     """What each of these commands prints, one shell for all of them."""
     script = 'python() { "$PYTHON" "$@"; }\n' + "".join(AFTER.format(command) for command in typed)
     ran = subprocess.run(["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, cwd=folder, env=environ, timeout=600)
+                         stderr=subprocess.STDOUT, cwd=folder, env=environ, timeout=PATIENCE)
     return ran.stdout.decode().split("\0")[:-1]
 
 
 def on_screen(shown: Shown, folder: pathlib.Path, environ: dict[str, str]) -> str:
     """What a terminal shows while a person types what `shown` says."""
     typed = [line[2:] for line in shown.output.splitlines() if line.startswith("> ")]
-    with Terminal(*shlex.split(shown.command)[1:], env={**environ, "TERM": "dumb"}, cwd=str(folder)) as terminal:
+    argv = shlex.split(shown.command)[1:]
+    with Terminal(*argv, env={**environ, "TERM": "dumb"}, patience=PATIENCE, cwd=str(folder)) as terminal:
         for line in typed:
             terminal.until("> ")
             terminal.type(line + "\r")
