@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SDK := .venv-parity
 READ := errors backoff wire reply config endpoints stream transport client
-BESIDE := version headers refusals dotenv keys ring urls bounds encode fallback events chunk merge alarm chunked connection \
+BESIDE := version headers refusals dotenv keys ring urls bounds encode normalise fallback events chunk merge alarm chunked connection \
 	base default
 
 .PHONY: help run test fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check clean
@@ -23,7 +23,7 @@ test: $(VENV)/dev  ## run all tests
 	$(BIN)/python -m pytest -q
 
 fuzz: $(VENV)/dev  ## the tests with generated input, for as long as EXAMPLES=100000 takes
-	HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/test_generated.py
+	HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/test_generated.py tests/test_mutated.py
 
 matrix:  ## the tests on every Python found here, with the oldest and the newest dependencies; writes docs/anywhere.md
 	$(PYTHON) anywhere/matrix.py --write

@@ -19,6 +19,7 @@ from typing import Any, Callable, Optional, TypeVar, Union, overload
 
 from . import alarm
 from .client import Client, Instance
+from .encode import hold_half
 from .endpoints import Messages
 from .history import SUMMARISE, History
 from .images import Pictures
@@ -131,10 +132,14 @@ class AsyncStream:
             self.close()
 
     async def texts(self) -> AsyncIterator[str]:
-        """The pieces of the first choice's text, as they come."""
+        """Yield the pieces of the first choice's text as they come; each is made of whole characters."""
+        held = ""
         async for chunk in self:
-            if chunk.text:
-                yield chunk.text
+            text, held = hold_half(held + chunk.text)
+            if text:
+                yield text
+        if held:
+            yield "\ufffd"
 
     async def reply(self) -> Reply:
         """The Reply that a plain call would have returned; reads on to the end if need be."""

@@ -22,10 +22,11 @@ from typing import Any, BinaryIO, Optional, Union
 
 from .batch import Row, answered, failed, succeeded
 from .client import Client
+from .encode import encode_mended
 from .errors import MissingKeyError, RawchatError
-from .output import utf8
 from .private import opened
 from .prompt import UsageError, from_file, json_or_text, read_file
+from .usage import Usage
 
 WORKERS = 16                #: rows under way at the same time
 SHOWN = 0.5                 #: seconds between two states of the progress line
@@ -173,10 +174,10 @@ class Progress:
         """Take one more result into account."""
         self.done += 1
         self.failed += not succeeded(result)
-        usage = ((result["response"] or {}).get("body") or {}).get("usage") or {}
-        spent = [usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")]
-        self.tokens += sum(spent)
-        self.cost += sum(count * price / 1e6 for count, price in zip(spent, self._price))
+        used = Usage.of((result["response"] or {}).get("body") or {})
+        self.tokens += used.total
+        prompt_price, completion_price = self._price
+        self.cost += used.cost({"prompt": prompt_price, "completion": completion_price})
 
     def __str__(self) -> str:
         rate = self.done / max(self._clock() - self._start, 1e-9)
@@ -289,7 +290,7 @@ def ask_all(options: argparse.Namespace, stack: contextlib.ExitStack) -> int:
             refused = finished["response"]["body"]["error"].get("message")      # resuming should ask for them again
             stop.set()
             continue
-        put(out, utf8(json.dumps(finished, ensure_ascii=False)) + b"\n")
+        put(out, encode_mended(finished) + b"\n")
         progress.count(finished)
         progress.show()
     progress.show(last=True)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, NamedTuple, Optional
 
 from . import typed
+from .encode import join_halves
 from .errors import APIResponseValidationError, one_line
 from .fields import Field, plain
 from .window import Message
@@ -39,7 +40,8 @@ def answered(calls: list[dict[str, Any]], known: Mapping[str, Tool], parallel: b
             texts = list(threads.map(lambda call: _result(call, known), calls))
     else:
         texts = [_result(call, known) for call in calls]
-    return [{"role": "tool", "tool_call_id": call.get("id"), "content": text} for call, text in zip(calls, texts)]
+    return [{"role": "tool", "tool_call_id": call.get("id"), "content": join_halves(text)}
+            for call, text in zip(calls, texts)]
 
 
 def _result(call: Mapping[str, Any], known: Mapping[str, Tool]) -> str:

@@ -1,7 +1,9 @@
 """A `Chunk` is one part of a streamed reply; and the way to it from a server-sent event, or to the error it tells."""
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
+from .encode import hold_half
 from .errors import APIError, APIResponseValidationError, one_line
 from .refusals import not_json, tells_error, told
 from .reply import decode
@@ -31,6 +33,19 @@ class Chunk(dict[str, Any]):
                 text = delta.get("content") if isinstance(delta, dict) else choice.get("text")
                 return text if isinstance(text, str) else ""
         return ""
+
+
+def whole_texts(chunks: Iterable[Chunk]) -> Iterator[str]:
+    """Yield the text of each chunk that has some; half of a character waits for the other half, or becomes U+FFFD."""
+    held = ""
+    for chunk in chunks:
+        text = chunk.text
+        if held or not text.isascii():
+            text, held = hold_half(held + text)
+        if text:
+            yield text
+    if held:
+        yield "\ufffd"
 
 
 def read(event: Any, response: Response) -> Optional[Chunk]:

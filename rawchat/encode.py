@@ -28,6 +28,54 @@ def encode(body: Mapping[str, Any]) -> bytes:
         raise kind(f"{place}: {reason}") from None
 
 
+def mend(value: Any) -> Any:
+    """Return `value`, which came from the network, as something that can be printed, stored, and sent.
+
+    Halves of a surrogate pair that stand side by side are joined, and a lone one becomes U+FFFD, as in the WHATWG's
+    encodings.  Infinity and NaN, which Python's JSON decoder lets through, become None, as in JSON.stringify.
+    What a caller sends is never mended but refused (see `encode`).
+
+    >>> mend({"content": "half of \\ud83d", "score": float("inf")})
+    {'content': 'half of \ufffd', 'score': None}
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else join_halves(value)
+    if isinstance(value, dict):
+        return {mend(name): mend(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [mend(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def encode_mended(body: Mapping[str, Any]) -> bytes:
+    """Return the JSON of a record that may hold what came from the network: it is mended where that is needed."""
+    try:
+        return encode(body)
+    except ValueError:
+        return encode(mend(body))
+
+
+def join_halves(text: str) -> str:
+    """Return `text` with the halves of surrogate pairs joined, and U+FFFD in place of a lone one."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def hold_half(text: str) -> tuple[str, str]:
+    """Return what of `text`, a piece of a stream, is whole, and the first half of a character at its end, or ''.
+
+    Servers that count in UTF-16 may cut a character in two; its second half comes with the next piece.
+
+    >>> hold_half("so \\ud83d") == ("so ", "\\ud83d")
+    True
+    """
+    end = len(text)
+    if "\ud800" <= text[-1:] <= "\udbff":
+        end -= 1
+    return join_halves(text[:end]), text[end:]
+
+
 def faults(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
     """The places in `value` that JSON cannot carry, each with the reason."""
     if isinstance(value, (dict, list, tuple)):

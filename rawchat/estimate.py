@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Optional, Protocol
 
+from .normalise import normalise
+
 
 class Encoding(Protocol):
     """A real tokenizer, such as `tiktoken.encoding_for_model("gpt-4o")`."""
@@ -44,6 +46,7 @@ def _weight(part: "re.Match[str]") -> float:
 
 def of_message(message: Mapping[str, Any], encoding: Optional[Encoding] = None) -> int:
     """About how many tokens a message has: its texts, its pictures, its tool calls and its frame."""
+    message = normalise(message)            # one of the caller, or of a file, may have any shape
     content = message.get("content") or ""
     parts = [{"text": content}] if isinstance(content, str) else content
     texts = [str(part["text"]) if "text" in part else "" for part in parts]

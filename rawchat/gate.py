@@ -12,8 +12,9 @@ from .turns import Pace, Seats
 from .wire import Request, Response
 
 TAIL = 4096                 #: bytes at the end of an answer in which its usage is looked for
-USED = re.compile(rb'"total_tokens"\s*:\s*(\d+)')
-MOST = re.compile(rb'"max_(?:completion_)?tokens"\s*:\s*(\d+)')
+# Eight digits at most: of a larger count, which no model reaches, nobody could wait for the end.
+USED = re.compile(rb'"total_tokens"\s*:\s*(\d{1,8})(?!\d)')
+MOST = re.compile(rb'"max_(?:completion_)?tokens"\s*:\s*(\d{1,8})(?!\d)')
 
 
 class Gate:

@@ -19,6 +19,7 @@ from .default import default_client
 from .errors import APIResponseValidationError, ContextLengthExceededError
 from .estimate import Encoding
 from .jsonl import Path
+from .normalise import normalise
 from .reply import Reply
 from .usage import Usage
 from .window import SUMMARY, Message, Sizes, is_instruction, is_system, since, turns
@@ -127,7 +128,7 @@ class History(list[Message]):
 
     def show(self) -> str:
         """The conversation to read, without system messages."""
-        return "\n\n".join(f"{message['role']}: {shown(message)}" for message in self if not is_system(message))
+        return "\n\n".join(f"{message.get('role')}: {shown(message)}" for message in self if not is_system(message))
 
     def save(self, path: Path) -> None:
         """Write the messages as JSON Lines: for their owner only, and whole or not at all."""
@@ -162,7 +163,13 @@ class History(list[Message]):
 
 def shown(message: Message) -> str:
     """A message's content to read: pictures and tool calls in brackets."""
+    message = normalise(message)            # one of the caller, or of a file, may have any shape
     content = message.get("content") or message.get("refusal") or ""
-    parts = [content] if isinstance(content, str) else [part.get("text", f"[{part.get('type')}]") for part in content]
-    calls = [call.get("function") or {} for call in message.get("tool_calls") or ()]
-    return " ".join(filter(None, [*parts, *(f"[{call.get('name')}({call.get('arguments')})]" for call in calls)]))
+    if isinstance(content, str):
+        parts = [content]
+    else:
+        parts = [str(part.get("text", f"[{part.get('type')}]")) for part in content]
+    for call in message.get("tool_calls") or ():
+        function = call.get("function") or {}
+        parts.append(f"[{function.get('name')}({function.get('arguments')})]")
+    return " ".join(filter(None, parts))

@@ -8,12 +8,18 @@
 """
 from typing import Any
 
+from .encode import join_halves
+
 ONCE = {"id", "name", "role", "type"}       #: names, not texts: some servers repeat them in every delta
 PADDING = "obfuscation"                     #: OpenAI hides the length of tokens with it; no plain reply has it
 
 
 class Text(list[str]):
     """A text under way, as its parts: joined once at the end, as growing one long string is quadratic."""
+
+
+class Calls(list[dict[str, Any]]):
+    """The tool calls under way, each with its index."""
 
 
 class Merge:
@@ -81,11 +87,13 @@ def grow(own: dict[str, Any], delta: dict[str, Any]) -> None:
             elif name not in ONCE or value != "".join(before):      # an equal repeat of a name counts once
                 before.append(value)
         elif name == "tool_calls" and isinstance(value, list):
-            calls: list[dict[str, Any]] = before if isinstance(before, list) else []
+            calls = before if isinstance(before, Calls) else Calls()
             own[name] = calls
             for call in value:
                 if isinstance(call, dict):
                     grow(_call(calls, call), {name: item for name, item in call.items() if name != "index"})
+        elif name in ONCE:                  # a number, or what no server should send: it does not grow
+            own[name] = value
         elif isinstance(value, dict):
             if not isinstance(before, dict):
                 own[name] = before = {}
@@ -104,7 +112,7 @@ def _message(own: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def _call(calls: list[dict[str, Any]], delta: dict[str, Any]) -> dict[str, Any]:
+def _call(calls: Calls, delta: dict[str, Any]) -> dict[str, Any]:
     """The tool call that `delta` belongs to: by its index; the last one where it has none.
 
     Another id starts a new call whatever the index: some servers number every call 0, or none.
@@ -113,9 +121,10 @@ def _call(calls: list[dict[str, Any]], delta: dict[str, Any]) -> dict[str, Any]:
     for call in reversed(calls):
         if not isinstance(index, int) or call["index"] == index:
             known = call.get("id")
-            if not id or not known or "".join(known) == id:
-                found: dict[str, Any] = call
-                return found
+            if isinstance(known, Text):
+                known = "".join(known)
+            if not id or not known or known == id:
+                return call
             break
     new: dict[str, Any] = {"index": index if isinstance(index, int) else len(calls)}
     calls.append(new)
@@ -125,13 +134,12 @@ def _call(calls: list[dict[str, Any]], delta: dict[str, Any]) -> dict[str, Any]:
 def settled(value: Any) -> Any:
     """A copy of `value` with its texts joined, and tool calls in the order of their index, which is dropped."""
     if isinstance(value, Text):             # servers that count in UTF-16 may cut a character in two: join its halves
-        return "".join(value).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        return join_halves("".join(value))
+    if isinstance(value, Calls):
+        calls = sorted(value, key=lambda call: call["index"])
+        return [{name: settled(item) for name, item in call.items() if name != "index"} for call in calls]
     if isinstance(value, list):
         return [settled(item) for item in value]
     if isinstance(value, dict):
-        whole = {name: settled(item) for name, item in value.items()}
-        if isinstance(whole.get("tool_calls"), list):
-            calls = sorted(whole["tool_calls"], key=lambda call: call["index"])
-            whole["tool_calls"] = [{name: item for name, item in call.items() if name != "index"} for call in calls]
-        return whole
+        return {name: settled(item) for name, item in value.items()}
     return value

@@ -25,7 +25,7 @@ class Record:
         self._seconds = 0.0
         if options.usage or options.log:    # else nobody has to wait for them
             from . import encode, facts
-            self._facts, self._encode = facts, encode.encode
+            self._facts, self._encode = facts, encode.encode_mended
             self._prices = facts.prices_in(options.prices) if options.prices else None
         if options.log:
             self._log = opened(options.log, os.O_APPEND, "ab")

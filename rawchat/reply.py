@@ -2,7 +2,9 @@
 import json
 from typing import Any, Optional
 
+from .encode import mend
 from .headers import Headers
+from .normalise import normalise
 from .refusals import error_inside, not_json, objects, stops_half_way, tells_error
 from .wire import MAX_BYTES, Response
 
@@ -52,17 +54,19 @@ class Reply(dict[str, Any]):
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
         """The tool calls of the first choice, or []."""
-        return self.message.get("tool_calls") or []
+        return objects(self.message.get("tool_calls"))
 
     @property
     def finish_reason(self) -> Optional[str]:
         """Why the first choice ended: stop, length, tool_calls, content_filter."""
-        return self.choices[0].get("finish_reason") if self.choices else None
+        reason = self.choices[0].get("finish_reason") if self.choices else None
+        return reason if isinstance(reason, str) else None
 
     @property
     def usage(self) -> Optional[dict[str, Any]]:
         """Tokens used: prompt_tokens, completion_tokens, total_tokens; None where the server does not say."""
-        return self.get("usage")
+        usage = self.get("usage")
+        return usage if isinstance(usage, dict) else None
 
     @property
     def flagged(self) -> bool:
@@ -93,6 +97,8 @@ def decode(body: bytes, response: Response) -> Reply:
     payload, bad = None, False
     try:
         payload = json.loads(body.decode("utf-8-sig"))
+        if b"\\u" in body:                  # else there are no halves of characters in it
+            payload = mend(payload)
     except (ValueError, RecursionError):                # a 5000-digit number is a ValueError as well
         bad = True                          # raised out here: json's own error would go along, with the whole body
     if not isinstance(payload, dict):
@@ -103,7 +109,10 @@ def decode(body: bytes, response: Response) -> Reply:
 
 
 def dressed(reply: Reply, response: Response) -> Reply:
-    """`reply` with the facts of the `response` that it came in."""
+    """`reply` with the facts of the `response` that it came in, and its messages in the shape of `normalise`."""
+    for choice in reply.choices:
+        if isinstance(choice.get("message"), dict):
+            choice["message"] = normalise(choice["message"])
     reply.status, reply.headers, reply.retries = response.status, response.headers, response.retries
     reply.elapsed, reply.model = response.elapsed(), response.request.model
     return reply

@@ -3,7 +3,8 @@ import contextlib
 from collections.abc import Generator, Iterator
 from typing import Any, Callable, Optional
 
-from .chunk import Chunk as Chunk, read, whole_chunk
+from .chunk import Chunk as Chunk, read, whole_chunk, whole_texts
+from .encode import mend
 from .errors import APIConnectionError, APIError, APIResponseValidationError, StreamInterruptedError
 from .events import events as events, peeked
 from .keys import hide
@@ -41,8 +42,8 @@ class Stream:
         return next(self._chunks)
 
     def texts(self) -> Iterator[str]:
-        """The pieces of the first choice's text, as they come."""
-        return (chunk.text for chunk in self if chunk.text)
+        """Yield the pieces of the first choice's text as they come; each is made of whole characters."""
+        return whole_texts(self)
 
     @property
     def reply(self) -> Reply:
@@ -67,7 +68,7 @@ class Stream:
         self.close()
 
     def _so_far(self) -> Reply:
-        return dressed(Reply(self._merge.whole()), self._response)
+        return dressed(Reply(mend(self._merge.whole())), self._response)
 
     def _read(self) -> Generator[Chunk, None, None]:
         """The life of a stream: chunk by chunk to a whole reply, or to one error that carries what came."""

@@ -17,7 +17,7 @@ from .calls import Function, Tool, answered
 from .client import Client
 from .default import default_client
 from .endpoints import Messages
-from .errors import ToolRoundsError
+from .errors import APIResponseValidationError, ToolRoundsError
 from .fields import fields
 from .reply import Reply
 from .schema import schema
@@ -47,6 +47,8 @@ def run(messages: Messages, tools: Iterable[Union[Function, Mapping[str, Any]]],
         for _ in range(max_rounds):
             reply = _heard(said, lambda sent: _reply(client, sent, on_text, params))
             if not reply.tool_calls:
+                if reply.finish_reason == "tool_calls" and not reply.text:
+                    raise APIResponseValidationError("the reply is said to call tools, but no call in it can be read")
                 return reply
             said.extend(answered(reply.tool_calls, known, parallel))
         failure = ToolRoundsError(f"the model still calls tools after {max_rounds} rounds; max_rounds= allows more")

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
 
+from .encode import mend
 from .fields import QUALIFIERS, UNIONS, Field, fields, is_enum, is_object, plain
 from .schema import answer
 
@@ -43,7 +44,8 @@ def parse(kind: Any, text: str) -> Any:
 def decode(text: str) -> Any:
     """The value of a JSON text; raises MismatchError."""
     try:
-        return json.loads(text, parse_constant=_refused)
+        value = json.loads(text, parse_constant=_refused)
+        return mend(value) if "\\u" in text else value         # half of a character may be escaped in the text
     except (ValueError, RecursionError) as error:
         raise MismatchError(f"not JSON: {error}") from None
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
+MOST = 10**15               #: no reply uses so many tokens: what is beyond is nonsense
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -28,7 +30,7 @@ class Usage:
         sent, made = _mapping(said.get("prompt_tokens_details")), _mapping(said.get("completion_tokens_details"))
         counts = (said.get("prompt_tokens", said.get("input_tokens")), sent.get("cached_tokens"),
                   said.get("completion_tokens", said.get("output_tokens")), made.get("reasoning_tokens"))
-        prompt, cached, completion, reasoning = (count if isinstance(count, int) else 0 for count in counts)
+        prompt, cached, completion, reasoning = map(_count, counts)
         return cls(prompt, completion, cached, reasoning, 1)
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -74,6 +76,11 @@ def priced(model: str, prices: Mapping[str, Any]) -> str:
         if name in prices:
             return name
     raise KeyError(f"no price for {model!r}")
+
+
+def _count(value: Any) -> int:
+    """Return a number of tokens; 0 for what cannot be one, such as a number that no float can hold."""
+    return value if type(value) is int and 0 <= value < MOST else 0
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 from . import estimate
 from .errors import APIResponseValidationError
+from .normalise import normalise
 
 Message = dict[str, Any]
 Talk = TypeVar("Talk", bound=list[Any])
@@ -61,7 +62,7 @@ def kept(message: Message) -> Message:
     """An answer as it is added to a conversation: what is empty in it and not needed is left out."""
     if not message:
         raise APIResponseValidationError("the reply holds no message")
-    return {name: value for name, value in message.items() if value or name in ("role", "content")}
+    return {name: value for name, value in normalise(message).items() if value or name in ("role", "content")}
 
 
 @contextlib.contextmanager

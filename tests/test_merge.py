@@ -177,6 +177,6 @@ def test_finished_is_when_as_many_as_were_asked_for_have_a_reason() -> None:
     assert merge.finished(2)
 
 
-def test_a_character_that_the_server_cut_in_two_is_whole_and_half_of_one_stays() -> None:
+def test_a_character_that_the_server_cut_in_two_is_whole_and_a_lone_half_can_be_printed() -> None:
     assert message("\ud83d", "\ude00", "!")["content"] == "😀!"
-    assert message("\ud83d", "!")["content"] == "\ud83d!"
+    assert message("\ud83d", "!")["content"] == "\ufffd!"

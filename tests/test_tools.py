@@ -175,8 +175,10 @@ def test_a_call_of_another_kind_is_an_unknown_tool(call: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("odd", [["weather"], {"weather": {}}, [{"id": "c0", "function": "weather"}]])
 def test_tool_calls_that_are_none_are_an_error(odd: Any) -> None:
-    reply = answer({"choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": odd}}]})
-    with serving(reply) as server, pytest.raises(rawchat.APIResponseValidationError, match=r"are none: .*weather"):
+    reply = answer({"choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": odd},
+                                 "finish_reason": "tool_calls"}]})
+    unreadable = pytest.raises(rawchat.APIResponseValidationError, match="no call in it can be read")
+    with serving(reply) as server, unreadable:
         tools.run("Go", [temperature], client(server))
 
 
