@@ -8,7 +8,7 @@ from .base import Base
 from .endpoints import Messages
 from .errors import APIConnectionError, APIError, APIStatusError, DeadlineExceededError, RawchatError
 from .fallback import overloaded
-from .headers import Headers
+from .headers import Headers, refuse_credentials
 from .keys import Key, hide
 from .refusals import refusal
 from .reply import Reply
@@ -86,6 +86,8 @@ class Client(Base):
         """
         if self._closed:
             raise RawchatError("this client is closed; make a new one")
+        if self.config.from_dotenv and origin(request.url) == origin(self.config.base_url):
+            refuse_credentials(request.headers, {}, "the arguments")        # a caller may have made it by hand
         request = request._replace(headers=Headers(request.headers))        # a caller may have made it with a dict
         start, retries, keys = self._clock(), 0, self._ring.choice(request.model)
         while True:

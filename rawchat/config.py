@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional, Union
 from . import dotenv
 from .bounds import count, positive, timeouts
 from .errors import ConfigError, MissingKeyError
-from .headers import SECRET, in_lines
+from .headers import FOREIGN, SECRET, in_lines, refuse_credentials
 from .keys import Keyring, keyring
 from .urls import BASE_URL, base, network, private, without_keys
 from .wire import MAX_BYTES, TIMEOUT
@@ -36,6 +36,7 @@ class Config(NamedTuple):
     max_bytes: int = MAX_BYTES
     rotate_after: Optional[float] = None
     network: Mapping[str, str] = {}                 #: proxies and CA bundle, for the transport
+    from_dotenv: bool = False                       #: base_url comes from .env: no other credential goes there
 
     def __repr__(self) -> str:                      # headers and parameters may hold secrets
         return f"Config({without_keys(self.base_url)!r}, model={self.model!r})"
@@ -56,11 +57,14 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], folder: str = "."
     keys = keyring(found.get("api_key") or (), f"the API key from {source.get('api_key')}")
     if keys is None and base_url == BASE_URL:
         raise MissingKeyError("no API key: set OPENAI_API_KEY, pass api_key=, or set base_url to a server without one")
-    foreign = (keys and source["api_key"] != ".env") or "OPENAI_CUSTOM_HEADERS" in environ
-    if source.get("base_url") == ".env" and foreign:
-        raise ConfigError(f"base_url comes from .env, the key from {source.get('api_key', 'the environment')}: "
-                          "a .env file must not send your key elsewhere; put both into .env, or set both yourself")
+    from_dotenv = source.get("base_url") == ".env"
     headers = _headers(found, environ)
+    if from_dotenv and keys and source["api_key"] != ".env":
+        raise ConfigError(FOREIGN.format(f"the key from {source['api_key']}"))
+    if from_dotenv and environ.get("OPENAI_CUSTOM_HEADERS"):
+        raise ConfigError(FOREIGN.format("the key from the environment (OPENAI_CUSTOM_HEADERS)"))
+    if from_dotenv:
+        refuse_credentials(found.get("default_headers") or {}, found.get("default_query") or {}, "the arguments")
     secret = keys or any(value and SECRET.fullmatch(name) for layer in headers for name, value in layer.items())
     if secret and not found.get("allow_http") and not private(base_url):
         raise ConfigError(f"{without_keys(base_url)} would carry the key unencrypted: use https://, or allow it with "
@@ -69,7 +73,7 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str], folder: str = "."
                   found.get("default_query") or {}, found.get("params") or {}, timeouts(found.get("timeout")),
                   positive("deadline", found.get("deadline")), count("max_retries", found.get("max_retries", 2)),
                   count("max_bytes", found.get("max_bytes", MAX_BYTES)),
-                  positive("rotate_after", found.get("rotate_after")), network(environ))
+                  positive("rotate_after", found.get("rotate_after")), network(environ), from_dotenv)
 
 
 def _named(values: Mapping[str, str]) -> dict[str, Any]:

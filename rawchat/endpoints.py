@@ -14,7 +14,7 @@ from urllib.parse import quote
 from .bounds import mapping, timeouts
 from .config import CHAT_MODEL, COMPLETION_MODEL, Config
 from .fallback import each_model
-from .headers import Headers, checked, fixed
+from .headers import Headers, checked, fixed, refuse_credentials
 from .urls import SEGMENT, at_path
 from .wire import Request
 
@@ -75,6 +75,8 @@ def build(config: Config, method: str, path: str, body: Optional[dict[str, Any]]
     headers, query, extra = (mapping(f"extra_{what}", rest.pop(f"extra_{what}", None))
                              for what in ("headers", "query", "body"))
     timeout = rest.pop("timeout", None)
+    if config.from_dotenv:
+        refuse_credentials(headers, query, "the arguments")
     layers = (*config.headers, headers)
     request = Request(method, at_path(config.base_url, path, {**config.query, **query}),
                       checked(Headers(fixed(body is not None), *layers)),

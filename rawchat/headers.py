@@ -11,6 +11,12 @@ from .version import __version__
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")                # a token (RFC 9110, 5.6.2)
 UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")            # in a value, which is Latin-1 (5.5)
 SECRET = re.compile(r".*(auth|authorization|key|token|secret|password|cookie)", re.IGNORECASE)     # a name's end
+# What makes a header or a query parameter a credential: a word anywhere in its name, or the form of its value.
+CREDENTIAL_NAME = re.compile(r"(?<!idempotency[-_])key|auth|token|secret|passw|cookie|credential|session|signature|jwt"
+                             r"|bearer|(?<![a-z])sig(?![a-z])", re.IGNORECASE)
+CREDENTIAL_VALUE = re.compile(r"\s*(?:bearer|basic|digest|negotiate|api-?key|token)\s+\S|\s*sk-\S", re.IGNORECASE)
+FOREIGN = ("base_url comes from .env, {}: a .env file must not send your key elsewhere; "
+           "put both into .env, or set both yourself")
 
 
 class Headers(dict[str, str]):
@@ -58,6 +64,27 @@ class Headers(dict[str, str]):
         """The credentials, to be kept out of errors; what is shorter than any real key is left to be a word."""
         values = [value.split(" ", 1)[-1] for name, value in self.items() if SECRET.fullmatch(name)]
         return [form for value in values if len(value) >= 5 for form in {value, quote(value, safe="")}]
+
+
+def is_credential(name: str, value: Any) -> bool:
+    """Return whether a header or query parameter carries a credential; a value of None carries nothing.
+
+    This is wider than SECRET, which decides what is hidden: here a wrong yes costs one clear error, a wrong no a key.
+    """
+    if value is None:
+        return False
+    return bool(CREDENTIAL_NAME.search(str(name)) or CREDENTIAL_VALUE.match(str(value)))
+
+
+def refuse_credentials(headers: Mapping[str, Any], query: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError if a header or query parameter holds a credential, for a base_url that comes from .env.
+
+    Whoever writes the .env of a folder must not receive what its user gives elsewhere.  `where` says where that was.
+    """
+    for kind, values in (("header", headers), ("query parameter", query)):
+        for name, value in values.items():
+            if is_credential(name, value):
+                raise ConfigError(FOREIGN.format(f"the key from {where} ({kind} {name!r})"))
 
 
 def checked(headers: Headers) -> Headers:

@@ -5,9 +5,15 @@ from typing import Any, Optional
 
 import pytest
 
+import rawchat
 from rawchat import config
 from rawchat.config import Config, load
 from rawchat.errors import ConfigError, MissingKeyError
+from rawchat.headers import Headers
+from rawchat.wire import Request, Response
+
+from .command import Run
+from .server import answer, completion, serving
 
 row = pytest.mark.row
 LOCAL = "http://127.0.0.1:1/v1"
@@ -203,3 +209,70 @@ def test_the_networks_settings_are_taken_along() -> None:
     environ = {"HTTPS_PROXY": "http://big", "https_proxy": "http://small", "NO_PROXY": "h", "PATH": "/bin",
                "ALL_PROXY": ""}
     assert made(environ, api_key="sk-1").network == {"https_proxy": "http://small", "no_proxy": "h"}
+
+
+CREDENTIALS = ("Authorization", "authorization", "api-key", "X-Api-Key", "Cookie", "Proxy-Authorization",
+               "X-Auth-Token", "x-goog-api-key", "Ocp-Apim-Subscription-Key", "X-Amz-Security-Token", "X-Auth-User",
+               "X-Session-Id")
+
+
+@row("1.13", "10.7")
+@pytest.mark.parametrize("name", CREDENTIALS)
+def test_a_dotenv_never_receives_a_credential_from_a_header(name: str) -> None:
+    evil = "OPENAI_BASE_URL=http://127.0.0.1:1/v1\n"
+    for dotenv in (evil, evil + "OPENAI_API_KEY=sk-2\n", evil + "OPENAI_API_KEYS=sk-2,sk-3\n"):
+        with pytest.raises(ConfigError, match=r"base_url comes from \.env, the key from the arguments") as caught:
+            made({}, dotenv, default_headers={name: "hunter2"})
+        assert "hunter2" not in str(caught.value)
+    assert made({}, evil, default_headers={name: None}).from_dotenv
+    assert not made({}, evil, base_url=LOCAL, default_headers={name: "hunter2"}).from_dotenv
+    assert not made({"OPENAI_BASE_URL": LOCAL}, evil, default_headers={name: "hunter2"}).from_dotenv
+
+
+@row("1.13")
+def test_a_dotenv_never_receives_a_credential_by_its_value_or_in_a_query() -> None:
+    evil = "OPENAI_BASE_URL=http://127.0.0.1:1/v1\n"
+    for given in ({"default_headers": {"X-Upstream": "Bearer hunter2"}}, {"default_headers": {"X-Upstream": "sk-1"}},
+                  {"default_query": {"key": "hunter2"}}, {"default_query": {"sig": "hunter2"}},
+                  {"default_query": {"access_token": "hunter2"}}):
+        with pytest.raises(ConfigError, match=r"base_url comes from \.env"):
+            made({}, evil, **given)
+    assert made({}, evil, default_headers={"X-Title": "x", "Idempotency-Key": "1"}, default_query={"api-version": "1"})
+    assert made({"OPENAI_CUSTOM_HEADERS": ""}, evil)
+
+
+@row("1.13")
+def test_a_call_never_sends_a_credential_to_the_server_of_a_dotenv() -> None:
+    sent: list[Request] = []
+
+    def transport(request: Request) -> Response:
+        sent.append(request)
+        return Response(200, {"content-type": "application/json"}, [b'{"choices": [{"message": {"content": "Hi"}}]}'])
+
+    pathlib.Path(".env").write_text("OPENAI_BASE_URL=http://127.0.0.1:1/v1\n", encoding="utf-8")
+    client = rawchat.Client(transport=transport, environ={})
+    for name in CREDENTIALS:
+        with pytest.raises(ConfigError, match=r"base_url comes from \.env"):
+            client.chat("Hi", extra_headers={name: "hunter2"})
+        with pytest.raises(ConfigError, match=r"base_url comes from \.env"):
+            client.send(Request("GET", "http://127.0.0.1:1/v1/models", Headers({name: "hunter2"})))
+    with pytest.raises(ConfigError, match=r"base_url comes from \.env"):
+        client.models(extra_query={"api_key": "hunter2"})
+    assert not sent
+    client.chat("Hi", extra_headers={"X-Title": "x"}, extra_query={"api-version": "1"})
+    assert sent[0].headers["x-title"] == "x"
+
+
+@row("1.13")
+@pytest.mark.parametrize("variable", [False, True])
+def test_the_command_line_never_sends_a_header_to_the_server_of_a_dotenv(
+        variable: bool, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(answer(completion())) as server:
+        pathlib.Path(".env").write_text(f"OPENAI_BASE_URL={server.url}\n", encoding="utf-8")
+        if variable:
+            monkeypatch.setenv("RAWCHAT_HEADER", "Authorization: Bearer hunter2")
+        ran = run(*([] if variable else ["-H", "Authorization: Bearer hunter2"]), "Hi")
+        assert not server.requests
+    assert ran.code != 0
+    assert "base_url comes from .env" in ran.err
+    assert "hunter2" not in ran.err
