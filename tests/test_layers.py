@@ -13,8 +13,8 @@ from . import rows
 
 PACKAGE = pathlib.Path(rawchat.__file__).parent
 FLOORS = {                                  # within a floor, a file may use one that stands before it
-    0: "version errors backoff budget chunked encode normalise headers keys ring turns urls alarm threads fields "
-       "schema typed usage estimate window",
+    0: "version safe_path errors backoff budget chunked encode normalise headers keys ring turns urls alarm threads "
+       "fields schema typed usage estimate window",
     1: "wire refusals reply parsed bounds dotenv config connection jsonl calls prompt output options precedence notes "
        "private completion fit lines state",
     2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits settings "

@@ -1,15 +1,17 @@
 """How the command behaves among others: what it reads, what the environment asks for, and colour."""
+import json
 import os
 import pathlib
 import pty
+import subprocess
 import sys
 import time
 from typing import Any
 
 import pytest
 
-from .command import ROOT, Run, line, ran
-from .server import answer, delta, event, serving, streamed
+from .command import PLAIN, ROOT, Run, line, ran
+from .server import answer, completion, delta, event, serving, streamed
 from .terminal import Terminal
 
 row = pytest.mark.row
@@ -172,3 +174,51 @@ def test_a_dependency_that_is_missing_is_told_in_one_line_when_it_is_needed(name
     result = ran("--base-url", "http://127.0.0.1:9/v1", "Q", env=env)
     assert (result.code, result.out, line(result)) == (1, b"", f"No module named {name}")
     assert ran("--curl", "--base-url", "http://127.0.0.1:9/v1", "Q", env=env).code == 0
+
+
+# ---- modules in the working directory
+
+# Not among them: what Python itself has imported by the time it finds rawchat (runpy's own imports).
+SHADOWS = ("argparse", "base64", "json", "logging", "queue", "requests", "signal", "socket", "sseclient", "ssl",
+           "subprocess", "tempfile", "typing", "urllib3", "tqdm")
+
+
+def shadowed(folder: pathlib.Path, argv: list[str], env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run a command of ours in a folder whose modules would write a file if they were imported."""
+    for name in SHADOWS:
+        (folder / f"{name}.py").write_text(f"open({str(folder / 'ran')!r}, 'a').write('{name} ')\n", encoding="utf-8")
+    return subprocess.run([sys.executable, "-m", *argv], cwd=folder, env={**os.environ, **PLAIN, **env}, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+
+
+def test_no_module_of_the_working_directory_is_run(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "rows").write_text("Hi\n", encoding="utf-8")
+    with serving(streamed(), answer(completion("Hello"))) as server:
+        env = {"OPENAI_BASE_URL": server.url, "COLUMNS": "80"}
+        asked = shadowed(folder, ["rawchat", "Hi"], env)
+        many = shadowed(folder, ["rawchat.bulk", "rows", "out"], env)
+    served = shadowed(folder, ["rawchat.local", "--help"], {})
+    assert not (folder / "ran").exists()
+    assert (asked.returncode, asked.stdout, asked.stderr) == (0, "Hello\n", "")
+    assert (many.returncode, json.loads((folder / "out").read_text())["error"]) == (0, None)
+    assert served.returncode == 0
+
+
+def test_a_checkout_runs_where_it_lies_and_a_chosen_path_stays(tmp_path: pathlib.Path) -> None:
+    show = "import sys; sys.argv = ['-m']; from rawchat import safe_path; before = sys.path[:]; " \
+           "sys.path.insert(0, {}); safe_path.remove_working_directory(); print(sys.path == before)"
+    for first, cwd, gone in [(f"{str(tmp_path)!r}", tmp_path, True), (f"{ROOT!r}", ROOT, False),
+                             (f"{ROOT!r}", tmp_path, False), ("'/somewhere'", tmp_path, False)]:
+        shown = subprocess.run([sys.executable, "-c", show.format(first)], cwd=cwd, capture_output=True, text=True,
+                               env={**os.environ, **PLAIN}, timeout=60, check=True)
+        assert shown.stdout == f"{gone}\n", (first, cwd)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.11 has this variable first")
+def test_a_safe_path_is_left_alone(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mine.py").touch()
+    show = "import sys; from rawchat import safe_path; safe_path.remove_working_directory(); import mine"
+    subprocess.run([sys.executable, "-c", show], cwd=tmp_path, timeout=60, check=True, capture_output=True,
+                   env={**os.environ, **PLAIN, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "PYTHONSAFEPATH": "1"})
