@@ -8,7 +8,7 @@ from . import reply
 from .client import Client
 from .errors import APIError
 from .notes import Notes
-from .output import Output, utf8
+from .output import Output, unwritten, utf8
 from .precedence import Options
 from .question import Question
 from .record import Record
@@ -63,9 +63,12 @@ def shown(client: Client, request: Request, question: Question, options: Options
 
 
 def saved(whole: Reply, path: str) -> list[str]:
-    """Write the pictures in a reply, and give their paths."""
+    """Write the pictures in a reply, and give their paths.  Raises RawchatError for what cannot be written."""
     from .images import pictures            # here, not above: few commands need it
-    return pictures(whole).save(path)
+    try:
+        return pictures(whole).save(path)
+    except OSError as error:
+        raise unwritten(error.filename or path, error) from None
 
 
 def as_sent(response: Response) -> tuple[bytes, Reply]:

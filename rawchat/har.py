@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from .headers import Headers
 from .keys import without
-from .trace import Exchange, clean, pause, same, shown
+from .trace import Exchange, Redactor, clean, pause, same, secrets, shown
 from .urls import without_keys
 from .version import __version__
 
@@ -31,7 +31,7 @@ def archive(exchanges: list[Exchange]) -> dict[str, Any]:
         if same(before, exchange):          # a format of exchanges has no other place for the wait between two
             entries[number]["comment"] = f"the same again, {pause(before, exchange)}"
     return {"log": {"version": "1.2", "creator": {"name": "rawchat", "version": __version__},
-                    "entries": [without(exchange.request.headers.secrets, entry)
+                    "entries": [without(secrets(exchange.request), entry)
                                 for exchange, entry in zip(exchanges, entries)]}}
 
 
@@ -45,9 +45,11 @@ def _entry(exchange: Exchange) -> dict[str, Any]:
         sent["postData"] = {"mimeType": request.headers.get("content-type", ""), "text": request.body.decode()}
     headers = response.headers if response else Headers()
     came = _message(headers, len(body))
-    came.update(status=response.status if response else 0, statusText="", redirectURL=headers.get("location", ""))
+    came.update(status=response.status if response else 0, statusText="",
+                redirectURL=without_keys(headers.get("location", "")))
+    redactor = Redactor(secrets(request))
     came["content"] = {"size": len(body), "mimeType": headers.get("content-type", ""),
-                       "text": body.decode("utf-8", "replace")}
+                       "text": redactor.feed(body) + redactor.end()}
     if exchange.error:
         came["_error"] = clean(exchange)
     wait, whole = exchange.head * 1000, exchange.end * 1000

@@ -7,6 +7,7 @@ from typing import Any, Optional, Union
 from .errors import APIResponseValidationError, RawchatError
 from .headers import Headers
 from .reply import Reply
+from .urls import without_keys
 from .wire import Request, Transport
 
 Path = Union[str, "os.PathLike[str]"]
@@ -57,7 +58,8 @@ class Pictures(Reply):
         """Write the pictures: the first to `path`, further ones beside it (cat.png, cat-2.png), and give their paths.
 
         A picture that came as a URL is fetched, without a key, by `transport` (default: `over_http`).  Raises
-        APIResponseValidationError, before anything is written, for what is no picture.
+        APIResponseValidationError, before anything is written, for what is no picture; RawchatError for a path that is
+        a symbolic link, which is never followed; OSError, with its `filename`, for what cannot be written.
         """
         data = self.get("data")
         if not isinstance(data, list) or not data:
@@ -67,8 +69,21 @@ class Pictures(Reply):
         paths = [first, *(first.with_name(f"{first.stem}-{number}{first.suffix}")
                           for number in range(2, len(fetched) + 1))]
         for each, picture in zip(paths, fetched):
-            each.write_bytes(picture)
+            write(str(each), picture)
         return [str(each) for each in paths]
+
+
+def write(path: str, data: bytes) -> None:
+    """Make the file at `path` hold `data`; raises RawchatError for a symbolic link, OSError that names the file."""
+    if os.path.islink(path):                # what it points at is not ours to write
+        raise RawchatError(f"{path}: a symbolic link, which is not followed")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        with open(os.open(path, flags, 0o666), "wb") as file:
+            file.write(data)
+    except OSError as error:
+        error.filename = path               # Python tells it only of a file that cannot be opened
+        raise
 
 
 def pictures(reply: Reply) -> Pictures:
@@ -91,7 +106,8 @@ def _content(picture: dict[str, Any], transport: Optional[Transport]) -> bytes:
 
 def _fetched(url: str, transport: Optional[Transport]) -> bytes:
     if not url.startswith("https://") and transport is None:    # a server must not point us at our own network
-        raise RawchatError(f"a picture is at {url[:80]!r}, which is not https://; pass transport= to fetch it")
+        shown = without_keys(url)[:80]
+        raise RawchatError(f"a picture is at {shown!r}, which is not https://; pass transport= to fetch it")
     if transport is None:
         from .transport import over_http    # here, not above: it loads requests
         with_default = over_http(url)

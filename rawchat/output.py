@@ -4,6 +4,8 @@ import os
 import re
 from typing import Any, BinaryIO
 
+from .errors import RawchatError
+
 # C0 but tab and newline, DEL and C1; marks, overrides and isolates of bidirectional text; tags; halves of characters.
 STEERING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"
                       "\\ud800-\\udfff\\U000e0000-\\U000e007f]")
@@ -37,9 +39,12 @@ class Output:
         try:
             self._file.write(utf8(visible(data.decode("utf-8", "replace"))) if self.terminal else data)
             self._file.flush()
-        except OSError:
+        except BrokenPipeError:
             abandon(self._file)
             raise
+        except OSError as error:
+            abandon(self._file)
+            raise unwritten("standard output", error) from None
 
     def end(self) -> None:
         """End the answer with one newline."""
@@ -50,7 +55,7 @@ class Output:
     def end_line(self) -> None:
         """End the line if something stands in it, and somebody still reads."""
         if self._in_line:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, RawchatError):
                 self.end()
 
     def mind_ctrl_c(self) -> None:
@@ -73,6 +78,11 @@ class Output:
         """What has to be written before anything else is, where others write on the same terminal."""
         begun, self._open = self._open, False
         return "\n" * begun
+
+
+def unwritten(name: str, error: OSError) -> RawchatError:
+    """Return the error that names the file which took no more, and why: 'calls.jsonl: No space left on device'."""
+    return RawchatError(f"{name}: {error.strerror or error}")
 
 
 def abandon(file: Any) -> None:

@@ -113,5 +113,7 @@ def only(named: Mapping[str, Any]) -> dict[str, Any]:
 def writable(path: str) -> None:
     """Raises UsageError if no file can be written there: better before the picture is paid for."""
     folder = os.path.dirname(path) or "."
+    if os.path.islink(path):
+        raise UsageError(f"{path}: a symbolic link, which is not followed")
     if os.path.isdir(path) or not os.access(path if os.path.exists(path) else folder, os.W_OK):
         raise UsageError(f"{path}: cannot be written")

@@ -4,18 +4,81 @@
 
 Credentials are hidden in all that comes out of here.
 """
+import codecs
 import functools
 import json
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Callable, Optional
+from urllib.parse import quote
 
 from .errors import APIError
 from .headers import SECRET, Headers
 from .keys import without
-from .urls import without_keys
+from .urls import keys_in, without_keys
 from .wire import Request, Response, Transport
+
+SHORTEST = 5                #: characters of a secret: what is shorter than any real key is left to be a word
+
+
+def secrets(request: Request) -> list[str]:
+    """Return the credentials in `request`, of its headers and its URL, in every form in which a server may echo them.
+
+    What is shorter than any real key is left to be a word.  The longest come first, as in a Redactor.
+    """
+    found = set()
+    given = [*request.headers.secrets, *keys_in(request.url)]
+    for name, value in request.headers.items():
+        if SECRET.fullmatch(name) and not name.lower().endswith("authorization"):       # that one begins with a scheme
+            given.append(value)
+    for secret in given:
+        if len(secret) >= SHORTEST:
+            in_json = json.dumps(secret)[1:-1]
+            found |= {secret, quote(secret, safe=""), in_json, in_json.replace("/", "\\/")}
+    return sorted(found, key=len, reverse=True)
+
+
+class Redactor:
+    """Hides secrets in a text that comes in pieces, also one that is cut in two.
+
+    >>> redactor = Redactor(["sk-secret"])
+    >>> redactor.feed(b"key: sk-s"), redactor.feed(b"ecret, s"), redactor.end()
+    ('key: ', '***, ', 's')
+    """
+
+    def __init__(self, secrets: Sequence[str]):
+        self._secrets = sorted(secrets, key=len, reverse=True)      # one that begins with another is hidden whole
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+
+    def feed(self, piece: bytes) -> str:
+        """Return what can be shown now: an end that may be the beginning of a secret waits for the next piece."""
+        text = self._held + self._decoder.decode(piece)
+        cut = len(text) - self._begun(text)
+        for secret in self._secrets:
+            start = text.find(secret, max(0, cut - len(secret) + 1))
+            if 0 <= start < cut:            # a whole one must not be cut by the beginning of another
+                cut = start
+        self._held = text[cut:]
+        return str(without(self._secrets, text[:cut]))
+
+    def end(self) -> str:
+        """Return what was held back.  The greater part of a secret, where the body was cut, is hidden too."""
+        text = str(without(self._secrets, self._held + self._decoder.decode(b"", True)))
+        self._held = ""
+        begun = self._begun(text)
+        return text[:len(text) - begun] + "***" if begun >= SHORTEST else text
+
+    def _begun(self, text: str) -> int:
+        """Return the length of the longest end of `text` that begins a secret but does not complete it."""
+        longest = 0
+        for secret in self._secrets:
+            for length in range(min(len(secret) - 1, len(text)), longest, -1):
+                if text.endswith(secret[:length]):
+                    longest = length
+                    break
+        return longest
 
 
 class Exchange:
@@ -28,6 +91,7 @@ class Exchange:
         self.head = self.end = 0.0                      # when the headers came, and when it ended
         self.over = False
         self.pieces: list[tuple[float, bytes]] = []     # when each part of the body came
+        self.redactor = Redactor(secrets(request))
 
 
 def observed(transport: Transport, see: Callable[[Exchange, str], Any], clock: Callable[[], float] = time.monotonic,
@@ -92,7 +156,7 @@ def traced(transport: Transport, say: Callable[[str], Any], clock: Callable[[], 
         if what == "request":
             attempts = attempts + 1 if before and same(before[0], exchange) else 1
         for line in told(exchange, what, before[0] if before else exchange, attempts):
-            say(without(exchange.request.headers.secrets, line))
+            say(without(secrets(exchange.request), line))
         before[:] = [exchange]
 
     return observed(transport, see, clock)
@@ -109,8 +173,9 @@ def told(exchange: Exchange, what: str, before: Exchange, attempt: int) -> Itera
         yield from (f"< {'':7}  {name}: {value}" for name, value in shown(exchange.response.headers).items())
     elif what == "piece":
         seconds, piece = exchange.pieces[-1]
-        yield from (f"< {seconds:7.3f}  {line}" for line in piece.decode("utf-8", "replace").splitlines() if line)
+        yield from (f"< {seconds:7.3f}  {line}" for line in exchange.redactor.feed(piece).splitlines() if line)
     else:
+        yield from (f"< {exchange.end:7.3f}  {line}" for line in exchange.redactor.end().splitlines() if line)
         yield f"* {summary(exchange, attempt)}"
 
 
@@ -122,8 +187,8 @@ def text(request: Request) -> str:
 
 
 def shown(headers: Headers) -> Headers:
-    """Headers with their secrets hidden."""
-    return Headers({name: "***" if SECRET.fullmatch(name) else value for name, value in headers.items()})
+    """Headers with their secrets hidden, those of a URL in a value too (Location)."""
+    return Headers({name: "***" if SECRET.fullmatch(name) else without_keys(value) for name, value in headers.items()})
 
 
 def same(before: Exchange, exchange: Exchange) -> bool:
@@ -144,8 +209,9 @@ def outcome(exchange: Exchange) -> str:
 def clean(exchange: Exchange) -> str:
     """What broke an attempt, without the key."""
     error = exchange.error
-    secrets = exchange.request.headers.secrets
-    return str(without(secrets, error.message)) if isinstance(error, APIError) else type(error).__name__
+    if isinstance(error, APIError):
+        return str(without(secrets(exchange.request), error.message))
+    return type(error).__name__
 
 
 def summary(exchange: Exchange, attempts: int) -> str:

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
 from .errors import ConfigError
 
@@ -69,9 +69,28 @@ def redirected(method: str, url: str, status: int, location: Optional[str]) -> O
         return None
 
 
+QUERY_KEY = re.compile(r"(?i)([?&][^?=&#]*(?:key|token|secret|sig|signature|password)=)([^&#]*)")
+
+
+def without_user(url: str) -> str:
+    """Return `url` without the user:password@ before its host (RFC 3986, 3.2.1)."""
+    return re.sub(r"//[^/?#]*@", "//", url)
+
+
 def without_keys(url: str) -> str:
-    """`url` to be shown: some services carry keys in the query."""
-    return re.sub(r"(?i)([?&][^=&#]*(?:key|token|secret|sig|password)=)[^&#]*", r"\1***", url)
+    """Return `url` to be shown: without user:password@, and with the keys that some services carry in the query hidden.
+
+    >>> without_keys("https://me:secret@h/v1?api-key=secret&a=b")
+    'https://h/v1?api-key=***&a=b'
+    """
+    return QUERY_KEY.sub(r"\1***", without_user(url))
+
+
+def keys_in(url: str) -> list[str]:
+    """Return the credentials that `without_keys` hides, as they stand in `url` and decoded."""
+    users = re.findall(r"//([^/?#]*)@", url)
+    found = [user.partition(":")[2] for user in users] + [value for _, value in QUERY_KEY.findall(url)]
+    return [form for value in found for form in {value, unquote(value)}]
 
 
 def private(base_url: str) -> bool:

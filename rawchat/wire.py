@@ -11,6 +11,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from .errors import APIResponseValidationError, one_line
 from .headers import Headers
+from .urls import without_user
 
 MAX_BYTES = 64 * 2**20      #: default bound on one decoded body, event or line: a plain answer is never near it
 TIMEOUT = (5.0, 600.0)      #: seconds to connect, and for each read of the socket: the SDK's defaults
@@ -32,8 +33,8 @@ class Request(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Method and URL for a message, without the query: some services carry keys there."""
-        return f"{self.method} {self.url.partition('?')[0]}"
+        """Method and URL for a message, without user:password@ and the query: some services carry keys there."""
+        return f"{self.method} {without_user(self.url.partition('?')[0])}"
 
 
 class Response:

@@ -8,6 +8,7 @@ import pytest
 import rawchat
 from rawchat.images import BYTES
 
+from .command import Run, line
 from .server import Server, answer, head, serving
 
 PNG = base64.b64decode(
@@ -110,3 +111,49 @@ def test_a_moderation_says_whether_and_why() -> None:
         both, fine, nothing = (client(server).moderate(["a", "b"]) for _ in range(3))
     assert (both.flagged, both.categories) == (True, ["self-harm", "violence"])
     assert (fine.flagged, fine.categories) == (nothing.flagged, nothing.categories) == (False, [])
+
+
+def test_a_link_is_not_written_through(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mine").write_text("mine", encoding="utf-8")
+    (tmp_path / "cat.png").symlink_to("mine")
+    (tmp_path / "dog-2.png").symlink_to("nowhere")
+    with serving(drawn(IN_BASE64, IN_BASE64)) as server:
+        reply = client(server).image("a cat", n=2)
+    for name, link in (("cat.png", "cat.png"), ("dog.png", "dog-2.png")):
+        with pytest.raises(rawchat.RawchatError, match=f"{link}: a symbolic link, which is not followed"):
+            reply.save(tmp_path / name)
+    assert (tmp_path / "mine").read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_the_command_refuses_a_link_before_it_pays(run: Run, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "cat.png").symlink_to("mine")
+    with serving(drawn(IN_BASE64)) as server:
+        result = run("--base-url", server.url, "--image", "cat.png", "a cat")
+    assert (result.code, line(result)) == (2, "cat.png: a symbolic link, which is not followed")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("url", [
+    "http://me:hunter2@h/x?sig=hunter2", "ftp://me:hunter2@h", "https://me:hunter2@127.0.0.1:9/x"])
+def test_no_password_of_a_url_is_printed(run: Run, url: str) -> None:
+    with serving(drawn({"url": url})) as server:
+        result = run("--base-url", server.url, "--image", "cat.png", "a cat")
+    assert result.code in (1, 7)
+    assert "hunter2" not in line(result)
+
+
+def test_a_picture_that_cannot_be_fetched_is_told_without_the_password(tmp_path: pathlib.Path) -> None:
+    request = rawchat.Request("GET", "https://me:hunter2@h/x?sig=hunter2")
+    with serving(drawn({"url": request.url})) as server:
+        reply = client(server).image("a cat")
+    with pytest.raises(rawchat.APIError, match="404 for the picture") as caught:
+        reply.save(tmp_path / "cat.png", lambda request: rawchat.Response(404, {}, [b""]))
+    assert "hunter2" not in str(caught.value) + request.where
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_names_the_picture(run: Run) -> None:
+    with serving(drawn(IN_BASE64)) as server:
+        result = run("--base-url", server.url, "--image", "/dev/full", "a cat")
+        assert (result.code, line(result)) == (1, "/dev/full: No space left on device")

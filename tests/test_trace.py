@@ -148,3 +148,56 @@ def test_a_reader_that_loses_interest_ends_an_exchange() -> None:
     next(stream)
     stream.close()
     assert seen == ["request", "response", "piece", "end"]
+
+
+# ---- a key that the server echoes in pieces
+
+@pytest.mark.parametrize("secret", [KEY, "p/w\"d+é very=secret"])
+def test_a_secret_that_comes_in_pieces_is_hidden_wherever_it_is_cut(secret: str) -> None:
+    request = Request("POST", "http://h/v1?api-key=in%2Fthe-query&a=b", rawchat.Headers({
+        "Authorization": f"Bearer {KEY}", "api-key": "p/w\"d+é very=secret", "X-Other": "b"}))
+    echo = f"data: é {{{secret}}} in%2Fthe-query in/the-query\n\n".encode()
+    for forms in (echo, json.dumps(echo.decode()).replace("/", "\\/").encode()):
+        for cut in range(len(forms) + 1):
+            lines: list[str] = []
+            exchanges: list[trace.Exchange] = []
+            pieces = [forms[:cut], forms[cut:]]
+
+            def transport(request: Request, pieces: list[bytes] = pieces) -> Response:
+                return Response(200, {"Location": f"http://u:{KEY}@h/?token=other-secret"}, pieces)
+
+            watched = trace.observed(trace.traced(transport, lines.append), har.into(exchanges))
+            assert watched(request).read() == forms
+            shown = "".join(line[11:] for line in lines if line.startswith("< "))
+            body = har.archive(exchanges)["log"]["entries"][0]["response"]["content"]["text"]
+            assert body.count("***") == 3
+            assert shown.count("***") == 4                          # one of them in the Location
+            everything = "\n".join(lines) + json.dumps(har.archive(exchanges))
+            for form in (secret, secret[5:], secret[:-5], "in%2Fthe", "in/the", "other-secret", "query\n"):
+                assert form not in everything
+            assert "a=b" in everything
+
+
+def test_the_caller_does_not_wait_for_what_the_trace_holds_back() -> None:
+    lines: list[str] = []
+    seen: list[bytes] = []
+
+    def pieces() -> Any:
+        for piece in (b"x sk-ver", b"y-different sk-very-secret-ke"):
+            yield piece
+            assert seen[-1] == piece        # the caller has it already
+            assert not any("sk-ver" in line for line in lines[:-1])
+
+    request = Request("GET", "http://h/v1", rawchat.Headers({"Authorization": f"Bearer {KEY}"}))
+    for piece in trace.traced(lambda request: Response(200, {}, pieces()), lines.append)(request).pieces:
+        seen.append(piece)
+    assert [line[11:] for line in lines if line.startswith("< ")][1:] == ["x ", "sk-very-different "]
+
+
+def test_what_a_cut_body_shows_of_a_key_is_hidden() -> None:
+    redactor = trace.Redactor([KEY])
+    assert (redactor.feed(b"a " + KEY[:-1].encode()), redactor.end()) == ("a ", "***")
+    redactor = trace.Redactor(["abcde", "xabc", "abcdefgh"])
+    assert redactor.feed(b"1 abc") + redactor.feed(b"de 2 abcde") + redactor.feed(b"fgh 3 xab") + redactor.end() == \
+        "1 *** 2 *** 3 xab"
+    assert trace.secrets(Request("GET", "http://h", rawchat.Headers({"api-key": "word"}))) == []
