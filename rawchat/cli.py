@@ -11,7 +11,7 @@ from . import errors
 from .errors import APIError, MissingKeyError, RawchatError
 from .notes import Notes, colourful
 from .options import ONCE, OPTIONS, Option
-from .output import Output, abandon, utf8
+from .output import Output, abandon, unwritten, utf8
 from .precedence import Options, chosen
 from .prompt import UsageError
 from .question import question_of
@@ -50,7 +50,13 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (--help shows how)")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        print(message, end="", file=file, flush=True)       # argparse's own swallows a closed pipe
+        try:
+            print(message, end="", file=file, flush=True)       # argparse's own swallows a closed pipe
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            abandon(sys.stdout)
+            raise unwritten("standard output", error) from None
 
 
 def parser() -> Parser:
@@ -134,11 +140,13 @@ def run(options: Options, out: Output, notes: Notes) -> int:
     with Record(options, notes) as record, connected(options, notes) as client:
         if talking:
             from .talk import talk
-            return talk(client, question, options, out, notes, record, saved)
-        if saved:
+            code = talk(client, question, options, out, notes, record, saved)
+        elif saved:
             with saved.turn(question.content) as history:
-                return answer(client, question, options, out, notes, record, history)
-        return answer(client, question, options, out, notes, record)
+                code = answer(client, question, options, out, notes, record, history)
+        else:
+            code = answer(client, question, options, out, notes, record)
+    return code or record.code
 
 
 def talks(options: Options, stdin: Any, stdout: Any) -> bool:

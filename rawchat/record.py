@@ -9,6 +9,7 @@ from .config import Config
 from .headers import Headers
 from .keys import without
 from .notes import Notes
+from .output import unwritten
 from .precedence import Options
 from .private import opened
 from .reply import Reply
@@ -20,7 +21,10 @@ class Record:
 
     def __init__(self, options: Options, notes: Notes):
         self._notes = notes if options.usage else None
-        self._log = self._prices = None
+        self._log: Any = None
+        self._prices = None
+        self._stderr = notes
+        self.code = 0                       #: the exit code of a command that is well but for its log
         self._replies: list[Reply] = []
         self._seconds = 0.0
         if options.usage or options.log:    # else nobody has to wait for them
@@ -28,6 +32,7 @@ class Record:
             self._facts, self._encode = facts, encode.encode_mended
             self._prices = facts.prices_in(options.prices) if options.prices else None
         if options.log:
+            self._path = options.log
             self._log = opened(options.log, os.O_APPEND, "ab")
 
     @contextlib.contextmanager
@@ -48,8 +53,19 @@ class Record:
             if self._log:
                 whole = replies[0] if replies else getattr(failure, "partial", None)
                 line = self._facts.entry(asked, whole, failure, now, seconds, self._prices)
-                self._log.write(self._encode(without(secrets(config), line)) + b"\n")
-                self._log.flush()
+                self._write(self._encode(without(secrets(config), line)) + b"\n")
+
+    def _write(self, line: bytes) -> None:
+        """Add a line to the log.  One that cannot be written ends no conversation: it is said, and told by the code."""
+        try:
+            self._log.write(line)
+            self._log.flush()
+        except OSError as error:
+            self.code = 1
+            self._stderr.complain(f"{unwritten(self._path, error)}; this call is not logged, nor are later ones")
+            with contextlib.suppress(OSError):
+                self._log.close()           # it tries once more to write what it still holds
+            self._log = None
 
     def tell(self) -> None:
         """Say for -v what the calls since the last time used."""

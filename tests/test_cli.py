@@ -783,8 +783,38 @@ def test_a_full_disk_is_one_line(text: str, tmp_path: pathlib.Path) -> None:
                                   stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=20,
                                   env={**os.environ, **PLAIN}, check=False)
     result = Ran(done.returncode, b"", done.stderr.decode())
-    assert result.code == 1
-    assert "OSError" in line(result)
+    reason = "File too large" if text else "No space left on device"
+    assert (result.code, line(result)) == (1, f"standard output: {reason}")
+
+
+FULL = pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /dev/full here")
+
+
+@FULL
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["--completion", "bash"], ["--curl", "Q"],
+                                  ["--no-stream", "Q"], ["--json", "Q"], ["--jsonl", "Q"], ["-n", "2", "Q"], ["--models"]])
+def test_a_full_disk_is_named_whatever_is_shown(argv: list[str]) -> None:
+    script = answer({**completion("Hello"), "data": [{"id": "m"}]})
+    with serving(streamed() if argv[0] in ("--jsonl", "-n") else script) as server:
+        for unbuffered in ("", "1"):
+            result = ran("--base-url", server.url, *argv, sh=">/dev/full", env={"PYTHONUNBUFFERED": unbuffered})
+            assert (result.code, line(result)) == (1, "standard output: No space left on device")
+
+
+@FULL
+@pytest.mark.parametrize(("option", "said"), [
+    ("--log", "/dev/full: No space left on device; this call is not logged, nor are later ones"),
+    ("--har", "/dev/full: No space left on device")])
+def test_a_full_disk_beside_the_answer_is_named_and_costs_no_turn(run: Run, option: str, said: str) -> None:
+    with serving(streamed(), answer({"error": {"message": "no"}}, 401)) as server:
+        result = run("--base-url", server.url, option, "/dev/full", "--continue=talk.jsonl", "Q")
+        assert (result.code, result.out, line(result)) == (1, b"Hello\n", said)
+        assert "Hello" in pathlib.Path("talk.jsonl").read_text(encoding="utf-8")
+        refused = run("--base-url", server.url, option, "/dev/full", "Q")     # the error of the call decides
+    assert refused.code == 3
+    first, second = refused.err.splitlines()
+    assert first == f"rawchat: {said}"
+    assert second.startswith("rawchat: 401: no")
 
 
 def test_a_closed_standard_error_does_not_send_errors_to_standard_output(hello: Server) -> None:
