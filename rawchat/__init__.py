@@ -43,7 +43,7 @@ and its doors: `local`, a small real model on this machine, and `cli` (python -m
     output      standard output                                 notes       standard error
     record      -v and --log                                    facts       of a call
                                                                 private     files for their owner only
-    safe_path   no module from the working directory
+    approval    may the model call it?                      safe_path   no module from the working directory
 
 >>> import rawchat
 >>> reply = rawchat.chat("Say hi")                                                  # doctest: +SKIP

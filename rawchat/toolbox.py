@@ -8,14 +8,14 @@ import types
 from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
-from . import tools
+from . import approval, tools
+from .approval import Call
 from .calls import Function
 from .errors import one_line
 from .history import History
-from .output import utf8, visible
 from .prompt import UsageError
 
-Ask = Callable[[str], Optional[bool]]       # None: there is nobody to ask
+Ask = Callable[[Call], Optional[bool]]      # None: there is nobody to ask
 REFUSED = "error: the user refused this call"
 NOBODY = "error: refused, as there is no terminal on which the user could be asked"
 
@@ -54,11 +54,11 @@ def approved(function: Function, say: Callable[[str], Any], ask: Optional[Ask]) 
     """`function`, with every call shown, and made only if `ask` says so; with None in its place it is."""
     @functools.wraps(function)
     def guarded(**arguments: Any) -> Any:
-        call = f"{function.__name__}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
+        call = Call(function.__name__, arguments)
         if ask is None:
             say(f"calls {call}")
             return function(**arguments)
-        allowed = ask(f"rawchat: may the model call {call}?")
+        allowed = ask(call)
         if allowed:
             return function(**arguments)
         say(f"refused {call}" + ("" if allowed is False else ": no terminal to ask on; --yes allows all calls"))
@@ -67,17 +67,9 @@ def approved(function: Function, say: Callable[[str], Any], ask: Optional[Ask]) 
     return guarded
 
 
-def on_terminal(question: str) -> Optional[bool]:
-    """Ask y or n on the terminal of this process, wherever its standard input comes from; None if it has none."""
-    try:
-        with open("/dev/tty", "r+b", buffering=0) as terminal:
-            terminal.write(utf8(visible(f"{question} [y/N] ")))
-            said = terminal.readline()
-            if not said.endswith(b"\n"):        # Ctrl-D ends no line
-                terminal.write(b"\n")
-            return said.strip().lower() in (b"y", b"yes")
-    except OSError:
-        return None
+def on_terminal(call: Call) -> Optional[bool]:
+    """Ask for `call` on the terminal of this process: `approval.ask`."""
+    return approval.ask(call)
 
 
 class Rounds(list[Any]):

@@ -37,7 +37,7 @@ PASTE, PASTED = "\x1b[200~", "\x1b[201~"    # what a terminal puts around what i
 class Terminal:
     """Python with these arguments; `env` is added to the environment, where None takes away."""
 
-    def __init__(self, *argv: str, env: Optional[dict[str, Optional[str]]] = None, columns: int = 80,
+    def __init__(self, *argv: str, env: Optional[dict[str, Optional[str]]] = None, columns: int = 80, rows: int = 24,
                  patience: float = PATIENCE, cwd: Optional[str] = None):
         self._patience = patience
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -45,7 +45,7 @@ class Terminal:
         self._shown = ""                    # and not yet taken by `until`
         self.all = ""                       #: all that was ever shown
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         every = {**os.environ, "PYTHONPATH": ROOT, "TERM": TERM, "INPUTRC": os.devnull, "LC_ALL": "C.UTF-8",
                  "COLUMNS": None, "LINES": None, **(env or {})}
         self.process = subprocess.Popen(

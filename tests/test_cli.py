@@ -792,7 +792,8 @@ FULL = pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /de
 
 @FULL
 @pytest.mark.parametrize("argv", [["--help"], ["--version"], ["--completion", "bash"], ["--curl", "Q"],
-                                  ["--no-stream", "Q"], ["--json", "Q"], ["--jsonl", "Q"], ["-n", "2", "Q"], ["--models"]])
+                                  ["--no-stream", "Q"], ["--json", "Q"], ["--jsonl", "Q"], ["-n", "2", "Q"],
+                                  ["--models"]])
 def test_a_full_disk_is_named_whatever_is_shown(argv: list[str]) -> None:
     script = answer({**completion("Hello"), "data": [{"id": "m"}]})
     with serving(streamed() if argv[0] in ("--jsonl", "-n") else script) as server:

@@ -16,7 +16,7 @@ FLOORS = {                                  # within a floor, a file may use one
     0: "version safe_path errors backoff budget chunked encode normalise headers keys ring turns urls alarm threads "
        "fields schema typed usage estimate window",
     1: "wire refusals reply parsed bounds dotenv config connection jsonl calls prompt output options precedence notes "
-       "private completion fit lines state",
+       "private approval completion fit lines state",
     2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits settings "
        "shorthand",
     3: "base client default attach",
