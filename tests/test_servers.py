@@ -11,7 +11,7 @@ import os
 import pathlib
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
@@ -19,7 +19,9 @@ import pytest
 
 import rawchat
 
-from .server import CLOSE, Answer, serving
+from .server import CLOSE, Answer, completion, serving
+from .server import answer as plain_answer
+from .server import streamed as streamed_answer
 
 WIRE = pathlib.Path(__file__).parent / "wire"
 CUTS = int(os.environ.get("WIRE_CUTS", "6"))       # cuts of each recording; 0: at every byte
@@ -172,6 +174,7 @@ SERVERS: dict[str, dict[str, Want]] = {
         **answers((16, 10), reasoning_content=R),
         **calls(WEATHER, usage=(16, 10)),
         "error": error(rawchat.APIStatusError, "Insufficient Balance", code="invalid_request_error"),
+        "error-max-tokens": error(rawchat.BadRequestError, "the valid range of max_tokens is [1, 8192]"),
         "overflow": overflow("maximum context length is 131072 tokens", code="invalid_request_error"),
     },
     # Gemini (OpenAI endpoint): calls without index, each whole in a delta of its own, with a signature that must be
@@ -200,6 +203,7 @@ SERVERS: dict[str, dict[str, Want]] = {
         "tools": called(WEATHER, TIME, usage=(20, 12), text="Let me look."),
         "tools-stream": called(WEATHER, TIME, text="Let me look."),
         "error": error(rawchat.AuthenticationError, "invalid x-api-key", type="authentication_error"),
+        "error-max-tokens": error(rawchat.BadRequestError, "the maximum allowed number of output tokens"),
         "error-stream": error(rawchat.APIError, "Overloaded", type="overloaded_error", partial="Hello"),
         "overflow": overflow("prompt is too long: 213462 tokens > 200000 maximum"),
         "overflow-output": overflow("input length and `max_tokens` exceed context limit"),
@@ -248,6 +252,7 @@ SERVERS: dict[str, dict[str, Want]] = {
         **answers((38, 9), reasoning=R),
         **calls(WEATHER, usage=(38, 9)),
         "error": error(rawchat.BadRequestError, "Failed to call a function.", code="tool_use_failed"),
+        "error-max-tokens": error(rawchat.BadRequestError, "max_tokens must be less than or equal to 16384"),
         "error-stream": error(rawchat.APIError, "Failed to call a function.", code="tool_use_failed", partial=""),
         "error-413": Want(error=rawchat.APIStatusError, says=["Limit 10000, Requested 15088"], overflow=None,
                           code="rate_limit_exceeded"),
@@ -313,6 +318,7 @@ SERVERS: dict[str, dict[str, Want]] = {
         **answers((22, 13), reasoning_content=R),
         **calls(WEATHER, usage=(22, 13)),
         "error": error(rawchat.BadRequestError, "only support stream mode", code="invalid_parameter_error"),
+        "error-max-tokens": error(rawchat.BadRequestError, "Range of max_tokens should be [1, 8192]"),
         "error-stream": error(rawchat.APIError, "Output data may contain inappropriate content.", partial="Hello",
                               code="data_inspection_failed"),
         "overflow": overflow("Range of input length should be [1, 204800]", code="invalid_parameter_error"),
@@ -415,6 +421,11 @@ SERVERS: dict[str, dict[str, Want]] = {
         "stream": answer(),
         "error": error(rawchat.RateLimitError, "Resource has been exhausted (e.g. check quota).", code="429"),
     },
+    # OpenAI itself: wording that resembles an overflow and is none, of the output limit and of tokens per minute.
+    "openai": {
+        "error-429": error(rawchat.RateLimitError, "tokens per min (TPM)", code="rate_limit_exceeded"),
+        "error-max-tokens": error(rawchat.BadRequestError, "supports at most 16384 completion tokens"),
+    },
     # NVIDIA NIM: the name in every delta of a call; after tool_calls another chunk with finish_reason stop.
     "nvidia-nim": {
         "tools-stream": called(WEATHER),
@@ -474,10 +485,10 @@ XFAIL_CUT: set[str] = {
 }
 
 
-def marked(known: set[str]) -> list[Any]:
-    """Return every recording as a parameter, those in `known` marked as failing."""
+def marked(known: set[str], names: Iterable[str] = RECORDINGS) -> list[Any]:
+    """Return recordings as parameters, those in `known` marked as failing."""
     mark = pytest.mark.xfail(strict=True, reason="not handled yet")
-    return [pytest.param(name, marks=[mark] if name in known else []) for name in RECORDINGS]
+    return [pytest.param(name, marks=[mark] if name in known else []) for name in names]
 
 
 def recorded(name: str) -> bytes:
@@ -590,6 +601,21 @@ def test_a_recording_in_single_bytes_is_understood(name: str) -> None:
     check(name, [*(bytes([byte]) for byte in recorded(name)), CLOSE])
 
 
+OVERFLOWS = [name for name, want in RECORDINGS.items() if want.overflow and not want.partial]
+
+
+@pytest.mark.parametrize("name", marked(XFAIL, OVERFLOWS))
+def test_a_history_recovers_from_an_overflow(name: str) -> None:
+    """The question is asked again without the turn before it. (An overflow after some text is an error: see above.)"""
+    good: Answer = streamed_answer() if is_stream(name) else plain_answer(completion())
+    with serving(good, [recorded(name), CLOSE], good) as server:
+        history = rawchat.History(client=rawchat.Client(base_url=server.url, environ={}, max_retries=0))
+        for question in ("a", "b"):
+            text = "".join(history.stream(question)) if is_stream(name) else history.ask(question).text
+            assert text == "Hello"
+        assert [len(seen.json["messages"]) for seen in server.requests] == [1, 3, 1]
+
+
 @pytest.mark.parametrize("name", marked(XFAIL_CUT))
 def test_a_recording_that_is_cut_is_an_error_or_whole(name: str) -> None:
     """Expect an APIError with all the text that arrived whole, or a success that is complete.
@@ -661,7 +687,7 @@ def text_of(event: str) -> str:
 
 
 KINDS = {"plain", "stream", "tools", "tools-stream", "error"}
-SMALL = {"baidu", "cloudflare", "coze", "new-api", "nvidia-nim", "perplexity"}     # one peculiarity each
+SMALL = {"baidu", "cloudflare", "coze", "new-api", "nvidia-nim", "openai", "perplexity"}     # one peculiarity each
 
 
 def test_every_recording_has_an_expectation_and_every_server_its_kinds() -> None:
