@@ -46,7 +46,7 @@ class Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 
     def error(self, message: str) -> NoReturn:
-        message = re.sub(r"(--[\w-]+)=\S+", r"\1", message)     # somebody may have tried --api-key=...
+        message = re.sub(r"(?<![\w-])([\w-]+)=\S+", without_value, message)   # somebody may have tried --api-key=...
         raise UsageError(f"{message} (--help shows how)")
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -57,6 +57,11 @@ class Parser(argparse.ArgumentParser):
         except OSError as error:
             abandon(sys.stdout)
             raise unwritten("standard output", error) from None
+
+
+def without_value(match: "re.Match[str]") -> str:
+    """Return `--name` for a `--name=value`; what is no option stays as it is."""
+    return match[1] if "--" in match[1] else match[0]
 
 
 def parser() -> Parser:

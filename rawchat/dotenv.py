@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from .errors import ConfigError
 
-LINE = re.compile(r"""\s* (?:export\s+)? (?P<name>[A-Za-z_][A-Za-z0-9_.]*) \s*=\s*
+LINE = re.compile(r"""\s* (?:export\s+)? (?P<name>[A-Za-z_][A-Za-z0-9_.]*) \s*=\s*(?=\S|\Z)
     (?: '(?P<single>[^']*)' | "(?P<double>(?:[^"\\]|\\.)*)" | (?P<bare>(?:[^\s'"\#](?:(?!\s\#).)*)?) )
-    \s* (?:\#.*)? """, re.VERBOSE)
+    \s* (?:\#.*)? """, re.VERBOSE | re.DOTALL)
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 

@@ -48,7 +48,8 @@ def _parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], doc: str)
     name = parameter.name
     if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) or name not in hints:
         raise TypeError(f"parameter {parameter}: a tool's parameters have a name and a type")
-    told = re.search(rf"^\s*(?::param\s+(?:\w+\s+)?)?{name}(?:\s*\([^)]*\))?\s*:\s+(\S.*)$", doc, re.MULTILINE)
+    told = re.search(rf"^[ \t]*(?::param[ \t]+(?:\w+[ \t]+)?)?{name}(?:[ \t]*\([^)\n]*\))?[ \t]*:\s+(\S.*)$",
+                     doc, re.MULTILINE)
     return Field(name, hints[name], parameter.default is NONE, parameter.default, told[1].strip() if told else "")
 
 

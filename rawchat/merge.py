@@ -17,9 +17,22 @@ PADDING = "obfuscation"                     #: OpenAI hides the length of tokens
 class Text(list[str]):
     """A text under way, as its parts: joined once at the end, as growing one long string is quadratic."""
 
+    def equals(self, text: str) -> bool:
+        """Return whether `text` is all that came so far, in time linear in `text`, however many parts there are."""
+        at = 0
+        for part in self:
+            if not text.startswith(part, at):
+                return False
+            at += len(part)
+        return at == len(text)
+
 
 class Calls(list[dict[str, Any]]):
-    """The tool calls under way, each with its index."""
+    """Tool calls under way, found by their index: a server may send a hundred thousand of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_index: dict[int, dict[str, Any]] = {}       # the last call of each index
 
 
 class Merge:
@@ -84,7 +97,7 @@ def grow(own: dict[str, Any], delta: dict[str, Any]) -> None:
         elif isinstance(value, str):
             if not isinstance(before, Text):
                 own[name] = Text([value])
-            elif name not in ONCE or value != "".join(before):      # an equal repeat of a name counts once
+            elif name not in ONCE or (value and not before.equals(value)):      # an equal repeat of a name counts once
                 before.append(value)
         elif name == "tool_calls" and isinstance(value, list):
             calls = before if isinstance(before, Calls) else Calls()
@@ -99,7 +112,12 @@ def grow(own: dict[str, Any], delta: dict[str, Any]) -> None:
                 own[name] = before = {}
             grow(before, value)
         elif isinstance(value, list):
-            own[name] = [*before, *value] if isinstance(before, list) else list(value)
+            if type(before) is list:
+                before.extend(value)        # it is ours: the first list was copied
+            elif isinstance(before, list):
+                own[name] = [*before, *value]           # after a text
+            else:
+                own[name] = list(value)
         else:
             own[name] = value
 
@@ -118,16 +136,17 @@ def _call(calls: Calls, delta: dict[str, Any]) -> dict[str, Any]:
     Another id starts a new call whatever the index: some servers number every call 0, or none.
     """
     index, id = delta.get("index"), delta.get("id")
-    for call in reversed(calls):
-        if not isinstance(index, int) or call["index"] == index:
-            known = call.get("id")
-            if isinstance(known, Text):
-                known = "".join(known)
-            if not id or not known or known == id:
-                return call
-            break
+    call = calls[-1] if calls else None
+    if isinstance(index, int):
+        call = calls.by_index.get(index)
+    if call is not None:
+        known = call.get("id")
+        same = known.equals(id) if isinstance(known, Text) and isinstance(id, str) else known == id
+        if not id or not known or same:
+            return call
     new: dict[str, Any] = {"index": index if isinstance(index, int) else len(calls)}
     calls.append(new)
+    calls.by_index[new["index"]] = new
     return new
 
 

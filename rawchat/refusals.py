@@ -77,7 +77,7 @@ def told(payload: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(said, str):
         said = json.dumps(said, ensure_ascii=False)
     elif said is payload:                   # a proxy's page or line: its first words, without the tags
-        said = next(filter(None, map(str.strip, re.sub("<[^>]*>", "", said).splitlines())), "")
+        said = next(filter(None, map(str.strip, re.sub("<[^<>]*>", "", said).splitlines())), "")
     fields: dict[str, Any] = {"body": body}
     for name in ("code", "param", "type"):
         fields[name] = None if facts.get(name) is None else str(facts[name])
@@ -112,8 +112,13 @@ def not_json(body: bytes, response: Response, cut: bool = False) -> APIResponseV
 
 
 def stops_half_way(body: bytes) -> bool:
-    """Does `body` begin as a JSON object and end before that does?  Brackets in strings do not count."""
-    text = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", body.strip(b"\xef\xbb\xbf \t\r\n"))
+    """Return whether `body` begins as a JSON object and ends before that does.  Brackets in strings do not count.
+
+    The escapes go first, so that a string is all up to the next quote: one pattern for both would try an open string
+    again from each of its escaped quotes, in quadratic time.
+    """
+    text = re.sub(rb"(?s)\\.", b"", body.strip(b"\xef\xbb\xbf \t\r\n"))
+    text = re.sub(rb'"[^"]*"?', b"", text)
     return text[:1] == b"{" and (text[-1:] != b"}" or text.count(b"{") > text.count(b"}"))
 
 

@@ -14,7 +14,7 @@ from .prompt import UsageError, read_file
 from .schema import strict
 
 KINDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
-FIELD = re.compile(r"(\w+)(?:\s+(str|int|float|bool))?(\s*\[\])?\s*(?::\s*(.*\S))?")
+FIELD = re.compile(r"(\w+)(?:\s+(str|int|float|bool))?(\s*\[\])?\s*(?::\s*(\S.*))?")
 
 
 def schema_of(given: str) -> dict[str, Any]:

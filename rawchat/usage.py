@@ -4,7 +4,6 @@
 >>> used.cost({"prompt": 2.5, "completion": 10})            # dollars per million tokens
 0.0035
 """
-import re
 import threading
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
@@ -72,7 +71,7 @@ class Meter:
 
 def priced(model: str, prices: Mapping[str, Any]) -> str:
     """The name in `prices` that is meant: `model`, or that without its date (gpt-4o-2024-08-06 is a gpt-4o)."""
-    for name in (model, re.sub(r"(-\d+)+$", "", model)):
+    for name in (model, undated(model)):
         if name in prices:
             return name
     raise KeyError(f"no price for {model!r}")
@@ -81,6 +80,18 @@ def priced(model: str, prices: Mapping[str, Any]) -> str:
 def _count(value: Any) -> int:
     """Return a number of tokens; 0 for what cannot be one, such as a number that no float can hold."""
     return value if type(value) is int and 0 <= value < MOST else 0
+
+
+def undated(model: str) -> str:
+    """Return the name of a model without its date.
+
+    >>> undated("gpt-4o-2024-08-06")
+    'gpt-4o'
+    """
+    parts = model.split("-")
+    while len(parts) > 1 and parts[-1].isdecimal():
+        parts.pop()
+    return "-".join(parts)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
