@@ -3,6 +3,7 @@ takes chunks off fast, and ends when it is told to.  Classes to be mixed into ur
 """
 import contextlib
 import queue
+import re
 import threading
 import time
 import weakref
@@ -14,10 +15,13 @@ from typing import Any, Callable, Optional
 
 from .alarm import Alarm, ring
 from .chunked import unchunked
+from .headers import NAME
 from .urls import origin
 
 PIECE = 16384               #: bytes asked for at once: before urllib3 2.6 one piece can inflate a thousandfold
 AFTER_DONE = 0.1            #: seconds to read on after [DONE], so that the connection can be used again
+JUNK = 100                  #: lines among the headers that may be none; http.client takes as many headers
+HEADER_NAME = re.compile(NAME.pattern.encode())
 _here = threading.local()   # what this thread is sending: over which .connection, with which .alarm and .timeout
 
 
@@ -36,13 +40,18 @@ class Watched:
 
     sock: Any
     timeout: Any
-    asked = 0                               #: requests so far
+    asked = 0                               #: requests since it was opened
     _held: Optional[list[bytes]] = None     # the parts of a request that is being made
+
+    def connect(self) -> None:
+        """As urllib3's, which opens the same object again after the server has closed the connection."""
+        self.asked = 0
+        super().connect()                   # type: ignore[misc]
 
     def request(self, *args: Any, **options: Any) -> None:
         """As urllib3's, but that a long upload has the time of a read: there it has what is meant for connecting."""
         if self.sock is None:
-            self.connect()                  # type: ignore[attr-defined]
+            self.connect()
         self.timeout = _here.timeout        # which urllib3 gives to the socket now, but not so 1.26
         self.sock.settimeout(self.timeout)
         self.asked += 1
@@ -100,20 +109,56 @@ def pool_of(pool: type, connection: type) -> type:
 
 
 class Lines:
-    """A socket's file that keeps the last line that was read from it."""
+    """A socket's file while the head of a response is read from it: keeps the last line, and drops what is no header.
+
+    http.client's parser takes the first line that is no header for the end of all headers: Content-Length may be
+    lost, and the response then seems to have no end.
+    """
 
     last: Optional[bytes] = None
 
     def __init__(self, file: Any):
         self.file = file
+        self._in_headers = False            # else the next line is a status line
 
     def readline(self, *size: int) -> bytes:
-        """As the file's own."""
-        self.last = line = bytes(self.file.readline(*size))
-        return line
+        """Return the next line that is of use; raises HTTPException after too many that are not."""
+        dropped = False
+        for _ in range(JUNK + 1):
+            self.last = line = bytes(self.file.readline(*size))
+            if not self._in_headers or not line.strip(b"\r\n"):
+                self._in_headers = not self._in_headers and bool(line)
+                return line
+            if dropped and line[:1] in b" \t":
+                continue                    # it goes on with a line that was dropped
+            header = header_line(line)
+            if header:
+                return header
+            dropped = True
+        raise HTTPException(f"over {JUNK} lines among the headers that are none")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)
+
+
+def header_line(line: bytes) -> bytes:
+    """Return a header line as http.client's parser reads it; b"" for one that is none.
+
+    A lone CR becomes a blank (RFC 9112, 2.2), and blanks before the colon go (RFC 9112, 5.1).
+
+    >>> header_line(b"Content-Length : 5\\r\\n"), header_line(b"no header\\r\\n")
+    (b'Content-Length: 5\\r\\n', b'')
+    """
+    text = line.rstrip(b"\r\n")
+    end = line[len(text):]
+    text = text.replace(b"\r", b" ")
+    if text[:1] in (b" ", b"\t"):
+        return text + end                   # goes on with the line before it (RFC 9112, 5.2)
+    name, colon, value = text.partition(b":")
+    name = name.rstrip(b" \t")
+    if not colon or not HEADER_NAME.fullmatch(name):
+        return b""
+    return name + colon + value + end
 
 
 class Answer(HTTPResponse):
@@ -123,6 +168,8 @@ class Answer(HTTPResponse):
     """
 
     _body: Iterator[bytes] = iter(())
+    _end: Optional[float] = None            # when reading has to stop, on the monotonic clock; and the socket
+    _sock: Any = None
 
     def begin(self) -> None:
         self.fp = lines = Lines(self.fp)    # type: ignore[assignment]
@@ -131,11 +178,33 @@ class Answer(HTTPResponse):
             raise HTTPException("the answer breaks off in its headers")
         if self.fp:                         # the body needs no watching
             self.fp = lines.file
-            self._body = unchunked(iter(partial(self.fp.read1, PIECE), b""))
+            self._body = unchunked(iter(self._coded, b""))
 
     def read1(self, n: int = -1) -> bytes:
         """What has come, at once: with chunks, all that a read of the socket gives, which is PIECE bytes at most."""
-        return next(self._body, b"") if self.chunked else super().read1(n)
+        if self.chunked:
+            return next(self._body, b"")
+        self._keep_time()
+        return super().read1(n)
+
+    def _coded(self) -> bytes:
+        """Return what has come of a chunked body, as it came."""
+        self._keep_time()
+        return self.fp.read1(PIECE)
+
+    def stop_after(self, seconds: float, sock: Any) -> None:
+        """Let all further reads from `sock` together take so many seconds at most; then raise TimeoutError."""
+        self._end, self._sock = time.monotonic() + seconds, sock
+        self._keep_time()
+
+    def _keep_time(self) -> None:
+        """Give the next read what is left of the time, if that is bounded: a read returns with the first byte."""
+        if self._end is None:
+            return
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time for the rest of the body is over")
+        self._sock.settimeout(left)
 
 
 class Bare:
@@ -204,10 +273,9 @@ def endings(raw: Any, body: Iterator[bytes], alarm: Alarm) -> tuple[Callable[[],
         raw.close()
 
     def finish() -> None:
-        end = time.monotonic() + AFTER_DONE
         with contextlib.suppress(Exception):            # whatever it is: the answer is whole
-            sock.settimeout(AFTER_DONE)
-            while time.monotonic() < end and next(body, None):
+            raw._original_response.stop_after(AFTER_DONE, sock)
+            while next(body, None):
                 pass
         close()
 

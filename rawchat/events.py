@@ -6,7 +6,6 @@ it merges or halves events at odd borders, and takes quadratic time over long on
 >>> list(batches([b"\\xef\\xbb\\xbfdata: on", b"e\\r", b"\\n\\r\\ndata: two\\n\\ndata: half"]))
 [(b'data: one\\n\\ndata: two', True), (b'data: half', False)]
 """
-import json
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Optional
@@ -14,7 +13,7 @@ from typing import Optional
 from sseclient import Event, SSEClient
 
 from .errors import APIError
-from .wire import MAX_BYTES
+from .wire import MAX_BYTES, decode_json
 
 if not hasattr(SSEClient, "events"):
     raise ImportError("the module sseclient is of another package here: pip uninstall -y sseclient && "
@@ -116,8 +115,8 @@ def in_parts(block: bytes) -> Iterator[Event]:
 def is_whole(data: str) -> bool:
     """Is this the data of a last event whose blank line is missing, but nothing else: [DONE], or a JSON object?"""
     try:
-        return data.lstrip().startswith("[DONE]") or isinstance(json.loads(data), dict)
-    except (ValueError, RecursionError):
+        return data.lstrip().startswith("[DONE]") or isinstance(decode_json(data), dict)
+    except ValueError:
         return False
 
 

@@ -15,7 +15,7 @@ from .errors import (
     StreamInterruptedError,
     one_line,
 )
-from .wire import Response
+from .wire import Response, decode_json
 
 BY_STATUS: dict[int, type[APIStatusError]] = {
     400: errors.BadRequestError, 401: errors.AuthenticationError, 403: errors.PermissionDeniedError,
@@ -28,25 +28,32 @@ TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
 
 def refusal(response: Response, limit: int) -> APIStatusError:
     """The error that a response with a status other than 2xx tells of, even if its body breaks off."""
+    reason = "no reason given"
     try:
         body = response.read(limit)
     except DeadlineExceededError:
         raise
     except APIConnectionError:
         body = b""
-    return status_error(response.status, response.headers, body, response.asked)
+    except APIResponseValidationError:      # over the limit: the status counts all the same
+        body = b""
+        reason = f"its body is over {limit} bytes; raise max_bytes if it may be"
+    return status_error(response.status, response.headers, body, response.asked, reason)
 
 
-def status_error(status: int, headers: Mapping[str, str], body: bytes, asked: str) -> APIStatusError:
+def status_error(status: int, headers: Mapping[str, str], body: bytes, asked: str,
+                 reason: str = "no reason given") -> APIStatusError:
     """The exception for an answer that is not 2xx.  `asked` says what was: 'POST https://host/path'.
+
+    `reason` stands in the message where the server gave none.
 
     >>> status_error(404, {}, b'{"error": {"message": "no such model"}}', "GET http://h/v1/models/x").message
     '404: no such model (GET http://h/v1/models/x)'
     """
     text = body.decode("utf-8-sig", "replace")
     try:
-        payload = json.loads(text)
-    except (ValueError, RecursionError):
+        payload = decode_json(text)
+    except ValueError:
         payload = text
     said, fields = told(payload)
     if 300 <= status < 400:
@@ -56,7 +63,7 @@ def status_error(status: int, headers: Mapping[str, str], body: bytes, asked: st
     if status == 400 and names & TOO_LONG:
         kind = errors.ContextLengthExceededError
     name = next((n for n in (fields["code"], fields["type"]) if n and n != str(status)), "")
-    return kind(f"{status} {name}".strip() + f": {said or 'no reason given'} ({asked})",
+    return kind(f"{status} {name}".strip() + f": {said or reason} ({asked})",
                 status_code=status, headers=headers, request_id=headers.get("x-request-id"), **fields)
 
 

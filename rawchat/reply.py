@@ -1,12 +1,11 @@
 """A `Reply` is the JSON of a response, as the server sent it, with names for what one mostly wants."""
-import json
 from typing import Any, Optional
 
 from .encode import mend
 from .headers import Headers
 from .normalise import normalise
 from .refusals import error_inside, not_json, objects, stops_half_way, tells_error
-from .wire import MAX_BYTES, Response
+from .wire import MAX_BYTES, Response, decode_json
 
 
 class Reply(dict[str, Any]):
@@ -96,10 +95,10 @@ def decode(body: bytes, response: Response) -> Reply:
     """
     payload, bad = None, False
     try:
-        payload = json.loads(body.decode("utf-8-sig"))
+        payload = decode_json(body.decode("utf-8-sig"))
         if b"\\u" in body:                  # else there are no halves of characters in it
             payload = mend(payload)
-    except (ValueError, RecursionError):                # a 5000-digit number is a ValueError as well
+    except ValueError:                      # undecodable bytes, too
         bad = True                          # raised out here: json's own error would go along, with the whole body
     if not isinstance(payload, dict):
         raise not_json(body, response, cut=bad and stops_half_way(body))

@@ -17,7 +17,7 @@ from .errors import APIError
 from .headers import SECRET, Headers
 from .keys import without
 from .urls import keys_in, without_keys
-from .wire import Request, Response, Transport
+from .wire import Request, Response, Transport, decode_json
 
 SHORTEST = 5                #: characters of a secret: what is shorter than any real key is left to be a word
 
@@ -236,7 +236,7 @@ def tokens(exchange: Exchange) -> tuple[list[float], Optional[int]]:
     for seconds, piece in exchange.pieces:
         for line in piece.splitlines():
             try:
-                chunk = json.loads(line[5:]) if line.startswith(b"data:") else {}
+                chunk = decode_json(line[5:].decode("utf-8", "replace")) if line.startswith(b"data:") else {}
                 choices = chunk.get("choices") or [{}]
                 times += [seconds] * bool(choices[0].get("text") or (choices[0].get("delta") or {}).get("content"))
                 usage = (chunk.get("usage") or {}).get("completion_tokens", usage)

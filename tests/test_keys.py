@@ -63,6 +63,45 @@ def test_a_401_sets_a_key_aside_for_good() -> None:
     assert world.waits == [0]
 
 
+@pytest.mark.parametrize("headers", [{}, {"retry-after": "inf"}, {"retry-after": "0"}, {"retry-after": "-1"},
+                                     {"retry-after": "nan"}, {"retry-after-ms": "inf"}])
+def test_a_wish_that_is_none_rests_no_key(headers: dict[str, str]) -> None:
+    world = World(k1=[(429, headers)], k2=[(429, headers)])
+    client = world.client(KEYS[:2], max_retries=1)
+    with pytest.raises(RateLimitError) as caught:
+        client.models()
+    assert caught.value.key == "key 2 of 2"             # nobody knows which is free first
+    assert client.models() == client.models() == {}
+    assert world.asked == [1, 2, 2, 1]
+    assert world.waits == [0]
+
+
+def test_keys_without_a_wish_are_tried_again_after_a_wait() -> None:
+    world = World(k1=[(429, {})], k2=[(429, {})])
+    assert world.client(KEYS[:2]).models().retries == 2
+    assert world.waits == [0, 1.0]          # the second one is the usual backoff
+
+
+def test_keys_set_aside_are_never_said_to_be_free() -> None:
+    world = World(k1=[(401, {})] * 9, k2=[(401, {})] * 9)
+    client = world.client(KEYS[:2])
+    for key in (2, 2):
+        with pytest.raises(errors.AuthenticationError) as caught:
+            client.models()
+        assert "inf" not in str(caught.value)
+        assert caught.value.key == f"key {key} of 2"
+
+
+def test_a_key_is_free_at_the_moment_that_the_server_named() -> None:
+    world = World(k1=busy(30))
+    client = world.client(KEYS[:2])
+    client.models()
+    world.time += 30
+    client.models()
+    client.models()
+    assert sorted(world.asked[2:]) == [1, 2]            # at the very moment
+
+
 @row("3.7")
 @pytest.mark.parametrize("field", ["code", "type"])
 def test_a_key_without_quota_is_set_aside_too(field: str) -> None:

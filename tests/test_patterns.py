@@ -36,7 +36,8 @@ except ImportError:
     pass
 pattern, flags, methods, texts = json.load(sys.stdin)
 if pattern[0] == "bytes":
-    pattern, texts = pattern[1].encode("latin-1"), [[part.encode("latin-1", "replace") for part in text] for text in texts]
+    pattern = pattern[1].encode("latin-1")
+    texts = [[part.encode("latin-1", "replace") for part in text] for text in texts]
 else:
     pattern = pattern[1]
 compiled = re.compile(pattern, flags)
@@ -78,7 +79,7 @@ def uses() -> Iterator[Use]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr in METHODS:
                 owner = node.value
-                name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
+                name = ast.unparse(owner).rpartition(".")[2]
                 by_name.setdefault(name, set()).add(node.attr)
     for path, tree in trees.items():
         names = {id(node.value): target.id for node in ast.walk(tree) if isinstance(node, ast.Assign)
@@ -203,7 +204,13 @@ for at in range(%d):
     merge.add({'choices': [%s]})
 merge.whole()
 """
-LIMITED = "try:\n    import resource\n    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))\nexcept ImportError:\n    pass\n"
+LIMITED = """
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+except ImportError:
+    pass
+"""
 
 
 @pytest.mark.parametrize("code", [

@@ -10,6 +10,7 @@ import pathlib
 import pickle
 import socket
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from typing import Any, Callable, Optional
@@ -18,6 +19,7 @@ import pytest
 from requests.adapters import HTTPAdapter
 
 import rawchat
+from rawchat import alarm
 from rawchat.errors import APIConnectionError, APITimeoutError, ConfigError, DeadlineExceededError
 from rawchat.headers import Headers
 from rawchat.transport import over_http
@@ -601,3 +603,145 @@ def test_the_server_of_pythons_own_library_is_understood() -> None:
         url = f"http://127.0.0.1:{server.server_port}"
         assert rawchat.Client(base_url=url, environ={}).chat("Hi") == {"choices": []}
         server.shutdown()
+
+
+# ---- heads and ends that are not as they should be
+
+@pytest.mark.parametrize("line", [
+    b"no header at all", b"X Y: 1", "Überschrift: 1".encode(), b": 1", b"X-A: 1\rno header", b"From me",
+    b"no header\r\n  that goes on", b"no header\r\n" * 99 + b"nor this"])
+def test_a_line_that_is_no_header_takes_no_other_with_it(line: bytes) -> None:
+    body = b'{"data": []}'
+    start = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + line + b"\r\nX-Request-Id : req_1\r\n"
+    never = threading.Event()
+    with serving([start + b"Content-Length: %d\r\n\r\n" % len(body) + body, never]) as server:
+        client = rawchat.Client(base_url=server.url, environ={}, timeout=PATIENCE / 2, max_retries=0)
+        reply = client.models()
+        never.set()
+    assert reply == {"data": []}
+    assert reply.request_id == "req_1"
+    assert reply.headers["content-type"] == "application/json"
+
+
+def test_a_header_that_goes_on_in_the_next_line_and_an_interim_response() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\nno header\r\n\r\n"
+    final = b"HTTP/1.1 200 OK\r\nX-Request-Id: req\r\n\t_1\r\nContent-Length: 2\r\n\r\n{}"
+    with serving(interim + final) as server:
+        reply = rawchat.Client(base_url=server.url, environ={}).models()
+    assert "".join(reply.headers["x-request-id"].split()) == "req_1"
+
+
+def test_endless_lines_that_are_no_headers_are_an_error() -> None:
+    with serving([b"HTTP/1.1 200 OK\r\n" + b"no header\r\n" * 1000 + b"\r\n{}", CLOSE]) as server:
+        client = rawchat.Client(base_url=server.url, environ={}, max_retries=0)
+        with pytest.raises(APIConnectionError, match="over 100 lines among the headers"):
+            client.models()
+
+
+EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"       # of deflate (RFC 1951, 3.2.4): inflates to nothing
+
+
+def packed_hello() -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    return packer.compress(b"".join(HELLO)) + packer.flush(zlib.Z_SYNC_FLUSH)
+
+
+@row("2.4")
+@pytest.mark.parametrize(("steps", "first", "drop"), [
+    (streamed(end=False), b"ffff\r\n", b"x"), (streamed(end=False), b"5;", b"x"), (streamed(end=False), b"0\r\n", b"x"),
+    (streamed(end=False), b"", b"1\r\nx\r\n"),
+    ([head(200, Content_Length="9999999"), *HELLO], b"", b"x"), ([head(200, Connection="close"), *HELLO], b"", b"x"),
+    ([head(200, Content_Length="9999999", Content_Encoding="gzip"), packed_hello()], b"", EMPTY_BLOCK),
+    ([head(200, Connection="close", Content_Encoding="gzip"), packed_hello()], b"", EMPTY_BLOCK),
+    ([head(200, Transfer_Encoding="chunked", Content_Encoding="gzip"),
+      b"%x\r\n%s\r\n" % (len(packed_hello()), packed_hello())], b"", b"5\r\n%s\r\n" % EMPTY_BLOCK)],
+    ids=["chunk", "size", "trailer", "chunks", "length", "close", "gzip-length", "gzip-close", "gzip-chunks"])
+def test_what_drips_after_done_does_not_hold_the_caller(steps: Any, first: bytes, drop: bytes) -> None:
+    to_its_end, left = threading.Event(), threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        end = time.monotonic() + PATIENCE / 2           # fifty times what the caller may be held
+        try:
+            while time.monotonic() < end:
+                connection.sendall(drop)
+                time.sleep(0.01)
+            to_its_end.set()
+        finally:
+            left.set()
+
+    with serving([*steps, first, drip]) as server:
+        assert rawchat.Client(base_url=server.url, environ={}).stream_chat("Hi").reply.text == "Hello"
+        assert left.wait(PATIENCE)
+    assert not to_its_end.is_set()
+
+
+@row("3.1")
+def test_a_500_with_an_endless_body_is_the_servers_error() -> None:
+    def endless(connection: socket.socket) -> None:
+        while True:
+            connection.sendall(b"x" * 10_000)
+
+    with serving([head(500, Connection="close"), endless]) as server:
+        client = rawchat.Client(base_url=server.url, environ={}, max_bytes=100_000, max_retries=1, sleep=lambda _: None)
+        with pytest.raises(rawchat.InternalServerError, match="500: its body is over 100000 bytes; raise max_bytes"):
+            client.chat("Hi")
+        assert len(server.requests) == 2    # it is retried as any 500
+
+
+# ---- guards that random mutations of the code found without a test
+
+def test_whether_a_connection_had_served_before() -> None:
+    with serving(answer({}), answer({}), [answer({}), CLOSE], answer({})) as server:
+        transport = over_http(server.url, environ={})
+        reused = []
+        for _ in range(4):
+            response = transport(post(server.url))
+            reused.append(response.reused)
+            response.read()
+        assert (reused, server.connections) == ([False, True, True, False], 2)
+
+
+class Timer:
+    """Stands in for threading.Timer and never fires."""
+
+    made: list["Timer"]
+
+    def __init__(self, seconds: float, function: Any, args: Any):
+        self.seconds, self.function, self.args = seconds, function, args
+        self.daemon = self.started = self.cancelled = False
+        self.made.append(self)
+
+    def start(self) -> None:
+        self.started = True
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+def test_the_timer_of_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    Timer.made = []
+    monkeypatch.setattr("rawchat.alarm.threading.Timer", Timer)
+    monkeypatch.setattr("rawchat.alarm.time.monotonic", lambda: clock[0])
+    one, other = socket.socketpair()
+    with one, other:
+        without = alarm.Alarm(None, "GET http://h/")
+        without.watch(one)
+        without.stop()
+        assert Timer.made == []
+        bound = alarm.Alarm(7.0, "GET http://h/")
+        clock[0] = 103.0
+        bound.watch(one)
+        timer = Timer.made[-1]
+        assert (timer.seconds, timer.args, timer.daemon, timer.started) == (4.0, [one], True, True)
+        assert bound.within((5.0, 600.0)) == (4.0, 4.0)
+        assert not bound.over()
+        bound.stop()
+        assert timer.cancelled
+        clock[0] = 107.0
+        assert bound.over()                 # at the very moment
+        clock[0] = 200.0
+        bound.watch(one)
+        assert Timer.made[-1].seconds == 0  # threading waits for ever for less
+        timer.function(*timer.args)         # it ends what reads from the socket, on both sides
+        assert (one.recv(1), other.recv(1)) == (b"", b"")

@@ -32,3 +32,20 @@ def test_only_what_keeps_method_body_and_origin_is_followed(method: str, status:
     ("https://h/v1", {}, "https://h/v1/models")])
 def test_a_query_comes_after_that_of_base_url(base_url: str, query: dict[str, Any], whole: str) -> None:
     assert urls.at_path(base_url, "/models", query) == whole
+
+
+@pytest.mark.parametrize("status", range(300, 310))
+def test_which_redirections_are_followed(status: int) -> None:
+    followed = {"GET": {301, 302, 303, 307, 308}, "POST": {307, 308}}
+    for method, statuses in followed.items():
+        target = urls.redirected(method, "http://h/v1", status, "/v2")
+        assert target == ("http://h/v2" if status in statuses else None), method
+
+
+@pytest.mark.parametrize("name", [
+    "key", "api_key", "apikey", "X-Key", "API-KEY", "token", "access_token", "secret", "a_secret", "sig", "password"])
+def test_keys_in_urls_do_not_show(name: str) -> None:
+    shown = f"http://h/v1?{name}=***&a=1&b={name}#c"
+    assert urls.without_keys(f"http://h/v1?{name}=sk-1/2?3=4&a=1&b={name}#c") == shown
+    assert urls.without_keys(f"http://h/v1?a=1&{name}=sk-1") == f"http://h/v1?a=1&{name}=***"
+    assert urls.without_keys(f"http://h/{name}=1?{name}s=2") == f"http://h/{name}=1?{name}s=2"
