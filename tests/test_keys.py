@@ -74,6 +74,11 @@ def test_a_wish_that_is_none_rests_no_key(headers: dict[str, str]) -> None:
     assert client.models() == client.models() == {}
     assert world.asked == [1, 2, 2, 1]
     assert world.waits == [0]
+    world = World(k1=[(429, headers)])
+    client = world.client(KEYS[:2])
+    for _ in range(3):
+        client.models()
+    assert world.asked == [1, 2, 2, 1]
 
 
 def test_keys_without_a_wish_are_tried_again_after_a_wait() -> None:
@@ -90,6 +95,7 @@ def test_keys_set_aside_are_never_said_to_be_free() -> None:
             client.models()
         assert "inf" not in str(caught.value)
         assert caught.value.key == f"key {key} of 2"
+    assert world.waits == [0]               # the second call asks at once: no wait would free a key
 
 
 def test_a_key_is_free_at_the_moment_that_the_server_named() -> None:
