@@ -2,11 +2,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
-from .encode import hold_half
+from .encode import decode_json, hold_half
 from .errors import APIError, APIResponseValidationError, one_line
 from .refusals import not_json, tells_error, told
 from .reply import decode
-from .wire import Response, decode_json
+from .wire import Response
 
 
 class Chunk(dict[str, Any]):

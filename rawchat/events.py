@@ -12,8 +12,9 @@ from typing import Optional
 
 from sseclient import Event, SSEClient
 
+from .encode import decode_json
 from .errors import APIError
-from .wire import MAX_BYTES, decode_json
+from .wire import MAX_BYTES
 
 if not hasattr(SSEClient, "events"):
     raise ImportError("the module sseclient is of another package here: pip uninstall -y sseclient && "

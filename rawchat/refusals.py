@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import errors
+from .encode import decode_json
 from .errors import (
     APIConnectionError,
     APIError,
@@ -15,7 +16,7 @@ from .errors import (
     StreamInterruptedError,
     one_line,
 )
-from .wire import Response, decode_json
+from .wire import Response
 
 BY_STATUS: dict[int, type[APIStatusError]] = {
     400: errors.BadRequestError, 401: errors.AuthenticationError, 403: errors.PermissionDeniedError,

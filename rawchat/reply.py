@@ -1,11 +1,11 @@
 """A `Reply` is the JSON of a response, as the server sent it, with names for what one mostly wants."""
 from typing import Any, Optional
 
-from .encode import mend
+from .encode import decode_json, mend
 from .headers import Headers
 from .normalise import normalise
 from .refusals import error_inside, not_json, objects, stops_half_way, tells_error
-from .wire import MAX_BYTES, Response, decode_json
+from .wire import MAX_BYTES, Response
 
 
 class Reply(dict[str, Any]):

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Callable, Optional
 from urllib.parse import quote
 
+from .encode import decode_json
 from .errors import APIError
 from .headers import SECRET, Headers
 from .keys import without
 from .urls import keys_in, without_keys
-from .wire import Request, Response, Transport, decode_json
+from .wire import Request, Response, Transport
 
 SHORTEST = 5                #: characters of a secret: what is shorter than any real key is left to be a word
 

@@ -6,7 +6,6 @@ A transport is any function `Request -> Response`.  This one answers everything 
 >>> transport(Request("GET", "http://localhost/v1/models")).read()
 b'{"ok": true}'
 """
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -15,43 +14,7 @@ from .headers import Headers
 from .urls import without_user
 
 MAX_BYTES = 64 * 2**20      #: default bound on one decoded body, event or line: a plain answer is never near it
-MAX_DEPTH = 100             #: bound on the nesting of JSON: deeper values cannot be copied or shown on a usual stack
 TIMEOUT = (5.0, 600.0)      #: seconds to connect, and for each read of the socket: the SDK's defaults
-
-# json.loads weighs its seven options for every event, and looks for blanks by two patterns: a quarter of its time.
-DECODER = json.JSONDecoder()
-BLANKS = " \t\n\r"         #: what may stand around JSON (RFC 8259, 2)
-
-
-def decode_json(text: str) -> Any:
-    """Return the value of a JSON text that came from the network.
-
-    Raises ValueError if it is not JSON, holds a number of more digits than Python takes, or is nested more than
-    MAX_DEPTH levels deep.  A deeper value may still be decoded by a large stack, but whoever merges, copies or prints
-    it would meet a RecursionError.
-    """
-    text = text.strip(BLANKS)
-    try:
-        value, end = DECODER.raw_decode(text)
-    except RecursionError:
-        raise ValueError("JSON is nested too deeply") from None
-    if end != len(text):
-        raise ValueError("text follows the JSON")
-    if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
-        raise ValueError("JSON is nested too deeply")
-    return value
-
-
-def is_deeper(value: Any, limit: int) -> bool:
-    """Return whether lists and dicts are nested more than `limit` levels deep in `value`; without recursion."""
-    level = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(limit):
-        level = [item for each in level for item in (each.values() if isinstance(each, dict) else each)
-                 if isinstance(item, (dict, list))]
-        if not level:
-            return False
-    return bool(level)
-
 
 class Request(NamedTuple):
     """What goes out, whole: nothing is added to it on the way but the key and what HTTP itself needs."""

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 import rawchat
-from rawchat.wire import MAX_DEPTH, Request, Response, Transport
+from rawchat.encode import MAX_DEPTH
+from rawchat.wire import Request, Response, Transport
 
 from .server import HELLO, completion, delta, event
 
