@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from . import config
-from .bounds import Timeout
+from .bounds import Timeout, parameters
 from .keys import ApiKey
 from .reply import Reply
 from .ring import Ring
@@ -49,9 +49,11 @@ class Base:
         sleep, random, now, clock, environ  the world: to wait, 0 to 1, seconds since 1970, monotonic seconds, variables
         params         body parameters for every chat and completion (temperature=0)
 
-        What is None is looked up in the environment, then in .env in the working directory.  Raises ConfigError.
+        What is None is looked up in the environment, then in .env in the working directory.  Raises ConfigError;
+        TypeError for a parameter that is nearly a name above, or whose value looks like a key or a URL.
         """
         given = {name: value for name, value in locals().items() if name not in ("self", "params", "given")}
+        parameters(params, given.keys())
         self._given = {**{name: value for name, value in given.items() if value is not WORLD.get(name)}, **params}
         base_url = getattr(transport, "base_url", None) if base_url is None else base_url
         environ = os.environ if environ is None else environ

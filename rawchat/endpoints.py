@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
 from urllib.parse import quote
 
-from .bounds import mapping, timeouts
+from .bounds import mapping, no_credentials, timeouts
 from .config import CHAT_MODEL, COMPLETION_MODEL, Config
 from .fallback import each_model
 from .headers import Headers, checked, fixed, refuse_credentials
@@ -75,6 +75,7 @@ def build(config: Config, method: str, path: str, body: Optional[dict[str, Any]]
     headers, query, extra = (mapping(f"extra_{what}", rest.pop(f"extra_{what}", None))
                              for what in ("headers", "query", "body"))
     timeout = rest.pop("timeout", None)
+    no_credentials(rest)
     if config.from_dotenv:
         refuse_credentials(headers, query, "the arguments")
     layers = (*config.headers, headers)

@@ -276,3 +276,95 @@ def test_the_command_line_never_sends_a_header_to_the_server_of_a_dotenv(
     assert ran.code != 0
     assert "base_url comes from .env" in ran.err
     assert "hunter2" not in ran.err
+
+
+# ---- a setting that is misspelt
+
+BODY = [
+    "messages", "model", "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs",
+    "max_completion_tokens", "max_tokens", "metadata", "modalities", "moderation", "n", "parallel_tool_calls",
+    "prediction", "presence_penalty", "prompt_cache_key", "prompt_cache_retention", "reasoning_effort",
+    "response_format", "safety_identifier", "seed", "service_tier", "stop", "store", "stream", "stream_options",
+    "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options",
+    "best_of", "echo", "suffix", "prompt", "top_k", "min_p", "top_a", "typical_p", "typ_p", "repetition_penalty",
+    "repeat_penalty", "repeat_last_n", "length_penalty", "min_tokens", "ignore_eos", "stop_token_ids", "bad_words",
+    "use_beam_search", "early_stopping", "skip_special_tokens", "spaces_between_special_tokens",
+    "include_stop_str_in_output", "prompt_logprobs", "truncate_prompt_tokens", "allowed_token_ids",
+    "logits_processors", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
+    "guided_decoding_backend", "guided_whitespace_pattern", "structured_outputs", "chat_template",
+    "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "add_special_tokens", "documents",
+    "priority", "request_id", "return_tokens_as_token_ids", "return_token_ids", "cache_salt", "kv_transfer_params",
+    "vllm_xargs", "mm_processor_kwargs", "lora_path", "custom_logit_processor", "session_params",
+    "return_hidden_states", "separate_reasoning", "stream_reasoning", "keep_alive", "num_ctx", "num_predict",
+    "num_keep", "num_gpu", "num_batch", "num_thread", "options", "format", "template", "raw", "think", "images",
+    "system", "context", "main_gpu", "low_vram", "use_mmap", "use_mlock", "penalize_newline", "mirostat",
+    "mirostat_tau", "mirostat_eta", "tfs_z", "dynatemp_range", "dynatemp_exponent", "xtc_probability",
+    "xtc_threshold", "dry_multiplier", "dry_base", "dry_allowed_length", "dry_penalty_last_n",
+    "dry_sequence_breakers", "grammar", "json_schema", "samplers", "cache_prompt", "id_slot", "n_probs",
+    "n_predict", "n_keep", "t_max_predict_ms", "timings_per_token", "post_sampling_probs", "lora",
+    "reasoning_format", "thinking_forced_open", "reasoning_budget", "models", "route", "transforms", "provider",
+    "plugins", "reasoning", "include_reasoning", "usage", "preset", "session_id", "trace", "random_seed",
+    "safe_prompt", "prompt_mode", "mode", "search_mode", "search_domain_filter", "search_recency_filter",
+    "return_images", "return_related_questions", "search_after_date_filter", "search_before_date_filter",
+    "reasoning_content", "safety_settings", "cached_content", "extra_content", "thinking", "thinking_budget",
+    "enable_thinking", "enable_search", "search_options", "vl_high_resolution_images", "translation_options",
+    "result_format", "incremental_output", "search_parameters", "deferred", "citation_options", "compound_custom",
+    "disable_tool_validation", "exclude_domains", "include_domains", "context_length_exceeded_behavior",
+    "prompt_truncate_len", "perf_metrics_in_response", "raw_output", "safety_model", "data_sources", "enhancements",
+    "project_id", "space_id", "model_id", "time_limit", "decoding_method", "input", "voice", "speed", "size",
+    "quality", "style", "background", "output_format", "output_compression", "customer_identifier", "client_id",
+    "end_user", "extra", "num_retries_after", "do_sample", "num_beams", "max_new_tokens", "details", "watermark"]
+
+
+@row("1.5", "3.4")
+@pytest.mark.parametrize("name", [name for name in BODY if name != "model"])
+def test_a_real_parameter_of_a_body_is_never_refused(name: str) -> None:
+    for value in (1, "x", [1], {"a": 1}, None):
+        assert rawchat.Client(base_url=LOCAL, environ={}, **{name: value}).config.params == {name: value}
+
+
+@row("1.5")
+@pytest.mark.parametrize(("name", "meant"), [
+    ("apikey", "api_key"), ("apiKey", "api_key"), ("API_KEY", "api_key"), ("api_keys", "api_key"),
+    ("ap_key", "api_key"), ("key", "api_key"), ("token", "api_key"), ("openai_api_key", "api_key"),
+    ("base_ulr", "base_url"),
+    ("baseurl", "base_url"), ("baseURL", "base_url"), ("url", "base_url"), ("api_base", "base_url"),
+    ("base_urls", "base_url"), ("retries", "max_retries"), ("maxretries", "max_retries"), ("max_retry", "max_retries"),
+    ("timeouts", "timeout"), ("time_out", "timeout"), ("request_timeout", "timeout"), ("dead_line", "deadline"),
+    ("organisation", "organization"), ("projects", "project"), ("headers", "default_headers"),
+    ("default_header", "default_headers"), ("default_querry", "default_query"), ("allowHttp", "allow_http"),
+    ("max_byte", "max_bytes"), ("transports", "transport"), ("http_client", "transport"), ("on_replies", "on_reply"),
+    ("rotate_afer", "rotate_after"), ("modle", "model")])
+def test_a_setting_that_is_misspelt_is_refused_and_the_right_one_is_named(name: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=f"{name}= is no setting.*did you mean .*{meant}=") as caught:
+        rawchat.Client(base_url=LOCAL, environ={}, **{name: "sk-hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+@row("1.5")
+@pytest.mark.parametrize(("value", "meant"), [("sk-hunter2", "api_key"), ("Bearer hunter2", "api_key"),
+                                              (" sk-proj-hunter2", "api_key"), ("https://hunter2.test/v1", "base_url"),
+                                              ("HTTP://hunter2.test", "base_url")])
+def test_a_key_or_a_url_under_a_name_nobody_knows_is_refused(value: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=f"zzz=.*did you mean {meant}=") as caught:
+        rawchat.Client(base_url=LOCAL, environ={}, zzz=value)
+    assert "hunter2" not in str(caught.value)
+    assert rawchat.Client(base_url=LOCAL, environ={}, zzz="anything else").config.params == {"zzz": "anything else"}
+
+
+@row("1.5")
+@pytest.mark.parametrize("name", ["api_key", "apikey", "openai_api_key", "base_url", "baseURL"])
+def test_a_call_does_not_send_a_setting_of_the_client_as_a_parameter(name: str) -> None:
+    sent: list[Request] = []
+
+    def transport(request: Request) -> Response:
+        sent.append(request)
+        return Response(200, {"content-type": "application/json"}, [b'{"choices": [{"message": {"content": "Hi"}}]}'])
+
+    client = rawchat.Client(base_url=LOCAL, transport=transport, environ={})
+    with pytest.raises(TypeError, match=f"{name}= is a setting of the client") as caught:
+        client.chat("Hi", **{name: "sk-hunter2"})
+    assert "hunter2" not in str(caught.value)
+    assert not sent
+    client.chat("Hi", extra_body={name: "sk-hunter2"})      # some gateways want it
+    assert len(sent) == 1
