@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from contextvars import ContextVar
-from typing import Optional
+from typing import Any, Optional
 
 from .errors import ConfigError, DeadlineExceededError
 
@@ -83,5 +83,8 @@ class Alarm:
 
 def ring(sock: socket.socket) -> None:
     """Shut `sock` down under whoever reads from it; TLS's own shutdown would first take its state apart."""
+    below: Any = sock
+    while not isinstance(below, socket.socket) and hasattr(below, "socket"):
+        below = below.socket                # TLS inside TLS: urllib3's SSLTransport holds the socket that it goes over
     with contextlib.suppress(OSError):
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        socket.socket.shutdown(below, socket.SHUT_RDWR)

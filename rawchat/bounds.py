@@ -17,6 +17,11 @@ ALIASES = {"key": "api_key", "token": "api_key", "apitoken": "api_key", "secretk
            "requesttimeout": "timeout", "httpclient": "transport"}
 KEY_OR_URL = re.compile(r"\s*(?:(?P<key>sk-\S|bearer\s+\S)|https?://)", re.IGNORECASE)
 
+
+class MisnamedError(TypeError):
+    """A parameter is probably a setting."""
+
+
 Timeout = Union[float, tuple[float, float], None]
 
 
@@ -60,13 +65,13 @@ def parameters(given: Mapping[str, Any], settings: Collection[str]) -> None:
     for name, value in given.items():
         meant = meant_by(name, settings)
         if meant:
-            raise TypeError(f"{name}= is no setting of the client; did you mean {meant}=? "
-                            f"(if the server wants it, use extra_body={{{name!r}: ...}} in each call)")
+            raise MisnamedError(f"{name}= is no setting of the client; did you mean {meant}=? "
+                                f"(if the server wants it, use extra_body={{{name!r}: ...}} in each call)")
         looks = KEY_OR_URL.match(value) if isinstance(value, str) and name not in PARAMETERS else None
         if looks:
             kind, setting = ("an API key", "api_key") if looks["key"] else ("a URL", "base_url")
-            raise TypeError(f"{name}= is no setting of the client, and its value looks like {kind}; did you mean "
-                            f"{setting}=? (if the server wants it, use extra_body={{{name!r}: ...}} in each call)")
+            raise MisnamedError(f"{name}= is no setting of the client, and its value looks like {kind}; did you mean "
+                                f"{setting}=? (if the server wants it, use extra_body={{{name!r}: ...}} in each call)")
 
 
 def meant_by(name: str, settings: Collection[str]) -> Optional[str]:
@@ -91,5 +96,5 @@ def no_credentials(given: Mapping[str, Any]) -> None:
     """Check that no body parameter of a call is named like the client's api_key or base_url; raises TypeError."""
     for name in given:
         if name.replace("_", "").replace("-", "").lower() in ("apikey", "openaiapikey", "baseurl"):
-            raise TypeError(f"{name}= is a setting of the client, not of a call: nothing was sent "
-                            f"(if the server wants it, use extra_body={{{name!r}: ...}})")
+            raise MisnamedError(f"{name}= is a setting of the client, not of a call: nothing was sent "
+                           f"(if the server wants it, use extra_body={{{name!r}: ...}})")

@@ -25,6 +25,7 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO, Optional, Union
 
 from .batch import Row, answered, failed, succeeded
+from .bounds import MisnamedError
 from .client import Client
 from .encode import encode_mended
 from .errors import MissingKeyError, RawchatError
@@ -256,6 +257,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         with contextlib.ExitStack() as stack:
             return ask_all(options, stack)
+    except MisnamedError as error:               # -o retries 0
+        print(f"rawchat: -o {error}", file=sys.stderr)
+        return 2
     except RawchatError as error:
         print(f"rawchat: {error}", file=sys.stderr)
         return 3 if isinstance(error, MissingKeyError) else 2

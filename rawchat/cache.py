@@ -14,6 +14,7 @@ from typing import Any, Callable, Optional
 
 from .errors import APIConnectionError
 from .headers import SECRET
+from .refusals import tells_error
 from .wire import Request, Response, Transport
 
 Kept = tuple[float, int, dict[str, str], bytes]     # when, status, headers, body: what any store can pickle
@@ -34,7 +35,8 @@ def cached(transport: Transport, store: MutableMapping[str, Any], ttl: Optional[
         key = question(request)
         with lock:
             kept: Optional[Kept] = store.get(key)
-        if kept and (ttl is None or now() - kept[0] < ttl):
+        # With the clock set back, the age of an entry is not known: it may be stale.
+        if kept and (ttl is None or 0 <= now() - kept[0] < ttl):
             return again(kept, now())
 
         def keep(body: bytes) -> None:
@@ -101,4 +103,4 @@ def is_answer(body: bytes) -> bool:
         payload = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    return isinstance(payload, dict) and not payload.get("error")
+    return isinstance(payload, dict) and not tells_error(payload)

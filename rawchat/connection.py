@@ -220,6 +220,14 @@ class Bare:
             self._last = (None if proxies else origin(request.url)), pool
         return pool
 
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """As requests' own, but a TLS connection is always verified.
+
+        requests looks at the target alone: for one of http:// it takes any certificate of an https:// proxy.
+        """
+        target = "https://" if getattr(conn, "scheme", None) == "https" else url
+        super().cert_verify(conn, target, verify, cert)     # type: ignore[misc]
+
     def close(self) -> None:
         """Close all pools: from urllib3 2.0 on they close when nobody holds them any more, as this does the last."""
         super().close()                     # type: ignore[misc]

@@ -38,7 +38,9 @@ def over_http(base_url: str = BASE_URL, ca_bundle: Optional[str] = None,
     """
     settings = network(os.environ if environ is None else environ)
     ca_bundle = ca_bundle or settings.get("requests_ca_bundle") or settings.get("ssl_cert_file")
-    if ca_bundle and base_url.startswith("https:") and not os.path.exists(ca_bundle):
+    proxies = proxies_for(base_url, settings)
+    secure = any(url.startswith("https:") for url in (base_url, *proxies.values()))
+    if ca_bundle and secure and not os.path.exists(ca_bundle):
         raise ConfigError(f"no such CA bundle: {ca_bundle}")
     if base_url.startswith("https:") and not issubclass(HTTPSConnection, HTTPConnection):
         raise ConfigError("https:// needs the ssl module, and this Python has none")
@@ -76,7 +78,7 @@ class Http:
         sending(alarm, request.timeout[1])
         proxies = proxies_for(request.url, self._settings)
         for proxy in proxies.values():
-            self._adapter.proxy_manager_for(proxy).pool_classes_by_scheme = POOLS
+            self._route(proxy)
         try:
             answer = self._adapter.send(prepared(request), stream=True, timeout=alarm.within(request.timeout),
                                         verify=self._verify, proxies=proxies)
@@ -92,6 +94,15 @@ class Http:
             failure = alarm.late()
         alarm.stop()
         raise failure                       # out here, without a context: the frames in there hold the key
+
+    def _route(self, proxy: str) -> None:
+        """Get the pools for a proxy ready; raise ConfigError if the libraries refuse it, without their words."""
+        try:
+            self._adapter.proxy_manager_for(proxy).pool_classes_by_scheme = POOLS
+            return
+        except (ValueError, AssertionError, urllib3.exceptions.HTTPError):
+            pass                            # what they say may hold a part of the URL, and so of the password
+        raise ConfigError("the proxy's URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) cannot be used")
 
     def close(self) -> None:
         """Close all idle connections."""

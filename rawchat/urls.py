@@ -10,6 +10,7 @@ from .errors import ConfigError
 
 BASE_URL = "https://api.openai.com/v1"
 SEGMENT = "!$&'()*+,;=:@"           # what a path segment may hold as it is, beside letters and digits (RFC 3986, 3.3)
+HOST = re.compile(r"[\w-]+")         # a label of a host's name
 NETWORK = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "ssl_cert_file"}
 
 
@@ -111,11 +112,33 @@ def network(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def proxies_for(url: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """The proxy for `url`, as requests takes it: {scheme: proxy}; {} for the direct way."""
+    """The proxy for `url`, as requests takes it: {scheme: proxy}; {} for the direct way.  Raises ConfigError."""
     import urllib.request                   # here, not above: it takes longer to import than all of us together
     parts = urlsplit(url)
     proxy = settings.get(f"{parts.scheme}_proxy") or settings.get("all_proxy")
     bypassed: Callable[..., bool] = urllib.request.proxy_bypass_environment     # type: ignore[attr-defined]
     if not proxy or bypassed(parts.netloc, {"no": settings.get("no_proxy", "")}):
         return {}
-    return {parts.scheme: proxy if "://" in proxy else f"http://{proxy}"}
+    return {parts.scheme: proxy_checked(proxy if "://" in proxy else f"http://{proxy}")}
+
+
+def proxy_checked(proxy: str) -> str:
+    """Return `proxy` if it can be used; else raise a ConfigError, which shows no part of it: it may hold a password."""
+    try:
+        parts = urlsplit(proxy)
+        host, port = parts.hostname or "", parts.port       # .port raises ValueError if it is no number
+        unquote(f"{parts.username}{parts.password}").encode("latin-1")      # the form of Basic credentials
+        host.encode("idna" if not host.isascii() else "ascii")
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    labels = host.rstrip(".").split(".")
+    fits = ":" in host or all(0 < len(label) < 64 and HOST.fullmatch(label) for label in labels)
+    if host and parts.scheme.startswith("socks"):
+        raise ConfigError("the proxy's URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) names a SOCKS proxy, which is not "
+                          "supported: use an http:// or https:// proxy, or set NO_PROXY")
+    # A raw / or # in a password ends the authority: what precedes it would be taken for the host.
+    plain = proxy.isprintable() and not any(sign in proxy for sign in " \\#?") and "@" not in parts.path
+    if not (host and fits and plain and port != 0 and parts.scheme in ("http", "https")):
+        raise ConfigError("the proxy's URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) cannot be used: it has the form "
+                          "http://host:port or http://user:password@host:port, with special characters as %XX")
+    return proxy

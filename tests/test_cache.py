@@ -69,7 +69,9 @@ def test_headers_do_not_make_another_question_but_all_else_does() -> None:
 @pytest.mark.parametrize(("broken", "ends"), [
     ([head(200, Content_Length=99), b'{"cho', CLOSE], False), ([head(200), b'{"choices": [', CLOSE], False),
     ([head(200, Transfer_Encoding="chunked"), b"5\r\n{", RESET], False), ([answer({}, 500)], False),
-    ([answer({"error": {"message": "no"}})], False), ([answer(b"<html>")], False), ([answer(b"[]")], False),
+    ([answer({"error": {"message": "no"}})], False),
+    ([answer({"object": "error", "message": "no", "code": 40303})], False),
+    ([answer(b"<html>")], False), ([answer(b"[]")], False),
     (streamed(HELLO[:3]), True), (streamed([*HELLO[:3], RESET], end=False), True),
     (streamed([*HELLO[:2], event({"error": {"message": "no"}}), event("[DONE]")]), True)])
 def test_what_broke_off_or_failed_is_not_kept(broken: Any, ends: bool) -> None:
@@ -180,3 +182,13 @@ def test_connections_are_given_back() -> None:
     transport = cached(lambda request: script.pop(0), {}, ttl=0, stale_if_error=True)
     assert [transport(Request("GET", "http://localhost")).read() for _ in range(2)] == [b"{}", b"{}"]
     assert closed == [503]
+
+
+def test_with_the_clock_set_back_an_entry_counts_as_stale() -> None:
+    with serving(OK) as server:
+        for second, requests in ((1000.0, 1), (1001.0, 1), (500.0, 2), (501.0, 2)):
+            if second == 1000.0:
+                store: dict[str, Any] = {}
+            transport = cached(over_http(server.url), store, ttl=60, now=lambda second=second: second)
+            rawchat.Client(base_url=server.url, transport=transport, environ={}).chat("Hi")
+            assert len(server.requests) == requests

@@ -1,10 +1,17 @@
 """The lines of a .env file."""
 import os
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any
 
 import pytest
 
-from rawchat.dotenv import parse
+from rawchat.dotenv import parse, read
 from rawchat.errors import ConfigError
+
+from .command import ROOT
 
 row = pytest.mark.row
 NAMES = {"A", "B", "OPENAI_API_KEY"}
@@ -34,3 +41,58 @@ def test_a_bad_line_names_its_number_and_never_its_text(line: str) -> None:
     with pytest.raises(ConfigError, match=r"\.env, line 3") as caught:
         parse(f"\nB=1\n{line}", NAMES)
     assert "open" not in str(caught.value)
+
+
+# ---- a .env that is no file
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFO here")
+@row("1.13")
+def test_a_fifo_does_not_hang() -> None:
+    os.mkfifo(".env")
+    done: list[Any] = []
+
+    def reading() -> None:
+        try:
+            read(".", NAMES)
+        except ConfigError as error:
+            done.append(str(error))
+
+    thread = threading.Thread(target=reading, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert done == [".env cannot be read: it is not a regular file"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no such devices here")
+@row("1.13")
+def test_a_device_is_refused_but_the_null_device_hides_a_dotenv() -> None:
+    os.symlink("/dev/zero", ".env")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        read(".", NAMES)
+    os.unlink(".env")
+    os.symlink("/dev/null", ".env")
+    assert read(".", NAMES) == {}
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no sockets of files here")
+@row("1.13")
+def test_a_socket_is_refused() -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(".env")
+        with pytest.raises(ConfigError, match="not a regular file"):
+            read(".", NAMES)
+
+
+@row("1.13")
+def test_a_huge_file_is_refused() -> None:
+    with open(".env", "wb") as file:
+        file.truncate(2**33)                # sparse
+    with pytest.raises(ConfigError, match="over 1048576 bytes"):
+        read(".", NAMES)
+
+
+@row("1.13")
+@pytest.mark.parametrize("line", ["A={}'", "{}A=1 '", "A='x'{}y", 'A="x"{}y', "export{}1=x", "A{}B", "A=x{}", 'A="{}'])
+def test_a_line_of_a_million_blanks_takes_no_time(line: str) -> None:
+    code = f"from rawchat.dotenv import parse; parse({line!r}.format(' ' * 1000000), ())"
+    subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, cwd=ROOT, timeout=60, check=False)

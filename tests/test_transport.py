@@ -11,6 +11,7 @@ import pickle
 import socket
 import threading
 import time
+import traceback
 import zlib
 from collections.abc import Iterator
 from typing import Any, Callable, Optional
@@ -745,3 +746,40 @@ def test_the_timer_of_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
         assert Timer.made[-1].seconds == 0  # threading waits for ever for less
         timer.function(*timer.args)         # it ends what reads from the socket, on both sides
         assert (one.recv(1), other.recv(1)) == (b"", b"")
+
+
+# ---- proxy settings that cannot be used
+
+@row("1.9", "8.5")
+@pytest.mark.parametrize("proxy", [
+    "socks5://user:hunter2@h:1080", "socks4://h:1", "ftp://user:hunter2@h:21", "foo://hunter2", "http://",
+    "http://user:hunter2@", "http://user:hunter2@h:port", "http://user:hunter2@h:99999", "http://user:hun/ter2@h:1",
+    "http://user:hunter2@[::1", "http://user:hunter2@h h:1", "http://user:hunter2\u20ac@h:1", "http://user:%E2%82%AC@h:1",
+    "http://user:hunter2@" + "a" * 64 + ":1", "http://user:hunter2@a..b:1", "http://hun#ter2@h:1", "://hunter2",
+    "http://user:hunter2@h:1\n", "http://user:hunter2@\\h:1", "http://user:hunter2@h\x00:1", "user:hunter2@h:port",
+    "http://user:hunter2@h%zz:1"])
+@pytest.mark.parametrize("target", ["http", "https"])
+def test_a_proxy_that_cannot_be_used_is_one_error_of_ours_and_shows_nothing_of_it(proxy: str, target: str) -> None:
+    client = rawchat.Client(api_key=KEY, base_url=f"{target}://model.test/v1", allow_http=True, max_retries=0,
+                            environ={"ALL_PROXY": proxy})
+    with pytest.raises(rawchat.ConfigError) as caught:
+        client.chat("Hi")
+    said = "".join(traceback.format_exception(type(caught.value), caught.value, None))
+    assert "proxy" in said
+    assert not any(part in said for part in ("hunter2", "ter2", "hun/", KEY))
+    assert caught.value.__context__ is None
+
+
+@row("1.9")
+def test_a_proxy_that_is_not_used_is_not_looked_at() -> None:
+    with serving(answer(completion())) as server:
+        for environ in ({"HTTPS_PROXY": "socks5://h"}, {"ALL_PROXY": "socks5://h", "NO_PROXY": "127.0.0.1"}):
+            assert rawchat.Client(base_url=server.url, environ=environ).chat("Hi").text == "Hello"
+
+
+@row("1.9")
+@pytest.mark.parametrize("proxy", ["http://u:p%40ss@{}", "{}", "http://{}/", "HTTP://{}"])
+def test_a_proxy_in_any_good_form_is_used(proxy: str) -> None:
+    with serving(answer(completion())) as server:
+        environ = {"HTTP_PROXY": proxy.format(f"127.0.0.1:{server.port}")}
+        assert rawchat.Client(base_url="http://model.test/v1", environ=environ).chat("Hi").text == "Hello"
