@@ -468,7 +468,7 @@ def test_tools_are_allowed_call_by_call_and_stay_in_the_conversation() -> None:
     calls = streamed([event(delta({"tool_calls": [call]})), event(delta(finish="tool_calls")), event("[DONE]")])
     with chatting(calls, says("three"), says("ok"), argv=["--tools", "tools.py"]) as (chat, server):
         chat.type("1 + 2?\r")
-        chat.until("may the model call add(a=1, b=2)? [y/N] ")
+        chat.until("| a=1\n| b=2\nrawchat: [y/N] may the model call add? ")
         chat.type("y\r")
         assert chat.prompt() == "y\nthree\n"
         chat.enter("thanks")
