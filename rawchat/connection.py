@@ -3,7 +3,6 @@ takes chunks off fast, and ends when it is told to.  Classes to be mixed into ur
 """
 import contextlib
 import queue
-import re
 import threading
 import time
 import weakref
@@ -21,7 +20,6 @@ from .urls import origin
 PIECE = 16384               #: bytes asked for at once: before urllib3 2.6 one piece can inflate a thousandfold
 AFTER_DONE = 0.1            #: seconds to read on after [DONE], so that the connection can be used again
 JUNK = 100                  #: lines among the headers that may be none; http.client takes as many headers
-HEADER_NAME = re.compile(NAME.pattern.encode())
 _here = threading.local()   # what this thread is sending: over which .connection, with which .alarm and .timeout
 
 
@@ -156,7 +154,7 @@ def header_line(line: bytes) -> bytes:
         return text + end                   # goes on with the line before it (RFC 9112, 5.2)
     name, colon, value = text.partition(b":")
     name = name.rstrip(b" \t")
-    if not colon or not HEADER_NAME.fullmatch(name):
+    if not colon or not NAME.fullmatch(name.decode("latin-1")):
         return b""
     return name + colon + value + end
 

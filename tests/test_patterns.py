@@ -101,7 +101,10 @@ def text_of(node: ast.expr) -> Union[str, bytes]:
     """Return the pattern that an expression stands for, with a word for whatever is filled in."""
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else "name" for part in node.values)
-    found: Union[str, bytes] = ast.literal_eval(node)
+    try:
+        found: Union[str, bytes] = ast.literal_eval(node)
+    except ValueError:
+        raise AssertionError(f"line {node.lineno}: write the pattern of {ast.unparse(node)} out, to be checked") from None
     return found
 
 
