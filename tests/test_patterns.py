@@ -104,7 +104,8 @@ def text_of(node: ast.expr) -> Union[str, bytes]:
     try:
         found: Union[str, bytes] = ast.literal_eval(node)
     except ValueError:
-        raise AssertionError(f"line {node.lineno}: write the pattern of {ast.unparse(node)} out, to be checked") from None
+        place = f"line {node.lineno}: {ast.unparse(node)}"
+        raise AssertionError(f"{place}: write the pattern out, so that it can be checked") from None
     return found
 
 
