@@ -5,6 +5,7 @@
 Each runs with the newest dependencies; the oldest one found runs with the floors of setup.cfg as well.  Standard error
 tells what was skipped, and why.
 """
+
 import collections
 import glob
 import os
@@ -19,13 +20,28 @@ from pyz import ROOT, dependencies
 PAGE = ROOT / "docs" / "anywhere.md"
 HOME = ROOT / "build" / "matrix"
 OLDEST = [3, 9]
-WANTED = ["CPython 3.9", "CPython 3.10", "CPython 3.11", "CPython 3.12", "CPython 3.13", "CPython 3.14", "PyPy 3.9"]
-FLOOR_BELOW = "urllib3==1.26.5"         # what RHEL 9 ships with requests 2.25.1
-WHO = ("import venv, ensurepip, platform as p, sys; "
-       "print(p.python_implementation(), '%d.%d' % sys.version_info[:2], p.python_version())")
-VERSIONS = ("from importlib.metadata import version as v; "
-            "print(', '.join(f'{n} {v(n)}' for n in ('requests', 'urllib3', 'sseclient-py')))")
-HEAD = ("| where | version | with | tests run | passed | skipped |", "| --- | --- | --- | ---: | ---: | ---: |")
+WANTED = [
+    "CPython 3.9",
+    "CPython 3.10",
+    "CPython 3.11",
+    "CPython 3.12",
+    "CPython 3.13",
+    "CPython 3.14",
+    "PyPy 3.9",
+]
+FLOOR_BELOW = "urllib3==1.26.5"  # what RHEL 9 ships with requests 2.25.1
+WHO = (
+    "import venv, ensurepip, platform as p, sys; "
+    "print(p.python_implementation(), '%d.%d' % sys.version_info[:2], p.python_version())"
+)
+VERSIONS = (
+    "from importlib.metadata import version as v; "
+    "print(', '.join(f'{n} {v(n)}' for n in ('requests', 'urllib3', 'sseclient-py')))"
+)
+HEAD = (
+    "| where | version | with | tests run | passed | skipped |",
+    "| --- | --- | --- | ---: | ---: | ---: |",
+)
 
 
 class Ran(NamedTuple):
@@ -46,8 +62,13 @@ class Ran(NamedTuple):
 def output(*command: object) -> str:
     """What a command prints; '' if it cannot be run."""
     try:
-        return subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              text=True, cwd=ROOT).stdout.strip()
+        return subprocess.run(
+            [str(word) for word in command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+        ).stdout.strip()
     except OSError:
         return ""
 
@@ -59,13 +80,19 @@ def numbers(version: str) -> list[int]:
 
 def pythons() -> dict[str, tuple[str, str]]:
     """The newest of each kind of Python that rawchat is for, oldest first: {'CPython 3.9': (version, path)}."""
-    names = [f"{name}3.{minor}" for name in ("python", "pypy") for minor in range(9, 30)] + ["pypy3"]
+    names = [f"{name}3.{minor}" for name in ("python", "pypy") for minor in range(9, 30)] + [
+        "pypy3"
+    ]
     paths = [path for path in map(shutil.which, names) if path] + [sys.executable]
     paths += glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python"))
     found: dict[str, tuple[str, str]] = {}
     for path in paths:
         kind, _, version = output(path, "-c", WHO).rpartition(" ")
-        if kind and numbers(version) >= OLDEST and numbers(version) > numbers(found.get(kind, ("",))[0]):
+        if (
+            kind
+            and numbers(version) >= OLDEST
+            and numbers(version) > numbers(found.get(kind, ("",))[0])
+        ):
             found[kind] = version, path
     return dict(sorted(found.items(), key=lambda item: (item[0].split()[0], numbers(item[1][0]))))
 
@@ -74,20 +101,45 @@ def ran(kind: str, version: str, path: str, oldest: bool = False) -> Ran:
     """Run the tests with the Python at `path`, with the oldest or the newest dependencies."""
     folder = HOME / f"{kind}{' oldest' if oldest else ''}".replace(" ", "-")
     python = folder / "bin" / "python"
-    asked = [need.replace(">=", "==") for need in dependencies()] + [FLOOR_BELOW] if oldest else dependencies()
+    asked = (
+        [need.replace(">=", "==") for need in dependencies()] + [FLOOR_BELOW]
+        if oldest
+        else dependencies()
+    )
     if not python.exists():
         subprocess.run([path, "-m", "venv", folder], check=True)
-    subprocess.run([python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--upgrade", *asked,
-                    *dependencies("options.extras_require", "test")], check=True)
+    subprocess.run(
+        [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "-qq",
+            "--disable-pip-version-check",
+            "--upgrade",
+            *asked,
+            *dependencies("options.extras_require", "test"),
+        ],
+        check=True,
+    )
     said = output(python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider")
     last = said.splitlines()[-1] if said else ""
     passed, failed, errors, skipped = (
-        sum(map(int, re.findall(rf"(\d+) {word}", last))) for word in ("passed", "failed", "error", "skipped"))
+        sum(map(int, re.findall(rf"(\d+) {word}", last)))
+        for word in ("passed", "failed", "error", "skipped")
+    )
     if failed or errors or not passed:
         print(said, file=sys.stderr)
     for reason, count in reasons(said).items():
         print(f"{kind} skipped {count}: {reason}", file=sys.stderr)
-    return Ran(kind, version, output(python, "-c", VERSIONS), passed, failed + errors or int(not passed), skipped)
+    return Ran(
+        kind,
+        version,
+        output(python, "-c", VERSIONS),
+        passed,
+        failed + errors or int(not passed),
+        skipped,
+    )
 
 
 def reasons(said: str) -> "collections.Counter[str]":
@@ -107,7 +159,10 @@ def table() -> list[Ran]:
         print(rows[-1], flush=True)
     for kind in WANTED:
         if kind not in found:
-            print(f"{kind}: skipped, as it is not on this machine (with venv and pip)", file=sys.stderr)
+            print(
+                f"{kind}: skipped, as it is not on this machine (with venv and pip)",
+                file=sys.stderr,
+            )
     return rows
 
 

@@ -5,6 +5,7 @@ It is what the standard library's zipapp makes, but byte for byte the same each 
     python anywhere/pyz.py [DIST]           pip finds the dependencies; only wheels without compiled code are taken
     python3 -I dist/rawchat.pyz "Say hi"
 """
+
 import configparser
 import os
 import pathlib
@@ -16,7 +17,7 @@ import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAIN = b"import rawchat.__main__\n"
-MOMENT = (1980, 1, 1, 0, 0, 0)          # the first that a zip file can hold
+MOMENT = (1980, 1, 1, 0, 0, 0)  # the first that a zip file can hold
 
 
 def dependencies(section: str = "options", name: str = "install_requires") -> list[str]:
@@ -28,11 +29,34 @@ def dependencies(section: str = "options", name: str = "install_requires") -> li
 
 def install(folder: pathlib.Path) -> None:
     """Put all that has to be in the file into `folder`."""
-    subprocess.run([sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile",
-                    "--target", str(folder), "--platform", "any", "--implementation", "py", "--abi", "none",
-                    "--python-version", "3.9", "--only-binary=:all:", *dependencies()], check=True)
-    shutil.rmtree(folder / "bin", ignore_errors=True)       # scripts that name this machine's Python
-    shutil.copytree(ROOT / "rawchat", folder / "rawchat", ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-qq",
+            "--disable-pip-version-check",
+            "--no-compile",
+            "--target",
+            str(folder),
+            "--platform",
+            "any",
+            "--implementation",
+            "py",
+            "--abi",
+            "none",
+            "--python-version",
+            "3.9",
+            "--only-binary=:all:",
+            *dependencies(),
+        ],
+        check=True,
+    )
+    shutil.rmtree(folder / "bin", ignore_errors=True)  # scripts that name this machine's Python
+    shutil.copytree(
+        ROOT / "rawchat", folder / "rawchat", ignore=shutil.ignore_patterns("__pycache__")
+    )
     (folder / "__main__.py").write_bytes(MAIN)
 
 
@@ -43,7 +67,12 @@ def pack(folder: pathlib.Path, target: pathlib.Path) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(folder.rglob("*")):
                 # RECORD lists the scripts that were left out
-                if path.is_file() and path.name not in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
+                if path.is_file() and path.name not in (
+                    "RECORD",
+                    "INSTALLER",
+                    "REQUESTED",
+                    "direct_url.json",
+                ):
                     entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), MOMENT)
                     entry.external_attr = 0o644 << 16
                     archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)

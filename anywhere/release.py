@@ -1,7 +1,8 @@
 """sdist and wheel, byte for byte the same each time.
 
-    python anywhere/release.py [DIST]       needs the package `build`
+python anywhere/release.py [DIST]       needs the package `build`
 """
+
 import gzip
 import io
 import os
@@ -13,7 +14,7 @@ import tarfile
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-EPOCH = 315619200                       # 1980-01-02: the wheel is a zip file, and those begin in 1980
+EPOCH = 315619200  # 1980-01-02: the wheel is a zip file, and those begin in 1980
 
 
 def build(folder: str) -> None:
@@ -23,8 +24,12 @@ def build(folder: str) -> None:
         shutil.copytree(ROOT, copy, dirs_exist_ok=True, ignore=skipped)
         for path in pathlib.Path(copy).rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
-        subprocess.run([sys.executable, "-m", "build", "--outdir", folder, copy], check=True, stdout=subprocess.DEVNULL,
-                       env={**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)})
+        subprocess.run(
+            [sys.executable, "-m", "build", "--outdir", folder, copy],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)},
+        )
 
 
 def settled(entry: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -37,8 +42,11 @@ def settled(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 def repacked(sdist: pathlib.Path) -> bytes:
     """The same files as in `sdist`, sorted and settled."""
     packed = io.BytesIO()
-    with tarfile.open(sdist) as old, gzip.GzipFile("", "wb", 9, packed, mtime=EPOCH) as zipped, \
-            tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as new:
+    with (
+        tarfile.open(sdist) as old,
+        gzip.GzipFile("", "wb", 9, packed, mtime=EPOCH) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as new,
+    ):
         for entry in sorted(old.getmembers(), key=lambda entry: entry.name):
             new.addfile(settled(entry), old.extractfile(entry) if entry.isfile() else None)
     return packed.getvalue()

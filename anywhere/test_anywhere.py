@@ -1,4 +1,5 @@
 """What needs an index of packages, or npm: run by `make anywhere`, not by `make test`.  What is not there is named."""
+
 import functools
 import os
 import pathlib
@@ -21,8 +22,14 @@ PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 def run(*command: Any, timeout: float = 300, **options: Any) -> str:
     """The output of a command; fails with all that it said."""
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=timeout, **options)
+    done = subprocess.run(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        **options,
+    )
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -31,7 +38,9 @@ def run(*command: Any, timeout: float = 300, **options: Any) -> str:
 def checkout() -> pathlib.Path:
     """The files of the project and nothing else, in a clean folder."""
     folder = pathlib.Path(os.environ["PYTEST_FOLDER"]) / "checkout"
-    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).splitlines()
+    listed = run(
+        "git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT
+    ).splitlines()
     for name in listed:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -48,15 +57,37 @@ def test_nothing_is_compiled(tmp_path: pathlib.Path) -> None:
     """The whole set of wheels, for a Python that takes none with compiled code, and of the oldest version."""
     run(*PIP, "wheel", "--no-deps", "--wheel-dir", tmp_path, checkout())
     (own,) = tmp_path.iterdir()
-    run(*PIP, "download", "--dest", tmp_path, "--only-binary=:all:", "--platform", "any", "--implementation", "py",
-        "--abi", "none", "--python-version", "3.9", own)
+    run(
+        *PIP,
+        "download",
+        "--dest",
+        tmp_path,
+        "--only-binary=:all:",
+        "--platform",
+        "any",
+        "--implementation",
+        "py",
+        "--abi",
+        "none",
+        "--python-version",
+        "3.9",
+        own,
+    )
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert {name.split("-")[0] for name in names} == {"rawchat", "requests", "sseclient_py", "urllib3", "idna",
-                                                      "certifi", "charset_normalizer"}
+    assert {name.split("-")[0] for name in names} == {
+        "rawchat",
+        "requests",
+        "sseclient_py",
+        "urllib3",
+        "idna",
+        "certifi",
+        "charset_normalizer",
+    }
     assert [name for name in names if not name.endswith("none-any.whl")] == []
 
 
 # ---- one file
+
 
 @pytest.fixture(scope="module")
 def pyz() -> Iterator[pathlib.Path]:
@@ -84,8 +115,19 @@ def test_one_file_answers(pyz: pathlib.Path, user: Optional[str], home: Optional
     if python is None:
         pytest.skip("no Python that another user may run")
     with serving(streamed()) as server:
-        said = run(python, "-I", "-S", pyz, "--base-url", server.url, "Say hi", env=env, cwd="/", user=user,
-                   stdin=subprocess.DEVNULL)
+        said = run(
+            python,
+            "-I",
+            "-S",
+            pyz,
+            "--base-url",
+            server.url,
+            "Say hi",
+            env=env,
+            cwd="/",
+            user=user,
+            stdin=subprocess.DEVNULL,
+        )
     assert said == "Hello\n"
 
 
@@ -96,10 +138,13 @@ def test_one_file_finds_its_certificates(pyz: pathlib.Path) -> None:
 
 def base_python() -> str:
     """The Python that this environment was made from: a bare one."""
-    return str(pathlib.Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}")
+    return str(
+        pathlib.Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    )
 
 
 # ---- the browser's Python
+
 
 def test_the_browsers_python(tmp_path: pathlib.Path) -> None:
     npm = shutil.which("npm")
@@ -110,14 +155,31 @@ def test_the_browsers_python(tmp_path: pathlib.Path) -> None:
     if not (folder / "node_modules/pyodide").exists():
         run(npm, "install", "--no-audit", "--no-fund", cwd=folder)
     fair = answer(completion('{"name": "fair", "people": ["Ann", "Bob"]}'))
-    with serving(answer(completion()), streamed(), answer({"error": {"message": "no such thing"}}, 404),
-                 answer(completion()), streamed(), answer({"error": "no"}, 400), fair) as server:
-        said = run("node", folder / "run.mjs", folder / "program.py", ROOT / "rawchat",
-                   pathlib.Path(sseclient.__file__).parent, f"BASE_URL={server.url}", cwd=folder)
+    with serving(
+        answer(completion()),
+        streamed(),
+        answer({"error": {"message": "no such thing"}}, 404),
+        answer(completion()),
+        streamed(),
+        answer({"error": "no"}, 400),
+        fair,
+    ) as server:
+        said = run(
+            "node",
+            folder / "run.mjs",
+            folder / "program.py",
+            ROOT / "rawchat",
+            pathlib.Path(sseclient.__file__).parent,
+            f"BASE_URL={server.url}",
+            cwd=folder,
+        )
     assert "well: Python 3." in said
     assert server.requests[0].json["messages"][0]["content"] == "Grüß dich"
     assert server.requests[0].headers["authorization"] == "Bearer sk-1"
-    assert server.requests[-1].json["response_format"]["json_schema"]["schema"]["required"] == ["name", "people"]
+    assert server.requests[-1].json["response_format"]["json_schema"]["schema"]["required"] == [
+        "name",
+        "people",
+    ]
 
 
 def test_the_page_shows_the_network_that_was_tried() -> None:
@@ -127,6 +189,7 @@ def test_the_page_shows_the_network_that_was_tried() -> None:
 
 
 # ---- the release
+
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
@@ -156,7 +219,9 @@ def test_the_tests_pass_from_the_sdist(dist: pathlib.Path, tmp_path: pathlib.Pat
     run(base_python(), "-m", "venv", tmp_path / "venv")
     python = tmp_path / "venv/bin/python"
     run(python, "-m", "pip", "--quiet", "install", f"{folder}[test]")
-    said = run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", cwd=folder, timeout=1800)
+    said = run(
+        python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", cwd=folder, timeout=1800
+    )
     assert int(re.findall(r"(\d+) passed", said)[0]) > 900
 
 
@@ -184,5 +249,7 @@ def test_the_steps_of_the_dockerfile(tmp_path: pathlib.Path) -> None:
             entry = re.findall('"([^"]*)"', rest)
     with serving(streamed()) as server:
         command = [shutil.which(entry[0], path=env["PATH"]), *entry[1:]]
-        said = run(*command, "--base-url", server.url, "Say hi", env=env, cwd="/", stdin=subprocess.DEVNULL)
+        said = run(
+            *command, "--base-url", server.url, "Say hi", env=env, cwd="/", stdin=subprocess.DEVNULL
+        )
     assert said == "Hello\n"

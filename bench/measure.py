@@ -4,6 +4,7 @@ WHO is rawchat, sdk, httpx, requests (with sseclient, as one writes it alone), o
 what nobody who uses Python can do without);
 WHAT is one of the functions below that are called measure_….
 """
+
 # What only some need is imported where it is needed: memory and the time to import are measured too.
 import contextlib
 import json
@@ -17,13 +18,14 @@ from typing import Any
 MESSAGES = [{"role": "user", "content": "Hi"}]
 PATH = "/chat/completions"
 CALLS, STREAMS, TOGETHER, AT_ONCE = 600, 4, 2000, 128
-SHORT = 8                   # tokens that the embedded model shall answer; the canned server does not care
+SHORT = 8  # tokens that the embedded model shall answer; the canned server does not care
 
 
 def asker(who: str, url: str) -> tuple[Callable[[], Any], Callable[[], Iterator[Any]]]:
     """Two functions of a client: a plain call, and a streamed one that gives its chunks."""
     if who == "rawchat":
         import rawchat
+
         client = rawchat.Client(base_url=url, api_key="sk-1", model="m", environ={})
 
         def stream() -> Iterator[Any]:
@@ -34,34 +36,58 @@ def asker(who: str, url: str) -> tuple[Callable[[], Any], Callable[[], Iterator[
         return lambda: client.chat(MESSAGES).text, stream
     if who == "sdk":
         import openai
+
         sdk = openai.OpenAI(base_url=url, api_key="sk-1")
-        return (lambda: sdk.chat.completions.create(model="m", messages=MESSAGES).choices[0].message.content,
-                lambda: iter(sdk.chat.completions.create(model="m", messages=MESSAGES, stream=True, max_tokens=SHORT)))
+        return (
+            lambda: (
+                sdk.chat.completions.create(model="m", messages=MESSAGES).choices[0].message.content
+            ),
+            lambda: iter(
+                sdk.chat.completions.create(
+                    model="m", messages=MESSAGES, stream=True, max_tokens=SHORT
+                )
+            ),
+        )
     body = {"model": "m", "messages": MESSAGES}
     headers = {"Authorization": "Bearer sk-1", "Content-Type": "application/json"}
     if who == "httpx":
         import httpx
+
         pool = httpx.Client()
         return lambda: pool.post(url + PATH, json=body, headers=headers).json(), lambda: iter(())
     if who == "requests":
         import requests
         from sseclient import SSEClient
+
         session = requests.Session()
 
         def events() -> Iterator[Any]:
-            answer = session.post(url + PATH, json={**body, "stream": True}, headers=headers, stream=True)
-            return (json.loads(event.data) for event in SSEClient(answer).events() if event.data != "[DONE]")
+            answer = session.post(
+                url + PATH, json={**body, "stream": True}, headers=headers, stream=True
+            )
+            return (
+                json.loads(event.data)
+                for event in SSEClient(answer).events()
+                if event.data != "[DONE]"
+            )
 
         return lambda: session.post(url + PATH, json=body, headers=headers).json(), events
     import http.client
+
     connection = http.client.HTTPConnection(url.split("/")[2])
 
     def post(body: dict[str, Any]) -> http.client.HTTPResponse:
         connection.request("POST", "/v1" + PATH, json.dumps(body), headers)
         return connection.getresponse()
 
-    return (lambda: json.loads(post(body).read()),
-            lambda: (json.loads(line[6:]) for line in post({**body, "stream": True}) if line.startswith(b"data: {")))
+    return (
+        lambda: json.loads(post(body).read()),
+        lambda: (
+            json.loads(line[6:])
+            for line in post({**body, "stream": True})
+            if line.startswith(b"data: {")
+        ),
+    )
 
 
 def measure_plain(who: str, url: str) -> float:
@@ -118,6 +144,7 @@ def measure_import(who: str, url: str) -> float:
 def measure_process(who: str, url: str) -> float:
     """Milliseconds of a whole process that asks once."""
     import subprocess
+
     start = time.perf_counter()
     subprocess.run([sys.executable, __file__, who, "once", url], check=True)
     return (time.perf_counter() - start) * 1e3
@@ -125,19 +152,30 @@ def measure_process(who: str, url: str) -> float:
 
 def measure_help(who: str, url: str) -> float:
     """CPU milliseconds of --help; of requests and sseclient what their import takes before it could say anything."""
-    return spent(["-m", "rawchat", "--help"] if who == "rawchat" else ["-c", "import requests, sseclient"])
+    return spent(
+        ["-m", "rawchat", "--help"] if who == "rawchat" else ["-c", "import requests, sseclient"]
+    )
 
 
 def measure_curl(who: str, url: str) -> float:
     """CPU milliseconds of --curl, which builds the request and sends nothing."""
-    return spent(["-m", "rawchat", "--curl", "Hi"] if who == "rawchat" else ["-c", "import requests, sseclient"])
+    return spent(
+        ["-m", "rawchat", "--curl", "Hi"]
+        if who == "rawchat"
+        else ["-c", "import requests, sseclient"]
+    )
 
 
 def measure_shot(who: str, url: str) -> float:
     """CPU milliseconds of a whole process that asks once and shows the answer as it comes."""
     url = url.replace("/v1", "/short/v1")
-    return spent({"rawchat": ["-m", "rawchat", "--base-url", url, "Hi"], "sdk": [__file__, "sdk", "show", url],
-                  "requests": [str(pathlib.Path(__file__).parent / "script.py"), url, "Hi"]}[who])
+    return spent(
+        {
+            "rawchat": ["-m", "rawchat", "--base-url", url, "Hi"],
+            "sdk": [__file__, "sdk", "show", url],
+            "requests": [str(pathlib.Path(__file__).parent / "script.py"), url, "Hi"],
+        }[who]
+    )
 
 
 def spent(argv: list[str]) -> float:
@@ -145,6 +183,7 @@ def spent(argv: list[str]) -> float:
     import os
     import statistics
     import subprocess
+
     environ = {**os.environ, "OPENAI_API_KEY": "sk-1234567", "PYTHONDONTWRITEBYTECODE": ""}
 
     def once() -> float:
@@ -175,7 +214,11 @@ def measure_first(who: str, url: str) -> float:
 
 def content(chunk: Any) -> Any:
     """The text of a chunk, whoever gave it."""
-    choice = chunk["choices"][0]["delta"].get("content") if isinstance(chunk, dict) else chunk.choices[0].delta.content
+    choice = (
+        chunk["choices"][0]["delta"].get("content")
+        if isinstance(chunk, dict)
+        else chunk.choices[0].delta.content
+    )
     return choice
 
 
@@ -184,7 +227,12 @@ def measure_bulk(who: str, url: str) -> float:
     if who == "sdk":
         return measure_aio(who, url)
     from rawchat import bulk
-    return rate(lambda count: sum(1 for _ in bulk.run_rows(["Hi"] * count, AT_ONCE, base_url=url, environ={})))
+
+    return rate(
+        lambda count: sum(
+            1 for _ in bulk.run_rows(["Hi"] * count, AT_ONCE, base_url=url, environ={})
+        )
+    )
 
 
 def measure_aio(who: str, url: str) -> float:
@@ -193,12 +241,14 @@ def measure_aio(who: str, url: str) -> float:
 
     async def by_rawchat(count: int) -> None:
         from rawchat.aio import AsyncClient
+
         async with AsyncClient(AT_ONCE, base_url=url, environ={}) as client:
             await asyncio.gather(*(client.chat(MESSAGES) for _ in range(count)))
 
     async def by_sdk(count: int) -> None:
         import openai
-        turns = asyncio.Semaphore(AT_ONCE)          # its own limit is 1000
+
+        turns = asyncio.Semaphore(AT_ONCE)  # its own limit is 1000
 
         async def one() -> None:
             async with turns:

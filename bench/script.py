@@ -1,4 +1,5 @@
 """What anybody would write to ask once and see the answer come: `python bench/script.py BASE_URL QUESTION`."""
+
 import json
 import os
 import sys

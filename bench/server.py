@@ -1,4 +1,5 @@
 """The server of the benchmarks: canned bytes, so that the client is measured.  Prints its port; ends with stdin."""
+
 import json
 import os
 import socket
@@ -6,16 +7,35 @@ import sys
 import threading
 
 CHUNKS = 5000
-PLAIN = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [
-    {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}
+PLAIN = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
 
 
 def chunk(text: str = "", finish: object = None) -> bytes:
     """One event as OpenAI sends it, in an HTTP chunk of its own."""
-    payload = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
-               "system_fingerprint": "fp", "choices": [{"index": 0, "delta": {"content": text} if text else {},
-                                                        "logprobs": None, "finish_reason": finish}]}
+    payload = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "system_fingerprint": "fp",
+        "choices": [
+            {
+                "index": 0,
+                "delta": {"content": text} if text else {},
+                "logprobs": None,
+                "finish_reason": finish,
+            }
+        ],
+    }
     return framed(b"data: " + json.dumps(payload).encode() + b"\n\n")
 
 
@@ -24,14 +44,21 @@ def framed(data: bytes) -> bytes:
 
 
 BODY = json.dumps(PLAIN).encode()
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+    len(BODY),
+    BODY,
+)
 
 
 def stream(count: int) -> bytes:
     """A streamed answer in so many chunks."""
-    return (b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-            + b"".join(chunk(f" word{number}") for number in range(count)) + chunk(finish="stop")
-            + framed(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"".join(chunk(f" word{number}") for number in range(count))
+        + chunk(finish="stop")
+        + framed(b"data: [DONE]\n\n")
+        + b"0\r\n\r\n"
+    )
 
 
 STREAM, SHORT = stream(CHUNKS), stream(10)
@@ -46,7 +73,9 @@ def serve(connection: socket.socket) -> None:
                 length = int(line.split(b":")[1])
             if line == b"\r\n":
                 body = reader.read(length)
-                connection.sendall(streamed if b'"stream":true' in body.replace(b" ", b"") else ANSWER)
+                connection.sendall(
+                    streamed if b'"stream":true' in body.replace(b" ", b"") else ANSWER
+                )
 
 
 def main() -> None:

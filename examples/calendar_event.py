@@ -1,4 +1,5 @@
 """Structured output: a sentence becomes a dataclass."""
+
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,5 +14,7 @@ class CalendarEvent:
     second_guest: str
 
 
-event = rawchat.parse("Alice and Bob go to a science fair on Friday.", into=CalendarEvent, temperature=0)
+event = rawchat.parse(
+    "Alice and Bob go to a science fair on Friday.", into=CalendarEvent, temperature=0
+)
 print(event)

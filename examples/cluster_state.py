@@ -1,4 +1,5 @@
 """A tool: the model looks at a cluster before it answers."""
+
 from typing import Literal
 
 import rawchat

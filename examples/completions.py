@@ -1,4 +1,5 @@
 """The older endpoint: a model goes on with a text, shown while it is made."""
+
 import rawchat
 
 START = "Once upon a time, in a lighthouse by the sea,"

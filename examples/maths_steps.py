@@ -1,4 +1,5 @@
 """Structured output, nested: a solution as a list of steps."""
+
 from dataclasses import dataclass
 
 import rawchat
@@ -16,8 +17,10 @@ class Solution:
     final_answer: str
 
 
-messages = [{"role": "system", "content": "You are a tutor. Solve step by step."},
-            {"role": "user", "content": "How can I solve 8x + 7 = -23?"}]
+messages = [
+    {"role": "system", "content": "You are a tutor. Solve step by step."},
+    {"role": "user", "content": "How can I solve 8x + 7 = -23?"},
+]
 solution = rawchat.parse(messages, into=Solution)
 for number, step in enumerate(solution.steps, 1):
     print(f"{number}. {step.explanation}  {step.output}")

@@ -1,4 +1,5 @@
 """A chat without memory: every line is a question of its own.  Ends with the input (Ctrl-D)."""
+
 import sys
 
 import rawchat

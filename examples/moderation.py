@@ -1,4 +1,5 @@
 """A guard: what is harmful is neither asked nor kept, and a harmful answer is forgotten with its question."""
+
 import sys
 
 import rawchat

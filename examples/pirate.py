@@ -1,4 +1,5 @@
 """Roles: a system message says who answers, and a made-up turn shows how."""
+
 import rawchat
 
 messages = [

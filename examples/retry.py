@@ -1,4 +1,5 @@
 """Retries: a busy server is asked again, after the wait that it asks for; the log tells."""
+
 import logging
 
 import rawchat

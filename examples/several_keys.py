@@ -1,4 +1,5 @@
 """Several keys: OPENAI_API_KEYS=key1,key2.  One that is refused or used up makes way for the next."""
+
 import os
 
 import rawchat

@@ -1,4 +1,5 @@
 """A chat that remembers, and shows the answer while it is made.  Ctrl-C ends an answer, and forgets the question."""
+
 import sys
 
 import rawchat

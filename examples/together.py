@@ -1,4 +1,5 @@
 """Asyncio: conversations at the same time, each with its own memory."""
+
 import asyncio
 
 from rawchat.aio import AsyncClient
@@ -13,7 +14,9 @@ async def talk(client, name):
 async def main():
     names = ["Ann", "Bob"]
     async with AsyncClient(max_tokens=40) as client:
-        for name, answer in zip(names, await asyncio.gather(*(talk(client, name) for name in names))):
+        for name, answer in zip(
+            names, await asyncio.gather(*(talk(client, name) for name in names))
+        ):
             print(f"{name} hears: {answer}")
 
 

@@ -1,4 +1,5 @@
 """A long conversation: only the newest turns are sent, and a summary stands for those before."""
+
 import rawchat
 
 history = rawchat.History(system="Answer in one sentence.", max_messages=5)

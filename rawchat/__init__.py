@@ -53,45 +53,101 @@ and its doors: `local`, a small real model on this machine, and `cli` (python -m
 
 Importing it reads nothing, opens nothing and loads nothing more: each name below is loaded when it is first used.
 """
+
 # ruff: noqa: F405, RUF022  # the names of errors come by a star; the order is: classes, verbs
 import importlib
 
 from .version import __version__
 
 # `typing` is not imported here: this file is run before `python -m rawchat` takes the working directory off sys.path.
-TYPE_CHECKING = False                       # type checkers take this name for True, wherever it comes from
+TYPE_CHECKING = False  # type checkers take this name for True, wherever it comes from
 if TYPE_CHECKING:
     from typing import Any, overload
 
-    from .client import Client as Client, Instance
+    from .chunk import Chunk as Chunk
+    from .client import Client as Client
+    from .client import Instance
     from .endpoints import Messages
     from .errors import *  # noqa: F403
-    from .history import History as History
-    from .images import Pictures as Pictures, image_part as image_part
-    from .reply import Reply as Reply
-    from .chunk import Chunk as Chunk
-    from .stream import Stream as Stream
     from .headers import Headers as Headers
-    from .usage import Meter as Meter, Usage as Usage
-    from .wire import Request as Request, Response as Response
+    from .history import History as History
+    from .images import Pictures as Pictures
+    from .images import image_part as image_part
+    from .reply import Reply as Reply
+    from .stream import Stream as Stream
+    from .usage import Meter as Meter
+    from .usage import Usage as Usage
+    from .wire import Request as Request
+    from .wire import Response as Response
 
 __all__ = [
-    "APIConnectionError", "APIError", "APIResponseValidationError", "APIStatusError", "APITimeoutError",
-    "AuthenticationError", "BadRequestError", "Chunk", "Client", "ConfigError", "ConflictError",
-    "ContentFilterFinishReasonError", "ContextLengthExceededError", "DeadlineExceededError", "Headers", "History",
-    "InternalServerError", "LengthFinishReasonError", "Meter", "MissingKeyError", "NotFoundError",
-    "PermissionDeniedError", "Pictures", "RateLimitError", "RawchatError", "Reply", "Request", "Response", "Stream",
-    "StreamInterruptedError", "StreamTimeoutError", "ToolRoundsError", "UnprocessableEntityError", "Usage",
-    "image_part", "chat", "stream_chat", "parse", "complete", "stream_complete", "moderate", "image", "models",
-    "model", "__version__"]
-HOMES = {"Client": "client", "Chunk": "chunk", "Headers": "headers", "History": "history", "Meter": "usage",
-         "Pictures": "images", "Reply": "reply", "Request": "wire", "Response": "wire", "Stream": "stream",
-         "Usage": "usage", "image_part": "images", **{name: "errors" for name in __all__ if name.endswith("Error")}}
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "Chunk",
+    "Client",
+    "ConfigError",
+    "ConflictError",
+    "ContentFilterFinishReasonError",
+    "ContextLengthExceededError",
+    "DeadlineExceededError",
+    "Headers",
+    "History",
+    "InternalServerError",
+    "LengthFinishReasonError",
+    "Meter",
+    "MissingKeyError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "Pictures",
+    "RateLimitError",
+    "RawchatError",
+    "Reply",
+    "Request",
+    "Response",
+    "Stream",
+    "StreamInterruptedError",
+    "StreamTimeoutError",
+    "ToolRoundsError",
+    "UnprocessableEntityError",
+    "Usage",
+    "image_part",
+    "chat",
+    "stream_chat",
+    "parse",
+    "complete",
+    "stream_complete",
+    "moderate",
+    "image",
+    "models",
+    "model",
+    "__version__",
+]
+HOMES = {
+    "Client": "client",
+    "Chunk": "chunk",
+    "Headers": "headers",
+    "History": "history",
+    "Meter": "usage",
+    "Pictures": "images",
+    "Reply": "reply",
+    "Request": "wire",
+    "Response": "wire",
+    "Stream": "stream",
+    "Usage": "usage",
+    "image_part": "images",
+    **{name: "errors" for name in __all__ if name.endswith("Error")},
+}
 
 
 def default_client() -> "Client":
     """The client behind the verbs of this module: made at the first call, with settings from the environment."""
     from .default import default_client
+
     return default_client()
 
 
@@ -106,12 +162,14 @@ def stream_chat(messages: "Messages", **params: "Any") -> "Stream":
 
 
 if TYPE_CHECKING:
+
     @overload
     def parse(messages: "Messages", into: "type[Instance]", **params: Any) -> "Instance": ...
     @overload
     def parse(messages: "Messages", into: Any, **params: Any) -> Any: ...
     def parse(messages: "Messages", into: Any, **params: Any) -> Any: ...
 else:
+
     def parse(messages: "Messages", into: "Any", **params: "Any") -> "Any":
         """Ask for an instance of a dataclass or other type: `Client.parse` of the default client."""
         return default_client().parse(messages, into, **params)
@@ -147,7 +205,8 @@ def model(id: str, **params: "Any") -> "Reply":
     return default_client().model(id, **params)
 
 
-if not TYPE_CHECKING:                       # a type checker shall see a name that is not there
+if not TYPE_CHECKING:  # a type checker shall see a name that is not there
+
     def __getattr__(name: str) -> "Any":
         """A public name or a module, loaded when it is first used (PEP 562)."""
         if name in HOMES:
@@ -163,4 +222,7 @@ if not TYPE_CHECKING:                       # a type checker shall see a name th
 
 def __dir__() -> list[str]:
     import pkgutil
-    return sorted({*globals(), *__all__, *(module.name for module in pkgutil.iter_modules(__path__))})
+
+    return sorted(
+        {*globals(), *__all__, *(module.name for module in pkgutil.iter_modules(__path__))}
+    )

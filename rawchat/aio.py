@@ -9,6 +9,7 @@
 ...         talk = client.history(system="You are a pirate.")
 ...         print((await talk.ask("Where is the treasure?")).text)
 """
+
 import asyncio
 import contextlib
 import copy
@@ -47,7 +48,9 @@ class AsyncClient:
     async def stream_chat(self, messages: Messages, **params: Any) -> "AsyncStream":
         """`Client.stream_chat`, for `async for`."""
         cut = alarm.Cut()
-        return AsyncStream(self, cut, await self.under(cut, self.client.stream_chat, messages, **params))
+        return AsyncStream(
+            self, cut, await self.under(cut, self.client.stream_chat, messages, **params)
+        )
 
     @overload
     async def parse(self, messages: Messages, into: type[Instance], **params: Any) -> Instance: ...
@@ -64,7 +67,9 @@ class AsyncClient:
     async def stream_complete(self, prompt: Union[str, list[Any]], **params: Any) -> "AsyncStream":
         """`Client.stream_complete`, for `async for`."""
         cut = alarm.Cut()
-        return AsyncStream(self, cut, await self.under(cut, self.client.stream_complete, prompt, **params))
+        return AsyncStream(
+            self, cut, await self.under(cut, self.client.stream_complete, prompt, **params)
+        )
 
     async def moderate(self, input: Union[str, list[Any]], **params: Any) -> Reply:
         """`Client.moderate`."""
@@ -90,7 +95,9 @@ class AsyncClient:
         """Await any function that calls by `self.client`: `await client.run(tools.run, "Hi", client=client.client)`."""
         return await self.under(alarm.Cut(), function, *args, **params)
 
-    async def under(self, cut: alarm.Cut, function: Callable[..., Answer], *args: Any, **params: Any) -> Answer:
+    async def under(
+        self, cut: alarm.Cut, function: Callable[..., Answer], *args: Any, **params: Any
+    ) -> Answer:
         """Await `function` in a thread; if this is cancelled, `cut` rings."""
         try:
             answer: Answer = await self._threads.submit(called, cut, function, *args, **params)
@@ -147,7 +154,9 @@ class AsyncStream:
 
     def close(self) -> None:
         """Free the connection; what has not been read is lost."""
-        with contextlib.suppress(ValueError):           # a read that was cut is still ending, and frees it itself
+        with contextlib.suppress(
+            ValueError
+        ):  # a read that was cut is still ending, and frees it itself
             self._stream.close()
 
     async def __aenter__(self) -> "AsyncStream":
@@ -183,10 +192,12 @@ class AsyncHistory:
                 while (piece := await self.client.under(cut, next, pieces, None)) is not None:
                     yield piece
             finally:
-                with contextlib.suppress(ValueError):   # as in AsyncStream.close
+                with contextlib.suppress(ValueError):  # as in AsyncStream.close
                     pieces.close()
 
-    async def summarise(self, keep: int = 1, prompt: str = SUMMARISE, **params: Any) -> Optional[Reply]:
+    async def summarise(
+        self, keep: int = 1, prompt: str = SUMMARISE, **params: Any
+    ) -> Optional[Reply]:
         """`History.summarise`."""
         async with self._apart() as history:
             return await self.client.run(history.summarise, keep, prompt, **params)
@@ -201,18 +212,18 @@ class AsyncHistory:
                 yield mine
                 self.history[:known], self.history.sizes = mine, mine.sizes
             finally:
-                self.history.usage = mine.usage         # what was paid, was paid
+                self.history.usage = mine.usage  # what was paid, was paid
 
     @cached_property
     def _turn(self) -> asyncio.Lock:
-        return asyncio.Lock()               # at the first call: Python 3.9 ties it to the loop of this moment
+        return asyncio.Lock()  # at the first call: Python 3.9 ties it to the loop of this moment
 
 
 def called(cut: alarm.Cut, function: Callable[..., Answer], *args: Any, **params: Any) -> Answer:
     """`function`'s answer, its exchanges under `cut`; runs in a thread."""
     alarm.cut.set(cut)
     answer = function(*args, **params)
-    if isinstance(answer, Stream) and cut.rung.is_set():            # it came too late to be wanted
+    if isinstance(answer, Stream) and cut.rung.is_set():  # it came too late to be wanted
         answer.close()
     return answer
 

@@ -2,6 +2,7 @@
 
 A timeout alone bounds each read: a server that sends a byte now and then would never end.
 """
+
 import contextlib
 import socket
 import threading
@@ -17,7 +18,7 @@ class Cut:
 
     def __init__(self) -> None:
         self.rung = threading.Event()
-        self.sock: Optional[socket.socket] = None       # that the exchange reads from
+        self.sock: Optional[socket.socket] = None  # that the exchange reads from
 
     def ring(self) -> None:
         """End the exchange now; there will be no further one."""
@@ -27,7 +28,9 @@ class Cut:
             ring(sock)
 
 
-cut: ContextVar[Optional[Cut]] = ContextVar("cut", default=None)        #: what this thread's exchanges are under
+cut: ContextVar[Optional[Cut]] = ContextVar(
+    "cut", default=None
+)  #: what this thread's exchanges are under
 
 
 class Alarm:
@@ -42,7 +45,8 @@ class Alarm:
     def over(self) -> bool:
         """Has it rung, or should it have?"""
         return bool(self._cut and self._cut.rung.is_set()) or (
-            self._end is not None and time.monotonic() >= self._end)
+            self._end is not None and time.monotonic() >= self._end
+        )
 
     def check(self) -> None:
         """Raise DeadlineExceededError if the time is over."""
@@ -70,13 +74,15 @@ class Alarm:
             self._timer.daemon = True
             try:
                 self._timer.start()
-            except RuntimeError:            # WebAssembly, or a limit on processes
-                raise ConfigError("a deadline needs a thread, and no more can be started here") from None
+            except RuntimeError:  # WebAssembly, or a limit on processes
+                raise ConfigError(
+                    "a deadline needs a thread, and no more can be started here"
+                ) from None
 
     def stop(self) -> None:
         """The exchange is over."""
         if self._cut:
-            self._cut.sock = None           # it may serve another one by now
+            self._cut.sock = None  # it may serve another one by now
         if self._timer:
             self._timer.cancel()
 
@@ -85,6 +91,8 @@ def ring(sock: socket.socket) -> None:
     """Shut `sock` down under whoever reads from it; TLS's own shutdown would first take its state apart."""
     below: Any = sock
     while not isinstance(below, socket.socket) and hasattr(below, "socket"):
-        below = below.socket                # TLS inside TLS: urllib3's SSLTransport holds the socket that it goes over
+        below = (
+            below.socket
+        )  # TLS inside TLS: urllib3's SSLTransport holds the socket that it goes over
     with contextlib.suppress(OSError):
         socket.socket.shutdown(below, socket.SHUT_RDWR)

@@ -3,6 +3,7 @@
 The model chooses the arguments, so they are an attacker's text: every character that does not show as itself is
 escaped, every row of them begins with a bar, an excerpt fits the screen, and the last row is ours.
 """
+
 import contextlib
 import os
 import unicodedata
@@ -12,9 +13,9 @@ from typing import Any, NamedTuple, Optional
 from .output import utf8
 
 BAR = "| "
-BLANK = "\u115f\u1160\u2800\u3164\uffa0"    # letters and a symbol that look like blanks, though Unicode prints them
-SPARE = 2                   #: rows left free: the cursor may stand in a line, and the answer ends one
-SCREEN = (80, 24)           #: of a terminal that does not tell its size
+BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol that look like blanks, though Unicode prints them
+SPARE = 2  #: rows left free: the cursor may stand in a line, and the answer ends one
+SCREEN = (80, 24)  #: of a terminal that does not tell its size
 
 
 class Call(NamedTuple):
@@ -28,14 +29,16 @@ class Call(NamedTuple):
 
     def texts(self) -> list[str]:
         """Return each argument as `name=value`, in one line of characters that show as themselves."""
-        return [escaped(f"{name}={representation(value)}") for name, value in self.arguments.items()]
+        return [
+            escaped(f"{name}={representation(value)}") for name, value in self.arguments.items()
+        ]
 
 
 def representation(value: Any) -> str:
     """Return `repr(value)`, or the reason why there is none: a number of 5,000 digits has none (PEP 651 bounds it)."""
     try:
         return repr(value)
-    except Exception as error:              # a function's own class may raise anything
+    except Exception as error:  # a function's own class may raise anything
         return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
 
@@ -55,15 +58,19 @@ def escaped(text: str) -> str:
 
 def shows(sign: str) -> bool:
     """Return whether a character takes a place of its own on the screen, and can be seen there."""
-    return sign.isprintable() and sign not in BLANK and unicodedata.category(sign) not in ("Mn", "Me")
+    return (
+        sign.isprintable() and sign not in BLANK and unicodedata.category(sign) not in ("Mn", "Me")
+    )
 
 
 def width(text: str) -> int:
     """Return the most columns that `text` takes: 2 for each character that some terminal shows wide (UAX #11)."""
     if text.isascii():
         return len(text)
-    return sum(1 if ord(sign) < 0x1100 and unicodedata.east_asian_width(sign) in ("N", "Na", "H") else 2
-               for sign in text)
+    return sum(
+        1 if ord(sign) < 0x1100 and unicodedata.east_asian_width(sign) in ("N", "Na", "H") else 2
+        for sign in text
+    )
 
 
 def rows_of(text: str, columns: int, limit: Optional[int] = None) -> tuple[list[str], int]:
@@ -84,7 +91,10 @@ def question(name: str, columns: int, hidden: bool = False) -> str:
     """Return the last row of the question, which ends with the function's name, cut in its middle if too long."""
     name = escaped(name)
     more = ", s: show all" if hidden else ""
-    for text in (f"rawchat: [y/N{more}] may the model call {name}? ", f"[y/N{'/s' if hidden else ''}] {name}? "):
+    for text in (
+        f"rawchat: [y/N{more}] may the model call {name}? ",
+        f"[y/N{'/s' if hidden else ''}] {name}? ",
+    ):
         if width(text) < columns:
             return text
     room = max(4, (columns - 14) // 4)
@@ -98,7 +108,7 @@ def screenful(call: Call, columns: int, lines: int) -> list[str]:
     if wrapped[1]:
         rows, hidden = excerpt(texts, columns, max(1, room - 1))
         note = f"* {hidden} of {sum(map(len, texts))} characters are hidden"
-        rows.append(note if len(note) < columns else note[:columns - 3] + "…")
+        rows.append(note if len(note) < columns else note[: columns - 3] + "…")
     else:
         rows = wrapped[0]
     return [*rows, question(call.name, columns, bool(wrapped[1]))]
@@ -140,10 +150,14 @@ def ask(call: Call) -> Optional[bool]:
 def show(call: Call, terminal: Any) -> None:
     """Show all arguments of `call`, a screen at a time."""
     columns, lines = size_of(terminal)
-    rows = [BAR + row for text in call.texts() for row in rows_of(text, max(1, columns - len(BAR) - 1))[0]]
+    rows = [
+        BAR + row
+        for text in call.texts()
+        for row in rows_of(text, max(1, columns - len(BAR) - 1))[0]
+    ]
     step = max(1, lines - SPARE - 1)
     for start in range(0, len(rows), step):
-        page = "\n".join(rows[start:start + step])
+        page = "\n".join(rows[start : start + step])
         left = len(rows) - start - step
         if left <= 0:
             terminal.write(utf8(page + "\n"))
@@ -154,11 +168,12 @@ def show(call: Call, terminal: Any) -> None:
 def answer_to(text: str, terminal: Any) -> str:
     """Write `text` and return the line that is typed then, in small letters."""
     with contextlib.suppress(ImportError):
-        import termios                      # POSIX only
+        import termios  # POSIX only
+
         termios.tcflush(terminal.fileno(), termios.TCIFLUSH)
     terminal.write(utf8(text))
     typed: bytes = terminal.readline()
-    if not typed.endswith(b"\n"):           # Ctrl-D ends no line
+    if not typed.endswith(b"\n"):  # Ctrl-D ends no line
         terminal.write(b"\n")
         return "q"
     return typed.decode("utf-8", "replace").strip().lower()

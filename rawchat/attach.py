@@ -1,4 +1,5 @@
 """What --attach adds to the question: pictures as they are, text files as text under their names."""
+
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,7 @@ def attached(names: Sequence[str], prompt: str) -> Any:
     Raises UsageError for a file that cannot be read, or is neither a picture nor text.
     """
     parts = [*map(part, names), {"type": "text", "text": prompt}]
-    if all(each["type"] == "text" for each in parts):       # some servers take no parts
+    if all(each["type"] == "text" for each in parts):  # some servers take no parts
         return "\n\n".join(each["text"] for each in parts)
     return parts
 
@@ -21,13 +22,19 @@ def attached(names: Sequence[str], prompt: str) -> Any:
 def part(name: str) -> dict[str, Any]:
     """One attachment as a part of a message's content.  A URL is passed on: the server fetches the picture."""
     if name == "-":
-        raise UsageError("--attach takes files and URLs; standard input is part of the prompt without it")
+        raise UsageError(
+            "--attach takes files and URLs; standard input is part of the prompt without it"
+        )
     if name.startswith(("https://", "http://", "data:")):
         return image_part(name)
     try:
-        with open(name, "rb") as file:      # once: it may be a pipe
+        with open(name, "rb") as file:  # once: it may be a pipe
             data = file.read()
-        return image_part(inline(data, name)) if mime_type(data) else {"type": "text", "text": labelled(name, data)}
+        return (
+            image_part(inline(data, name))
+            if mime_type(data)
+            else {"type": "text", "text": labelled(name, data)}
+        )
     except OSError as error:
         raise UsageError(f"{name}: {error.strerror}") from None
     except ValueError as error:

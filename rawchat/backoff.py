@@ -2,19 +2,26 @@
 
 The numbers are the official SDK's (openai-python 3.52, `_base_client.py`), measured on the wire.
 """
+
 import email.utils
 import math
 from collections.abc import Mapping
 from typing import Callable, Optional
 
-FIRST = 0.5                 #: seconds before the first retry; each further one doubles it
-LONGEST = 8.0               #: ... up to this
-PATIENCE = 120.0            #: a server that asks for a longer wait than this is not asked again
-RETRIED = {408, 409, 429}   #: request timeout, lock conflict, rate limit; and everything from 500
+FIRST = 0.5  #: seconds before the first retry; each further one doubles it
+LONGEST = 8.0  #: ... up to this
+PATIENCE = 120.0  #: a server that asks for a longer wait than this is not asked again
+RETRIED = {408, 409, 429}  #: request timeout, lock conflict, rate limit; and everything from 500
 
 
-def delay(status: Optional[int], headers: Mapping[str, str], code: Optional[str], retries: int,
-          random: Callable[[], float], now: Callable[[], float]) -> Optional[float]:
+def delay(
+    status: Optional[int],
+    headers: Mapping[str, str],
+    code: Optional[str],
+    retries: int,
+    random: Callable[[], float],
+    now: Callable[[], float],
+) -> Optional[float]:
     """Seconds to wait before the next attempt, or None: give up.
 
     `status` is None where no answer came (refused, reset, timed out).  `retries` counts those made so far,
@@ -36,7 +43,7 @@ def worthwhile(status: Optional[int], headers: Mapping[str, str], code: Optional
     said = headers.get("x-should-retry")
     if said in ("true", "false"):
         return said == "true"
-    if code == "insufficient_quota":        # a 429 that no wait can mend
+    if code == "insufficient_quota":  # a 429 that no wait can mend
         return False
     return status is None or status in RETRIED or status >= 500
 

@@ -1,4 +1,5 @@
 """What a client is made with: its settings, the world around it, and the transport, from its making to its end."""
+
 import os
 import random as chance
 import threading
@@ -14,23 +15,41 @@ from .ring import Ring
 from .wire import Transport
 
 Self = TypeVar("Self", bound="Base")
-WORLD: dict[str, Any] = {"sleep": time.sleep, "random": chance.random, "now": time.time, "clock": time.monotonic}
+WORLD: dict[str, Any] = {
+    "sleep": time.sleep,
+    "random": chance.random,
+    "now": time.time,
+    "clock": time.monotonic,
+}
 
 
 class Base:
     """A client without its verbs."""
 
-    def __init__(self, api_key: ApiKey = None, base_url: Optional[str] = None,
-                 model: Union[str, Sequence[str], None] = None, organization: Optional[str] = None,
-                 project: Optional[str] = None, timeout: Timeout = None, deadline: Optional[float] = None,
-                 max_retries: Optional[int] = None, max_bytes: Optional[int] = None,
-                 rotate_after: Optional[float] = None, allow_http: bool = False,
-                 default_headers: Optional[Mapping[str, Optional[str]]] = None,
-                 default_query: Optional[Mapping[str, Any]] = None, transport: Optional[Transport] = None,
-                 on_reply: Optional[Callable[[Reply], Any]] = None, sleep: Callable[[float], Any] = time.sleep,
-                 random: Callable[[], float] = chance.random, now: Callable[[], float] = time.time,
-                 clock: Callable[[], float] = time.monotonic, environ: Optional[Mapping[str, str]] = None,
-                 **params: Any):
+    def __init__(
+        self,
+        api_key: ApiKey = None,
+        base_url: Optional[str] = None,
+        model: Union[str, Sequence[str], None] = None,
+        organization: Optional[str] = None,
+        project: Optional[str] = None,
+        timeout: Timeout = None,
+        deadline: Optional[float] = None,
+        max_retries: Optional[int] = None,
+        max_bytes: Optional[int] = None,
+        rotate_after: Optional[float] = None,
+        allow_http: bool = False,
+        default_headers: Optional[Mapping[str, Optional[str]]] = None,
+        default_query: Optional[Mapping[str, Any]] = None,
+        transport: Optional[Transport] = None,
+        on_reply: Optional[Callable[[Reply], Any]] = None,
+        sleep: Callable[[float], Any] = time.sleep,
+        random: Callable[[], float] = chance.random,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        environ: Optional[Mapping[str, str]] = None,
+        **params: Any,
+    ):
         """
         api_key        str, list of str, or a function asked before every attempt; else OPENAI_API_KEY(S); '' is none
         base_url       else OPENAI_BASE_URL, else https://api.openai.com/v1
@@ -52,9 +71,16 @@ class Base:
         What is None is looked up in the environment, then in .env in the working directory.  Raises ConfigError;
         TypeError for a parameter that is nearly a name above, or whose value looks like a key or a URL.
         """
-        given = {name: value for name, value in locals().items() if name not in ("self", "params", "given")}
+        given = {
+            name: value
+            for name, value in locals().items()
+            if name not in ("self", "params", "given")
+        }
         parameters(params, given.keys())
-        self._given = {**{name: value for name, value in given.items() if value is not WORLD.get(name)}, **params}
+        self._given = {
+            **{name: value for name, value in given.items() if value is not WORLD.get(name)},
+            **params,
+        }
         base_url = getattr(transport, "base_url", None) if base_url is None else base_url
         environ = os.environ if environ is None else environ
         self.config = config.load({**given, "base_url": base_url, "params": params}, environ)
@@ -68,8 +94,11 @@ class Base:
     def transport(self) -> Transport:
         """The function that sends: the one that was given, else `over_http`, made at the first call."""
         with self._lock:
-            if self._transport is None:     # here, not above: requests takes longer to import than all of us together
+            if (
+                self._transport is None
+            ):  # here, not above: requests takes longer to import than all of us together
                 from .transport import over_http
+
                 self._transport = over_http(self.config.base_url, environ=self.config.network)
             return self._transport
 
@@ -77,7 +106,7 @@ class Base:
         """Close the connections; a later call is an error."""
         self._closed = True
         transport: Any = self._transport
-        while hasattr(transport, "__wrapped__"):        # functools.wraps leaves it: the transport within
+        while hasattr(transport, "__wrapped__"):  # functools.wraps leaves it: the transport within
             transport = transport.__wrapped__
         getattr(transport, "close", lambda: None)()
 
@@ -91,8 +120,8 @@ class Base:
         return f"{type(self).__name__}({self.config!r})"
 
     def __getstate__(self) -> dict[str, Any]:
-        return self._given                  # settings as they were given: connections do not travel, nor does a key
-                                            # that came from the environment
+        return self._given  # settings as they were given: connections do not travel, nor does a key
+        # that came from the environment
 
     def __setstate__(self, given: dict[str, Any]) -> None:
         Base.__init__(self, **given)

@@ -5,6 +5,7 @@
 >>> Row(8, {"prompt": "Say hi", "seed": 1}).custom_id, Row(9, "Say hi").custom_id
 ('line-8', 'line-9')
 """
+
 import json
 from collections.abc import Mapping
 from typing import Any, Optional, Union
@@ -15,7 +16,7 @@ from .errors import APIStatusError
 from .reply import Reply
 from .wire import Request
 
-OURS = ("custom_id", "prompt", "messages")      #: of a short row; what else it has are parameters
+OURS = ("custom_id", "prompt", "messages")  #: of a short row; what else it has are parameters
 
 
 class Row:
@@ -26,7 +27,7 @@ class Row:
 
     def __init__(self, number: int, row: Union[str, Mapping[str, Any]]):
         self.number = number
-        self.fault: Optional[str] = None        # why it cannot be sent
+        self.fault: Optional[str] = None  # why it cannot be sent
         self.fields: Mapping[str, Any] = {"prompt": row} if isinstance(row, str) else row
         if isinstance(row, str) and row.lstrip().startswith("{"):
             try:
@@ -41,12 +42,21 @@ class Row:
             raise ValueError(self.fault)
         params = {name: value for name, value in self.fields.items() if name not in OURS}
         if "messages" in self.fields or "prompt" in self.fields:
-            return endpoints.chat(config, self.fields.get("messages", self.fields.get("prompt")), params)
+            return endpoints.chat(
+                config, self.fields.get("messages", self.fields.get("prompt")), params
+            )
         method, url, body = (self.fields.get(name) for name in ("method", "url", "body"))
-        if method != "POST" or not isinstance(url, str) or not url.startswith("/v1/") or not isinstance(body, dict):
-            raise ValueError('a row is text, has "messages" or a "prompt", or "method": "POST", a "url": "/v1/…" '
-                             'and a "body"')
-        return endpoints.build(config, method, url[len("/v1"):], body, {})
+        if (
+            method != "POST"
+            or not isinstance(url, str)
+            or not url.startswith("/v1/")
+            or not isinstance(body, dict)
+        ):
+            raise ValueError(
+                'a row is text, has "messages" or a "prompt", or "method": "POST", a "url": "/v1/…" '
+                'and a "body"'
+            )
+        return endpoints.build(config, method, url[len("/v1") :], body, {})
 
 
 def answered(row: Row, reply: Reply) -> dict[str, Any]:
@@ -59,16 +69,32 @@ def failed(row: Row, error: Exception) -> dict[str, Any]:
     and `error` tells of rows to which there was no answer."""
     if isinstance(error, APIStatusError):
         body = error.body if isinstance(error.body, dict) else {"message": error.message}
-        return line(row, {"status_code": error.status_code, "request_id": error.request_id, "body": {"error": body}})
+        return line(
+            row,
+            {
+                "status_code": error.status_code,
+                "request_id": error.request_id,
+                "body": {"error": body},
+            },
+        )
     return line(row, None, {"code": type(error).__name__, "message": str(error)})
 
 
 def line(row: Row, response: Any, error: Any = None) -> dict[str, Any]:
     """A line of the output."""
-    return {"id": f"batch_req_{row.number}", "custom_id": row.custom_id, "response": response, "error": error}
+    return {
+        "id": f"batch_req_{row.number}",
+        "custom_id": row.custom_id,
+        "response": response,
+        "error": error,
+    }
 
 
 def succeeded(result: Mapping[str, Any]) -> bool:
     """Does a line of the output hold an answer?"""
     response = result.get("response")
-    return not result.get("error") and isinstance(response, dict) and response.get("status_code") == 200
+    return (
+        not result.get("error")
+        and isinstance(response, dict)
+        and response.get("status_code") == 200
+    )

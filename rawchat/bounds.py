@@ -1,4 +1,5 @@
 """Settings and parameters, checked: each error names the one, what it is, and what was given."""
+
 import math
 import re
 from collections.abc import Collection, Mapping
@@ -10,11 +11,27 @@ from .wire import TIMEOUT
 # Body parameters whose names come near to a setting of the client; they are never refused.
 PARAMETERS = {"mode", "model_id", "models", "project_id", "transforms", "user", "tokens"}
 # What other libraries call the client's settings.
-ALIASES = {"key": "api_key", "token": "api_key", "apitoken": "api_key", "secretkey": "api_key", "openaikey": "api_key",
-           "openaiapikey": "api_key", "authtoken": "api_key", "url": "base_url", "host": "base_url",
-           "endpoint": "base_url", "apibase": "base_url", "openaiapibase": "base_url", "apiurl": "base_url",
-           "header": "default_headers", "query": "default_query", "org": "organization", "retry": "max_retries",
-           "requesttimeout": "timeout", "httpclient": "transport"}
+ALIASES = {
+    "key": "api_key",
+    "token": "api_key",
+    "apitoken": "api_key",
+    "secretkey": "api_key",
+    "openaikey": "api_key",
+    "openaiapikey": "api_key",
+    "authtoken": "api_key",
+    "url": "base_url",
+    "host": "base_url",
+    "endpoint": "base_url",
+    "apibase": "base_url",
+    "openaiapibase": "base_url",
+    "apiurl": "base_url",
+    "header": "default_headers",
+    "query": "default_query",
+    "org": "organization",
+    "retry": "max_retries",
+    "requesttimeout": "timeout",
+    "httpclient": "transport",
+}
 KEY_OR_URL = re.compile(r"\s*(?:(?P<key>sk-\S|bearer\s+\S)|https?://)", re.IGNORECASE)
 
 
@@ -27,7 +44,9 @@ Timeout = Union[float, tuple[float, float], None]
 
 def timeouts(given: Timeout) -> tuple[float, float]:
     """Seconds to connect and seconds for each read, from one number, a pair, or None: 5 and 600."""
-    pair = TIMEOUT if given is None else given if isinstance(given, (tuple, list)) else (given, given)
+    pair = (
+        TIMEOUT if given is None else given if isinstance(given, (tuple, list)) else (given, given)
+    )
     if len(pair) != 2:
         raise ConfigError("timeout is seconds, or a pair (connect, read)")
     connect, read = (positive("timeout", seconds) for seconds in pair)
@@ -65,13 +84,19 @@ def parameters(given: Mapping[str, Any], settings: Collection[str]) -> None:
     for name, value in given.items():
         meant = meant_by(name, settings)
         if meant:
-            raise MisnamedError(f"{name}= is no setting of the client; did you mean {meant}=? "
-                                f"(if the server wants it, use extra_body={{{name!r}: ...}} in each call)")
-        looks = KEY_OR_URL.match(value) if isinstance(value, str) and name not in PARAMETERS else None
+            raise MisnamedError(
+                f"{name}= is no setting of the client; did you mean {meant}=? "
+                f"(if the server wants it, use extra_body={{{name!r}: ...}} in each call)"
+            )
+        looks = (
+            KEY_OR_URL.match(value) if isinstance(value, str) and name not in PARAMETERS else None
+        )
         if looks:
             kind, setting = ("an API key", "api_key") if looks["key"] else ("a URL", "base_url")
-            raise MisnamedError(f"{name}= is no setting of the client, and its value looks like {kind}; did you mean "
-                                f"{setting}=? (if the server wants it, use extra_body={{{name!r}: ...}} in each call)")
+            raise MisnamedError(
+                f"{name}= is no setting of the client, and its value looks like {kind}; did you mean "
+                f"{setting}=? (if the server wants it, use extra_body={{{name!r}: ...}} in each call)"
+            )
 
 
 def meant_by(name: str, settings: Collection[str]) -> Optional[str]:
@@ -85,7 +110,8 @@ def meant_by(name: str, settings: Collection[str]) -> Optional[str]:
     """
     if name in PARAMETERS:
         return None
-    import difflib                          # here, not above: few clients have parameters
+    import difflib  # here, not above: few clients have parameters
+
     bare = {setting.replace("_", "").rstrip("s"): setting for setting in settings}
     letters = name.replace("_", "").replace("-", "").lower().rstrip("s")
     near = difflib.get_close_matches(letters, bare, 1, 0.8)
@@ -96,5 +122,7 @@ def no_credentials(given: Mapping[str, Any]) -> None:
     """Check that no body parameter of a call is named like the client's api_key or base_url; raises TypeError."""
     for name in given:
         if name.replace("_", "").replace("-", "").lower() in ("apikey", "openaiapikey", "baseurl"):
-            raise MisnamedError(f"{name}= is a setting of the client, not of a call: nothing was sent "
-                           f"(if the server wants it, use extra_body={{{name!r}: ...}})")
+            raise MisnamedError(
+                f"{name}= is a setting of the client, not of a call: nothing was sent "
+                f"(if the server wants it, use extra_body={{{name!r}: ...}})"
+            )

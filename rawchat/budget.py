@@ -1,4 +1,5 @@
 """What a server says of the budget that is left, in the headers of every answer: when there will be more."""
+
 import math
 import re
 from collections.abc import Mapping
@@ -15,8 +16,11 @@ def hold(status: int, headers: Mapping[str, str], now: Callable[[], float]) -> f
     >>> hold(200, {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m2.5s"}, float)
     62.5
     """
-    wishes = [duration(headers.get(f"x-ratelimit-reset-{what}", "")) for what in ("requests", "tokens")
-              if headers.get(f"x-ratelimit-remaining-{what}") == "0"]
+    wishes = [
+        duration(headers.get(f"x-ratelimit-reset-{what}", ""))
+        for what in ("requests", "tokens")
+        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
+    ]
     if status == 429:
         wishes.append(wished(headers, now))
     return max((wish for wish in wishes if 0 < wish < math.inf), default=0.0)
@@ -24,4 +28,7 @@ def hold(status: int, headers: Mapping[str, str], now: Callable[[], float]) -> f
 
 def duration(text: str) -> float:
     """A duration as OpenAI writes it: 6m0s, 20ms; a bare number is seconds."""
-    return sum(float(number) * SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd]|)", text))
+    return sum(
+        float(number) * SECONDS[unit]
+        for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd]|)", text)
+    )

@@ -5,8 +5,10 @@
 `run_rows` is a plain function from an iterator of rows to an iterator of results, made for `mapPartitions` of Dask,
 Spark or Ray.  There each partition has workers and limits of its own: divide the rate by how many are at work.
 """
-if __name__ == "__main__":                  # before any other import: it runs as python -m
+
+if __name__ == "__main__":  # before any other import: it runs as python -m
     from .safe_path import remove_working_directory
+
     remove_working_directory()
 
 import argparse
@@ -33,8 +35,8 @@ from .private import opened
 from .prompt import UsageError, from_file, json_or_text, read_file
 from .usage import Usage
 
-WORKERS = 16                #: rows under way at the same time
-SHOWN = 0.5                 #: seconds between two states of the progress line
+WORKERS = 16  #: rows under way at the same time
+SHOWN = 0.5  #: seconds between two states of the progress line
 EPILOG = """IN has lines of OpenAI's Batch format ("custom_id", "method", "url", "body"), or of {"messages": …} or
 {"prompt": …} beside parameters, or of plain text.  OUT gets one line for each, as soon as it is finished, errors too.
 Ctrl-C finishes what is under way; the same command goes on from there.
@@ -42,8 +44,14 @@ Ctrl-C finishes what is under way; the same command goes on from there.
 exit codes: 0 all answered  1 some rows failed  2 wrong use  3 no key, or it is refused  130 Ctrl-C"""
 
 
-def run_rows(rows: Iterable[Union[str, Mapping[str, Any]]], workers: int = WORKERS, client: Optional[Client] = None,
-             rpm: Optional[float] = None, tpm: Optional[float] = None, **settings: Any) -> Iterator[dict[str, Any]]:
+def run_rows(
+    rows: Iterable[Union[str, Mapping[str, Any]]],
+    workers: int = WORKERS,
+    client: Optional[Client] = None,
+    rpm: Optional[float] = None,
+    tpm: Optional[float] = None,
+    **settings: Any,
+) -> Iterator[dict[str, Any]]:
     """Ask for every row, `workers` at a time, and yield the results in the order in which they are ready.
 
     A row is a text, or a mapping as in `batch.Row`; a result is a line of the Batch format, and errors are results
@@ -64,8 +72,13 @@ def connected(rpm: Optional[float] = None, tpm: Optional[float] = None, **settin
     if not (rpm or tpm):
         return client
     from .limits import limited
-    return Client(**{**settings, "transport": limited(client.transport, requests_per_minute=rpm,
-                                                      tokens_per_minute=tpm)})
+
+    return Client(
+        **{
+            **settings,
+            "transport": limited(client.transport, requests_per_minute=rpm, tokens_per_minute=tpm),
+        }
+    )
 
 
 def run(rows: Iterator[Row], workers: int, client: Client) -> Iterator[dict[str, Any]]:
@@ -98,7 +111,7 @@ def result(client: Client, row: Row) -> dict[str, Any]:
     """What comes of one row: its answer, or what went wrong, whatever that is."""
     try:
         return answered(row, client.send(row.request(client.config), client._read))
-    except Exception as error:              # one row must not end the others
+    except Exception as error:  # one row must not end the others
         return failed(row, error)
 
 
@@ -186,8 +199,10 @@ class Progress:
 
     def __str__(self) -> str:
         rate = self.done / max(self._clock() - self._start, 1e-9)
-        parts = [f"{self.done} done" if self._total is None else f"{self.done} of {self._total} done",
-                 f"{rate:.1f} a second"]
+        parts = [
+            f"{self.done} done" if self._total is None else f"{self.done} of {self._total} done",
+            f"{rate:.1f} a second",
+        ]
         if self._total and rate and self._total > self.done:
             parts.append(f"{(self._total - self.done) / rate:.0f} s left")
         return ", ".join([*parts, self.results])
@@ -200,7 +215,7 @@ class Progress:
 
     def show(self, last: bool = False) -> None:
         """Write the state to standard error: over the last one on a terminal, every now and then."""
-        if self._bar is not None:           # it counts what is done, and tells speed and time left
+        if self._bar is not None:  # it counts what is done, and tells speed and time left
             self._bar.set_postfix_str(self.results, refresh=False)
             self._bar.update(self.done - self._bar.n)
             if last:
@@ -221,33 +236,65 @@ def bar(total: Optional[int]) -> Any:
     if on_terminal():
         with contextlib.suppress(ImportError):
             from tqdm import tqdm
+
             return tqdm(total=total, unit=" rows", dynamic_ncols=True)
     return None
 
 
 def parser() -> argparse.ArgumentParser:
     """Every option, in the order of --help."""
-    made = argparse.ArgumentParser(prog="python -m rawchat.bulk", allow_abbrev=False, epilog=EPILOG,
-                                   formatter_class=argparse.RawDescriptionHelpFormatter,
-                                   description="Ask many prompts at once.")
+    made = argparse.ArgumentParser(
+        prog="python -m rawchat.bulk",
+        allow_abbrev=False,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Ask many prompts at once.",
+    )
     made.add_argument("input", metavar="IN", help="a file of rows; - is standard input")
     made.add_argument("output", metavar="OUT", help="where the results go; - is standard output")
-    made.add_argument("--workers", metavar="N", type=int, default=WORKERS, help="at once (default: %(default)s)")
+    made.add_argument(
+        "--workers", metavar="N", type=int, default=WORKERS, help="at once (default: %(default)s)"
+    )
     made.add_argument("--rpm", metavar="N", type=float, help="requests per minute at most")
     made.add_argument("--tpm", metavar="N", type=float, help="tokens per minute at most")
-    made.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True,
-                      help="skip what is in OUT already, or begin anew")
-    made.add_argument("--retry-failed", action="store_true", help="ask again for the rows that failed before")
+    made.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="skip what is in OUT already, or begin anew",
+    )
+    made.add_argument(
+        "--retry-failed", action="store_true", help="ask again for the rows that failed before"
+    )
     made.add_argument("-m", "--model", metavar="NAME", help="the model of rows that name none")
-    made.add_argument("-o", "--option", nargs=2, metavar=("KEY", "VALUE"), action="append", default=[],
-                      help="a parameter of rows that are not of the Batch format")
-    made.add_argument("--price", nargs=2, type=float, metavar=("IN", "OUT"), default=(0.0, 0.0),
-                      help="dollars for a million tokens, to show the cost")
-    made.add_argument("--base-url", metavar="URL", help="the server (default: OPENAI_BASE_URL, then OpenAI)")
+    made.add_argument(
+        "-o",
+        "--option",
+        nargs=2,
+        metavar=("KEY", "VALUE"),
+        action="append",
+        default=[],
+        help="a parameter of rows that are not of the Batch format",
+    )
+    made.add_argument(
+        "--price",
+        nargs=2,
+        type=float,
+        metavar=("IN", "OUT"),
+        default=(0.0, 0.0),
+        help="dollars for a million tokens, to show the cost",
+    )
+    made.add_argument(
+        "--base-url", metavar="URL", help="the server (default: OPENAI_BASE_URL, then OpenAI)"
+    )
     made.add_argument("--key-file", metavar="FILE", help="a file with the key")
-    made.add_argument("--allow-http", action="store_true", help="let the key go over http:// to another machine")
+    made.add_argument(
+        "--allow-http", action="store_true", help="let the key go over http:// to another machine"
+    )
     made.add_argument("--timeout", metavar="S", type=float, help="seconds for each step")
-    made.add_argument("--retries", metavar="N", type=int, help="further attempts for each row (default: 2)")
+    made.add_argument(
+        "--retries", metavar="N", type=int, help="further attempts for each row (default: 2)"
+    )
     return made
 
 
@@ -257,14 +304,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     try:
         with contextlib.ExitStack() as stack:
             return ask_all(options, stack)
-    except MisnamedError as error:               # -o retries 0
+    except MisnamedError as error:  # -o retries 0
         print(f"rawchat: -o {error}", file=sys.stderr)
         return 2
     except RawchatError as error:
         print(f"rawchat: {error}", file=sys.stderr)
         return 3 if isinstance(error, MissingKeyError) else 2
     except BrokenPipeError:
-        os._exit(141)                       # nothing can be said any more, and what Python holds cannot be flushed
+        os._exit(141)  # nothing can be said any more, and what Python holds cannot be flushed
     except OSError as error:
         print(f"rawchat: {error.filename or options.output}: {error.strerror}", file=sys.stderr)
         return 2
@@ -276,26 +323,48 @@ def ask_all(options: argparse.Namespace, stack: contextlib.ExitStack) -> int:
         raise UsageError("--workers is 1 or more")
     params = {name: json_or_text(from_file(value)) for name, value in options.option}
     key = read_file(options.key_file).strip() if options.key_file else None
-    client = stack.enter_context(connected(
-        options.rpm, options.tpm, model=options.model, base_url=options.base_url, api_key=key,
-        allow_http=options.allow_http, timeout=options.timeout, max_retries=options.retries, **params))
+    client = stack.enter_context(
+        connected(
+            options.rpm,
+            options.tpm,
+            model=options.model,
+            base_url=options.base_url,
+            api_key=key,
+            allow_http=options.allow_http,
+            timeout=options.timeout,
+            max_retries=options.retries,
+            **params,
+        )
+    )
     source = sys.stdin.fileno() if options.input == "-" else options.input
-    rows = stack.enter_context(io.BufferedReader(io.FileIO(source, closefd=source == options.input)))
+    rows = stack.enter_context(
+        io.BufferedReader(io.FileIO(source, closefd=source == options.input))
+    )
     out, done = sys.stdout.buffer, Counter[str]()
     if options.output != "-":
         if options.resume and options.retry_failed and os.path.exists(options.output):
             without_failures(options.output)
         out = stack.enter_context(opened(options.output, 0 if options.resume else os.O_TRUNC))
         done = resumed(out, options.output)
-    total = sum(1 for line in rows if line.strip()) - sum(done.values()) if rows.seekable() else None
+    total = (
+        sum(1 for line in rows if line.strip()) - sum(done.values()) if rows.seekable() else None
+    )
     if total is not None:
         rows.seek(0)
     stop = stack.enter_context(stopping())
     progress = Progress(total, options.price)
     refused = None
-    for finished in run(takewhile(lambda row: not stop.is_set(), missing(lines(rows), done)), options.workers, client):
-        if (finished["response"] or {}).get("status_code") == 401:      # all others would be refused as well, and
-            refused = finished["response"]["body"]["error"].get("message")      # resuming should ask for them again
+    for finished in run(
+        takewhile(lambda row: not stop.is_set(), missing(lines(rows), done)),
+        options.workers,
+        client,
+    ):
+        if (finished["response"] or {}).get(
+            "status_code"
+        ) == 401:  # all others would be refused as well, and
+            refused = finished["response"]["body"]["error"].get(
+                "message"
+            )  # resuming should ask for them again
             stop.set()
             continue
         put(out, encode_mended(finished) + b"\n")
@@ -303,7 +372,10 @@ def ask_all(options: argparse.Namespace, stack: contextlib.ExitStack) -> int:
         progress.show()
     progress.show(last=True)
     if refused is not None:
-        print(f"rawchat: 401: {refused}; with a better key the same command goes on from here", file=sys.stderr)
+        print(
+            f"rawchat: 401: {refused}; with a better key the same command goes on from here",
+            file=sys.stderr,
+        )
         return 3
     if stop.is_set():
         print("rawchat: stopped; the same command goes on from here", file=sys.stderr)
@@ -318,7 +390,9 @@ def stopping() -> Iterator[threading.Event]:
 
     def first(*_: object) -> None:
         stop.set()
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))      # lines are written whole, and flushed
+        signal.signal(
+            signal.SIGINT, lambda *_: os._exit(130)
+        )  # lines are written whole, and flushed
 
     before = signal.signal(signal.SIGINT, first)
     try:

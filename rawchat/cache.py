@@ -4,6 +4,7 @@
 
 The same question is the same method, URL and body; headers do not count, so that one store serves one account.
 """
+
 import functools
 import hashlib
 import json
@@ -17,18 +18,25 @@ from .headers import SECRET
 from .refusals import tells_error
 from .wire import Request, Response, Transport
 
-Kept = tuple[float, int, dict[str, str], bytes]     # when, status, headers, body: what any store can pickle
+Kept = tuple[
+    float, int, dict[str, str], bytes
+]  # when, status, headers, body: what any store can pickle
 
 
-def cached(transport: Transport, store: MutableMapping[str, Any], ttl: Optional[float] = None,
-           stale_if_error: bool = False, now: Callable[[], float] = time.time) -> Transport:
+def cached(
+    transport: Transport,
+    store: MutableMapping[str, Any],
+    ttl: Optional[float] = None,
+    stale_if_error: bool = False,
+    now: Callable[[], float] = time.time,
+) -> Transport:
     """`transport`, with every whole answer kept in `store` (dict, shelve, diskcache) for `ttl` seconds; None: for ever.
 
     Kept are 2xx, plain and streamed, once they were read to their end: nothing that broke off, was left early, or
     holds an error.  With `stale_if_error` an older answer is given where the server cannot be reached or says 5xx.
     A kept answer says in its Age header how many seconds old it is (RFC 9111, 5.1).
     """
-    lock = threading.Lock()                 # a shelve is not made for threads
+    lock = threading.Lock()  # a shelve is not made for threads
 
     @functools.wraps(transport, assigned=())
     def remembering(request: Request) -> Response:

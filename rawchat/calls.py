@@ -4,6 +4,7 @@
 >>> answered([{"id": "c0", "function": {"name": "double", "arguments": '{"number": 4}'}}], known)
 [{'role': 'tool', 'tool_call_id': 'c0', 'content': '8'}]
 """
+
 import contextlib
 import inspect
 import json
@@ -18,7 +19,7 @@ from .errors import APIResponseValidationError, one_line
 from .fields import Field, plain
 from .window import Message
 
-THREADS = 32                #: calls that run at once, however many a reply holds: ThreadPoolExecutor's own bound
+THREADS = 32  #: calls that run at once, however many a reply holds: ThreadPoolExecutor's own bound
 log = logging.getLogger("rawchat")
 Function = Callable[..., Any]
 
@@ -28,20 +29,28 @@ class Tool(NamedTuple):
 
     spec: Mapping[str, Any]
     function: Function
-    fields: Optional[list[Field]] = None    #: None: ready-made, so its schema is not ours to check
+    fields: Optional[list[Field]] = None  #: None: ready-made, so its schema is not ours to check
 
 
-def answered(calls: list[dict[str, Any]], known: Mapping[str, Tool], parallel: bool = False) -> list[Message]:
+def answered(
+    calls: list[dict[str, Any]], known: Mapping[str, Tool], parallel: bool = False
+) -> list[Message]:
     """The messages that answer `calls`, in their order; raises APIResponseValidationError for what is no call."""
-    if not all(isinstance(call, dict) and isinstance(call.get("function") or {}, dict) for call in calls):
-        raise APIResponseValidationError(f"the tool calls of the reply are none: {one_line(str(calls), 120)}")
+    if not all(
+        isinstance(call, dict) and isinstance(call.get("function") or {}, dict) for call in calls
+    ):
+        raise APIResponseValidationError(
+            f"the tool calls of the reply are none: {one_line(str(calls), 120)}"
+        )
     if parallel:
         with ThreadPoolExecutor(min(len(calls), THREADS)) as threads:
             texts = list(threads.map(lambda call: _result(call, known), calls))
     else:
         texts = [_result(call, known) for call in calls]
-    return [{"role": "tool", "tool_call_id": call.get("id"), "content": join_halves(text)}
-            for call, text in zip(calls, texts)]
+    return [
+        {"role": "tool", "tool_call_id": call.get("id"), "content": join_halves(text)}
+        for call, text in zip(calls, texts)
+    ]
 
 
 def _result(call: Mapping[str, Any], known: Mapping[str, Tool]) -> str:
@@ -56,7 +65,7 @@ def _result(call: Mapping[str, Any], known: Mapping[str, Tool]) -> str:
         return _wrong(name, f"bad arguments: {error}")
     try:
         return _text(known[name].function(**arguments))
-    except Exception as error:              # whatever it is: the model may find another way
+    except Exception as error:  # whatever it is: the model may find another way
         return _wrong(name, f"{type(error).__name__}: {error}", exc_info=True)
 
 
@@ -65,7 +74,7 @@ def _arguments(tool: Tool, text: str) -> dict[str, Any]:
     value: Any = typed.decode(text)
     if tool.fields is not None:
         return typed.fill(tool.fields, value)
-    with contextlib.suppress(ValueError):   # some built-in functions do not tell their signature
+    with contextlib.suppress(ValueError):  # some built-in functions do not tell their signature
         inspect.signature(tool.function).bind(**value)
     return dict(value)
 
@@ -77,7 +86,11 @@ def _wrong(name: str, what: str, exc_info: bool = False) -> str:
 
 def _text(result: Any) -> str:
     """What a function returned: a text as it is, else as JSON."""
-    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=_plain)
+    return (
+        result
+        if isinstance(result, str)
+        else json.dumps(result, ensure_ascii=False, default=_plain)
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,5 @@
 """A `Chunk` is one part of a streamed reply; and the way to it from a server-sent event, or to the error it tells."""
+
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
@@ -16,7 +17,7 @@ class Chunk(dict[str, Any]):
 
     def __init__(self, payload: dict[str, Any], data: str = ""):
         super().__init__(payload)
-        self.data = data                    #: the JSON text that it came as
+        self.data = data  #: the JSON text that it came as
 
     @property
     def text(self) -> str:
@@ -54,9 +55,12 @@ def read(event: Any, response: Response) -> Optional[Chunk]:
     except ValueError:
         payload = event.data
         whole = False
-    if not whole and not told_wrong:        # out here: json's own error would go along, with all that was sent
+    if (
+        not whole and not told_wrong
+    ):  # out here: json's own error would go along, with all that was sent
         raise APIResponseValidationError(
-            f"an event of the stream is not JSON: {one_line(event.data, 120)} ({response.asked})")
+            f"an event of the stream is not JSON: {one_line(event.data, 120)} ({response.asked})"
+        )
     if told_wrong or tells_error(payload):
         said, fields = told(payload)
         raise APIError(f"error in the stream: {said} ({response.asked})", **fields)
@@ -68,6 +72,8 @@ def whole_chunk(body: bytes, response: Response) -> Chunk:
     reply = decode(body, response)
     if not reply.choices:
         raise not_json(body, response)
-    choices = [{("delta" if name == "message" else name): value for name, value in choice.items()}
-               for choice in reply.choices]
+    choices = [
+        {("delta" if name == "message" else name): value for name, value in choice.items()}
+        for choice in reply.choices
+    ]
     return Chunk({**reply, "choices": choices}, body.decode("utf-8-sig"))

@@ -6,12 +6,15 @@ in a chunk of its own.  Here all chunks that have come are taken off in one go, 
 >>> list(unchunked([b"5\\r\\nHello\\r\\n7;x=y\\r\\n, wo", b"rld\\r\\n", b"0\\r\\n\\r\\n"]))
 [b'Hello, wo', b'rld']
 """
+
 import re
 from collections.abc import Iterable, Iterator
 from http.client import HTTPException
 
-LINE = 65536                                #: the longest size that is taken, extensions and all: http.client's limit
-SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]+)[ \t]*(?:;.*)?\r?\n")     # int() would also take a sign, and underscores
+LINE = 65536  #: the longest size that is taken, extensions and all: http.client's limit
+SIZE = re.compile(
+    rb"[ \t]*([0-9A-Fa-f]+)[ \t]*(?:;.*)?\r?\n"
+)  # int() would also take a sign, and underscores
 
 
 def unchunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -20,22 +23,27 @@ def unchunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
     Raises HTTPException where the body breaks off, or where a size should be and is none.
     """
     pieces = iter(pieces)
-    held, end = b"\r\n", 0                  # data ends in CRLF, then comes the next size; at first, data of no bytes
+    held, end = (
+        b"\r\n",
+        0,
+    )  # data ends in CRLF, then comes the next size; at first, data of no bytes
     for piece in pieces:
         piece = held + piece
         data = [piece[:end]]
-        while end <= len(piece):            # the chunk is whole
+        while end <= len(piece):  # the chunk is whole
             line = piece.find(b"\n", end + 2) + 1
             if not line:
                 break
             found = SIZE.fullmatch(piece, end + 2, line)
             size = int(found[1], 16) if found else 0
-            if not size:                    # the last chunk, or nonsense
+            if not size:  # the last chunk, or nonsense
                 yield from filter(None, [b"".join(data)])
-                return skip_trailer(piece[line:], pieces) if found else refuse(piece[end + 2:line])
+                return (
+                    skip_trailer(piece[line:], pieces) if found else refuse(piece[end + 2 : line])
+                )
             end = line + size
             data.append(piece[line:end])
-        yield from filter(None, [b"".join(data)])       # an empty piece would pass for the end
+        yield from filter(None, [b"".join(data)])  # an empty piece would pass for the end
         held, end = piece[end:], max(0, end - len(piece))
         if len(held) > LINE:
             refuse(held)

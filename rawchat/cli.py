@@ -1,4 +1,5 @@
 """The command line: one question, its answer on standard output, one line on standard error if something fails."""
+
 import argparse
 import io
 import os
@@ -18,8 +19,10 @@ from .question import question_of
 from .state import continued
 from .version import __version__
 
-PROMPT = ("the question; - or {stdin} is standard input,\n@FILE a file's text without the newlines at its end\n"
-          "(@@ for a text that starts with @); without one, on a terminal: a chat prompt")
+PROMPT = (
+    "the question; - or {stdin} is standard input,\n@FILE a file's text without the newlines at its end\n"
+    "(@@ for a text that starts with @); without one, on a terminal: a chat prompt"
+)
 EXAMPLES = """examples:
   python -m rawchat "Why is the sky blue?"
   git diff | python -m rawchat "Write a commit message for this"
@@ -46,12 +49,14 @@ class Parser(argparse.ArgumentParser):
     """argparse, with errors of one line."""
 
     def error(self, message: str) -> NoReturn:
-        message = re.sub(r"(?<![\w-])([\w-]+)=\S+", without_value, message)   # somebody may have tried --api-key=...
+        message = re.sub(
+            r"(?<![\w-])([\w-]+)=\S+", without_value, message
+        )  # somebody may have tried --api-key=...
         raise UsageError(f"{message} (--help shows how)")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         try:
-            print(message, end="", file=file, flush=True)       # argparse's own swallows a closed pipe
+            print(message, end="", file=file, flush=True)  # argparse's own swallows a closed pipe
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -66,9 +71,16 @@ def without_value(match: "re.Match[str]") -> str:
 
 def parser() -> Parser:
     """Every option, in the order of --help."""
-    made = Parser(prog="rawchat", allow_abbrev=False, add_help=False, argument_default=argparse.SUPPRESS,
-                  usage="python -m rawchat [options] [prompt ...]", description="Ask a model one question.",
-                  epilog=EXAMPLES, formatter_class=argparse.RawTextHelpFormatter)
+    made = Parser(
+        prog="rawchat",
+        allow_abbrev=False,
+        add_help=False,
+        argument_default=argparse.SUPPRESS,
+        usage="python -m rawchat [options] [prompt ...]",
+        description="Ask a model one question.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
     made.add_argument("prompt", nargs="*", default=[], help=PROMPT)
     for title, options in OPTIONS.items():
         group = made.add_argument_group(title)
@@ -85,21 +97,30 @@ def told(option: Option) -> dict[str, Any]:
     if not option.metavar:
         return {**common, "action": "help" if option.name == "help" else "store_true"}
     names = tuple(option.metavar.split())
-    values = {"nargs": len(names), "metavar": names} if len(names) > 1 else {"metavar": names[0], "type": option.kind}
-    return {**common, **values, "choices": option.choices or None, "action": "append" if option.many else "store"}
+    values = (
+        {"nargs": len(names), "metavar": names}
+        if len(names) > 1
+        else {"metavar": names[0], "type": option.kind}
+    )
+    return {
+        **common,
+        **values,
+        "choices": option.choices or None,
+        "action": "append" if option.many else "store",
+    }
 
 
 def parsed(argv: Sequence[str]) -> Options:
     """The options in `argv`, and those in the environment; words may stand between them, and after -- all are words."""
     end = argv.index("--") if "--" in argv else len(argv)
     given = vars(parser().parse_intermixed_args(continued(argv[:end], os.environ)))
-    return chosen({**given, "prompt": [*given["prompt"], *argv[end + 1:]]}, os.environ)
+    return chosen({**given, "prompt": [*given["prompt"], *argv[end + 1 :]]}, os.environ)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run the command line and give its exit code; --help and --version leave by SystemExit(0)."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    out = Output(sys.stdout.buffer if sys.stdout else io.BytesIO())      # it may have been closed: >&-
+    out = Output(sys.stdout.buffer if sys.stdout else io.BytesIO())  # it may have been closed: >&-
     notes, options = Notes(sys.stderr), Options(debug="--debug" in argv)
     try:
         options = parsed(argv)
@@ -114,9 +135,16 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         out.end_line()
         if options.debug:
             import traceback
+
             notes.put(traceback.format_exc())
-        expected = isinstance(error, (RawchatError, ImportError))     # a dependency is missing, or another has its name
-        notes.complain(str(error) if expected else f"unexpected {type(error).__name__}: {error} (--debug shows more)")
+        expected = isinstance(
+            error, (RawchatError, ImportError)
+        )  # a dependency is missing, or another has its name
+        notes.complain(
+            str(error)
+            if expected
+            else f"unexpected {type(error).__name__}: {error} (--debug shows more)"
+        )
         return exit_code(error)
 
 
@@ -126,25 +154,33 @@ def run(options: Options, out: Output, notes: Notes) -> int:
     if out.terminal:
         out.mind_ctrl_c()
         if notes.terminal and os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno()):
-            notes.leave_line = out.leave_line           # not if standard error is another terminal: 2>/dev/pts/5
+            notes.leave_line = (
+                out.leave_line
+            )  # not if standard error is another terminal: 2>/dev/pts/5
     if options.completion:
-        from .completion import script      # here, not above, as all that follows: who asks for help should not wait
+        from .completion import (
+            script,
+        )  # here, not above, as all that follows: who asks for help should not wait
+
         out.put(utf8(script(options.completion)))
         return 0
     talking = talks(options, sys.stdin, sys.stdout)
-    saved = conversation(vars(options)["continue"])     # all this first: wrong use should cost no time
+    saved = conversation(vars(options)["continue"])  # all this first: wrong use should cost no time
     past = saved.history if saved else []
     question = question_of(options, sys.stdin, notes.complain, past, "" if talking else None)
     if options.dry_run or options.curl:
         from .preview import preview
+
         out.put(utf8(preview(question, options, notes)) + b"\n")
         return 0
     from .answer import answer
     from .connect import connected
     from .record import Record
+
     with Record(options, notes) as record, connected(options, notes) as client:
         if talking:
             from .talk import talk
+
             code = talk(client, question, options, out, notes, record, saved)
         elif saved:
             with saved.turn(question.content) as history:
@@ -157,7 +193,9 @@ def run(options: Options, out: Output, notes: Notes) -> int:
 def talks(options: Options, stdin: Any, stdout: Any) -> bool:
     """Is the chat prompt wanted: nothing is asked, and a person sits on both sides?"""
     person = stdin and stdin.isatty() and stdout and stdout.isatty()
-    return bool(person and not options.prompt and not any(vars(options)[name] for name in ONCE.split()))
+    return bool(
+        person and not options.prompt and not any(vars(options)[name] for name in ONCE.split())
+    )
 
 
 def conversation(path: Optional[str]) -> Any:
@@ -165,16 +203,27 @@ def conversation(path: Optional[str]) -> Any:
     if path is None:
         return None
     from .saved import Saved
+
     return Saved(path)
 
 
 def exit_code(error: Exception) -> int:
     """The exit code that the README's table gives an error."""
-    if isinstance(error, APIError) and error.partial is not None and (error.partial.choices or type(error) is APIError):
-        return 8                            # out of a stream that had begun to answer
+    if (
+        isinstance(error, APIError)
+        and error.partial is not None
+        and (error.partial.choices or type(error) is APIError)
+    ):
+        return 8  # out of a stream that had begun to answer
     kinds: list[tuple[Any, int]] = [
-        (MissingKeyError, 3), ((UsageError, errors.ConfigError), 2),
-        ((errors.AuthenticationError, errors.PermissionDeniedError), 3), (errors.RateLimitError, 6),
-        (errors.InternalServerError, 5), (errors.APIStatusError, 4), (errors.StreamInterruptedError, 8),
-        (errors.APIConnectionError, 7), (errors.APIResponseValidationError, 5)]
+        (MissingKeyError, 3),
+        ((UsageError, errors.ConfigError), 2),
+        ((errors.AuthenticationError, errors.PermissionDeniedError), 3),
+        (errors.RateLimitError, 6),
+        (errors.InternalServerError, 5),
+        (errors.APIStatusError, 4),
+        (errors.StreamInterruptedError, 8),
+        (errors.APIConnectionError, 7),
+        (errors.APIResponseValidationError, 5),
+    ]
     return next((code for kind, code in kinds if isinstance(error, kind)), 1)

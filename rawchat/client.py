@@ -1,4 +1,5 @@
 """`Client`: a line or two per verb, and `send`, the life of a request."""
+
 import logging
 import math
 from typing import Any, Callable, Optional, TypeVar, Union, overload
@@ -6,7 +7,13 @@ from typing import Any, Callable, Optional, TypeVar, Union, overload
 from . import backoff, endpoints, images, reply
 from .base import Base
 from .endpoints import Messages
-from .errors import APIConnectionError, APIError, APIStatusError, DeadlineExceededError, RawchatError
+from .errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    DeadlineExceededError,
+    RawchatError,
+)
 from .fallback import overloaded
 from .headers import Headers, refuse_credentials
 from .keys import Key, hide
@@ -46,8 +53,14 @@ class Client(Base):
 
         Raises TypeError for a type that cannot be asked for, and what `parsed.built` raises.
         """
-        from . import parsed, schema        # here, not above: they load `inspect`, an eighth of the time to import us
-        return parsed.built(self.chat(messages, **{"response_format": schema.response_format(into), **params}), into)
+        from . import (
+            parsed,
+            schema,
+        )  # here, not above: they load `inspect`, an eighth of the time to import us
+
+        return parsed.built(
+            self.chat(messages, **{"response_format": schema.response_format(into), **params}), into
+        )
 
     def complete(self, prompt: Union[str, list[Any]], **params: Any) -> Reply:
         """Go on with a text (/v1/completions)."""
@@ -55,7 +68,9 @@ class Client(Base):
 
     def stream_complete(self, prompt: Union[str, list[Any]], **params: Any) -> Stream:
         """Go on with a text, and read what is added while it is made."""
-        return self.send(endpoints.completion(self.config, prompt, params, stream=True), self._stream)
+        return self.send(
+            endpoints.completion(self.config, prompt, params, stream=True), self._stream
+        )
 
     def moderate(self, input: Union[str, list[Any]], **params: Any) -> Reply:
         """Is this text harmful?  `.flagged` and `.categories` of the reply say it, reply["results"] in detail."""
@@ -63,7 +78,9 @@ class Client(Base):
 
     def image(self, prompt: str, **params: Any) -> images.Pictures:
         """Draw a picture; it is in reply["data"], as a URL or as base64, and `.save(path)` writes it."""
-        return self._told(images.pictures(self.send(endpoints.image(self.config, prompt, params), self._read)))
+        return self._told(
+            images.pictures(self.send(endpoints.image(self.config, prompt, params), self._read))
+        )
 
     def models(self, **params: Any) -> Reply:
         """The models that the server has, in reply["data"]."""
@@ -77,7 +94,9 @@ class Client(Base):
     def send(self, request: Request) -> Response: ...
     @overload
     def send(self, request: Request, read: Callable[[Response], Answer]) -> Answer: ...
-    def send(self, request: Request, read: Callable[[Response], Any] = lambda response: response) -> Any:
+    def send(
+        self, request: Request, read: Callable[[Response], Any] = lambda response: response
+    ) -> Any:
         """The life of a request: one attempt after the other until one is answered, or is not worth repeating.
 
         Returns what `read` makes of the 2xx Response (without it the Response, its body still to be read).  A body
@@ -87,16 +106,24 @@ class Client(Base):
         if self._closed:
             raise RawchatError("this client is closed; make a new one")
         if self.config.from_dotenv and origin(request.url) == origin(self.config.base_url):
-            refuse_credentials(request.headers, {}, "the arguments")        # a caller may have made it by hand
-        request = request._replace(headers=Headers(request.headers))        # a caller may have made it with a dict
+            refuse_credentials(
+                request.headers, {}, "the arguments"
+            )  # a caller may have made it by hand
+        request = request._replace(
+            headers=Headers(request.headers)
+        )  # a caller may have made it with a dict
         start, retries, keys = self._clock(), 0, self._ring.choice(request.model)
         while True:
             attempt = self._within_deadline(request, start)
             try:
-                if origin(request.url) == origin(self.config.base_url):      # a key stays at home
+                if origin(request.url) == origin(self.config.base_url):  # a key stays at home
                     attempt = with_key(attempt, keys.next())
                 response = self.transport(attempt)
-                response.request, response.retries, response.elapsed = attempt, retries, lambda: self._clock() - start
+                response.request, response.retries, response.elapsed = (
+                    attempt,
+                    retries,
+                    lambda: self._clock() - start,
+                )
                 if 200 <= response.status < 300:
                     return read(response)
                 failure: APIError = refusal(response, self.config.max_bytes)
@@ -110,11 +137,18 @@ class Client(Base):
                 keys = self._ring.choice(request.model)
                 continue
             if wait is None:
-                raise failure               # out here, so that no half-handled exception hangs on to it
+                raise failure  # out here, so that no half-handled exception hangs on to it
             if self._clock() - start + wait >= (self.config.deadline or math.inf):
-                raise DeadlineExceededError(f"no time for another attempt; the last one: {failure.message}",
-                                            retries=retries) from failure
-            log.info("retry %d of %d in %.3g s: %s", retries + 1, self.config.max_retries, wait, failure.message)
+                raise DeadlineExceededError(
+                    f"no time for another attempt; the last one: {failure.message}", retries=retries
+                ) from failure
+            log.info(
+                "retry %d of %d in %.3g s: %s",
+                retries + 1,
+                self.config.max_retries,
+                wait,
+                failure.message,
+            )
             self._sleep(wait)
             retries += 1
 
@@ -130,22 +164,33 @@ class Client(Base):
     def _wait(self, failure: APIError, another_key: Optional[float]) -> Optional[float]:
         """Seconds until the next attempt (see `backoff`), or None for none; `another_key` is free in so many."""
         broken = isinstance(failure, APIConnectionError) or getattr(failure, "cut", False)
-        if failure.retries >= self.config.max_retries or isinstance(failure, DeadlineExceededError) \
-                or not (broken or isinstance(failure, APIStatusError)):
+        if (
+            failure.retries >= self.config.max_retries
+            or isinstance(failure, DeadlineExceededError)
+            or not (broken or isinstance(failure, APIStatusError))
+        ):
             return None
         if another_key == 0:
-            return 0                        # it has nothing to wait for
+            return 0  # it has nothing to wait for
         code = "insufficient_quota" if failure.type == "insufficient_quota" else failure.code
-        own = backoff.delay(None if broken else failure.status_code, failure.headers, code, failure.retries,
-                            self._random, self._now)
-        waits = [wait for wait in (own, another_key) if wait is not None and wait <= backoff.PATIENCE]
+        own = backoff.delay(
+            None if broken else failure.status_code,
+            failure.headers,
+            code,
+            failure.retries,
+            self._random,
+            self._now,
+        )
+        waits = [
+            wait for wait in (own, another_key) if wait is not None and wait <= backoff.PATIENCE
+        ]
         return min(waits, default=None)
 
     def _read(self, response: Response) -> Reply:
         return reply.read(response, self.config.max_bytes)
 
     def _told(self, whole: Whole) -> Whole:
-        self._on_reply(whole)               # not in `send`: what it raises is no failure of the call
+        self._on_reply(whole)  # not in `send`: what it raises is no failure of the call
         return whole
 
     def _stream(self, response: Response) -> Stream:

@@ -1,9 +1,10 @@
 """Scripts that complete the options in a shell, made from `options.OPTIONS`.
 
-    source <(rawchat --completion bash)             in ~/.bashrc
-    source <(rawchat --completion zsh)              in ~/.zshrc, after compinit
-    rawchat --completion fish | source              in ~/.config/fish/config.fish
+source <(rawchat --completion bash)             in ~/.bashrc
+source <(rawchat --completion zsh)              in ~/.zshrc, after compinit
+rawchat --completion fish | source              in ~/.config/fish/config.fish
 """
+
 from .options import Option, every
 
 BASH = """\
@@ -64,18 +65,30 @@ def script(shell: str) -> str:
 
 def bash() -> str:
     """For bash 3.2 and newer."""
-    chosen = [f'        {patterns([option])}) COMPREPLY=($(compgen -W "{" ".join(option.choices)}" -- "$word")); '
-              'return ;;' for option in every() if option.choices]
+    chosen = [
+        f'        {patterns([option])}) COMPREPLY=($(compgen -W "{" ".join(option.choices)}" -- "$word")); '
+        "return ;;"
+        for option in every()
+        if option.choices
+    ]
     valued = [option for option in every() if option.metavar and not option.choices]
-    return BASH.format(choices="\n".join(chosen), files=patterns([option for option in valued if option.files]),
-                       others=patterns([option for option in valued if not option.files]),
-                       flags=" ".join(option.flags for option in every()))
+    return BASH.format(
+        choices="\n".join(chosen),
+        files=patterns([option for option in valued if option.files]),
+        others=patterns([option for option in valued if not option.files]),
+        flags=" ".join(option.flags for option in every()),
+    )
 
 
 def patterns(options: list[Option]) -> str:
     """Their flags, before a blank and before =, as a pattern of `case`."""
-    return "|".join(spelled for option in options for flag in option.flags.split()
-                    for spelled in (flag, f"{flag}=") if not (option.attached and spelled == flag))
+    return "|".join(
+        spelled
+        for option in options
+        for flag in option.flags.split()
+        for spelled in (flag, f"{flag}=")
+        if not (option.attached and spelled == flag)
+    )
 
 
 def zsh() -> str:
@@ -85,11 +98,16 @@ def zsh() -> str:
 
 def _zsh(option: Option) -> str:
     flags = option.flags.split()
-    action = f"({' '.join(option.choices)})" if option.choices else "_files" if option.files else " "
+    action = (
+        f"({' '.join(option.choices)})" if option.choices else "_files" if option.files else " "
+    )
     names = option.metavar.strip("[]").split()
     values = "".join(f"{'::' if option.attached else ':'}{name}:{action}" for name in names)
     text = quoted(f"[{brief(option).translate({ord(c): chr(92) + c for c in '[]:'})}]{values}")
-    spelled = [f"{flag}=" if values and flag.startswith("--") and " " not in option.metavar else flag for flag in flags]
+    spelled = [
+        f"{flag}=" if values and flag.startswith("--") and " " not in option.metavar else flag
+        for flag in flags
+    ]
     if option.attached:
         spelled = [f"{flag}-" for flag in spelled]
     once = "'*'" if option.many else f"'({option.flags})'"
@@ -103,11 +121,20 @@ def fish() -> str:
 
 def _fish(option: Option) -> str:
     words = ["complete -c rawchat"]
-    words += [f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags.split()]
+    words += [
+        f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}"
+        for flag in option.flags.split()
+    ]
     if option.attached:
         words.append("-F")
     elif option.metavar:
-        words.append(f"-xa '{' '.join(option.choices)}'" if option.choices else "-rF" if option.files else "-x")
+        words.append(
+            f"-xa '{' '.join(option.choices)}'"
+            if option.choices
+            else "-rF"
+            if option.files
+            else "-x"
+        )
     text = brief(option).replace("\\", "\\\\").replace("'", "\\'")
     return " ".join([*words, f"-d '{text}'"])
 

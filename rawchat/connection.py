@@ -1,6 +1,7 @@
 """What a connection does here beside its work: it keeps to a request's time, tells a broken answer from an empty one,
 takes chunks off fast, and ends when it is told to.  Classes to be mixed into urllib3's, whichever version that is.
 """
+
 import contextlib
 import queue
 import threading
@@ -17,10 +18,12 @@ from .chunked import unchunked
 from .headers import NAME
 from .urls import origin
 
-PIECE = 16384               #: bytes asked for at once: before urllib3 2.6 one piece can inflate a thousandfold
-AFTER_DONE = 0.1            #: seconds to read on after [DONE], so that the connection can be used again
-JUNK = 100                  #: lines among the headers that may be none; http.client takes as many headers
-_here = threading.local()   # what this thread is sending: over which .connection, with which .alarm and .timeout
+PIECE = 16384  #: bytes asked for at once: before urllib3 2.6 one piece can inflate a thousandfold
+AFTER_DONE = 0.1  #: seconds to read on after [DONE], so that the connection can be used again
+JUNK = 100  #: lines among the headers that may be none; http.client takes as many headers
+_here = (
+    threading.local()
+)  # what this thread is sending: over which .connection, with which .alarm and .timeout
 
 
 def sending(alarm: Alarm, timeout: float) -> None:
@@ -38,26 +41,26 @@ class Watched:
 
     sock: Any
     timeout: Any
-    asked = 0                               #: requests since it was opened
-    _held: Optional[list[bytes]] = None     # the parts of a request that is being made
+    asked = 0  #: requests since it was opened
+    _held: Optional[list[bytes]] = None  # the parts of a request that is being made
 
     def connect(self) -> None:
         """As urllib3's, which opens the same object again after the server has closed the connection."""
         self.asked = 0
-        super().connect()                   # type: ignore[misc]
+        super().connect()  # type: ignore[misc]
 
     def request(self, *args: Any, **options: Any) -> None:
         """As urllib3's, but that a long upload has the time of a read: there it has what is meant for connecting."""
         if self.sock is None:
             self.connect()
-        self.timeout = _here.timeout        # which urllib3 gives to the socket now, but not so 1.26
+        self.timeout = _here.timeout  # which urllib3 gives to the socket now, but not so 1.26
         self.sock.settimeout(self.timeout)
         self.asked += 1
         _here.connection = self
         _here.alarm.watch(self.sock)
         parts = self._held = []
         try:
-            super().request(*args, **options)           # type: ignore[misc]
+            super().request(*args, **options)  # type: ignore[misc]
         finally:
             self._held = None
         self.send(b"".join(parts))
@@ -65,7 +68,7 @@ class Watched:
     def send(self, data: bytes) -> None:
         """As http.client's, but that head and body go out together: two packets cost both sides twice as much."""
         if self._held is None:
-            super().send(data)              # type: ignore[misc]
+            super().send(data)  # type: ignore[misc]
         else:
             self._held.append(data)
 
@@ -90,7 +93,7 @@ class Tidy:
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
-        weakref.finalize(self, drain, self.pool)            # type: ignore[attr-defined]
+        weakref.finalize(self, drain, self.pool)  # type: ignore[attr-defined]
 
 
 def drain(idle: "queue.Queue[Any]") -> None:
@@ -117,7 +120,7 @@ class Lines:
 
     def __init__(self, file: Any):
         self.file = file
-        self._in_headers = False            # else the next line is a status line
+        self._in_headers = False  # else the next line is a status line
 
     def readline(self, *size: int) -> bytes:
         """Return the next line that is of use; raises HTTPException after too many that are not."""
@@ -128,7 +131,7 @@ class Lines:
                 self._in_headers = not self._in_headers and bool(line)
                 return line
             if dropped and line[:1] in b" \t":
-                continue                    # it goes on with a line that was dropped
+                continue  # it goes on with a line that was dropped
             header = header_line(line)
             if header:
                 return header
@@ -148,10 +151,10 @@ def header_line(line: bytes) -> bytes:
     (b'Content-Length: 5\\r\\n', b'')
     """
     text = line.rstrip(b"\r\n")
-    end = line[len(text):]
+    end = line[len(text) :]
     text = text.replace(b"\r", b" ")
     if text[:1] in (b" ", b"\t"):
-        return text + end                   # goes on with the line before it (RFC 9112, 5.2)
+        return text + end  # goes on with the line before it (RFC 9112, 5.2)
     name, colon, value = text.partition(b":")
     name = name.rstrip(b" \t")
     if not colon or not NAME.fullmatch(name.decode("latin-1")):
@@ -166,15 +169,15 @@ class Answer(HTTPResponse):
     """
 
     _body: Iterator[bytes] = iter(())
-    _end: Optional[float] = None            # when reading has to stop, on the monotonic clock; and the socket
+    _end: Optional[float] = None  # when reading has to stop, on the monotonic clock; and the socket
     _sock: Any = None
 
     def begin(self) -> None:
-        self.fp = lines = Lines(self.fp)    # type: ignore[assignment]
+        self.fp = lines = Lines(self.fp)  # type: ignore[assignment]
         super().begin()
         if lines.last == b"":
             raise HTTPException("the answer breaks off in its headers")
-        if self.fp:                         # the body needs no watching
+        if self.fp:  # the body needs no watching
             self.fp = lines.file
             self._body = unchunked(iter(self._coded, b""))
 
@@ -208,13 +211,17 @@ class Answer(HTTPResponse):
 class Bare:
     """An adapter of requests without two things that it does for each request anew: together an eighth of a call."""
 
-    _last: tuple[Any, Any] = None, None     # the origin that was asked last, and its pool
+    _last: tuple[Any, Any] = None, None  # the origin that was asked last, and its pool
 
-    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
+    def get_connection_with_tls_context(
+        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
         """As requests' own, but that the TLS settings for an origin are not worked out again while it is asked."""
         place, pool = self._last
-        if proxies or place != origin(request.url) or pool.pool is None:        # that is one which has been closed
-            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)      # type: ignore[misc]
+        if (
+            proxies or place != origin(request.url) or pool.pool is None
+        ):  # that is one which has been closed
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)  # type: ignore[misc]
             self._last = (None if proxies else origin(request.url)), pool
         return pool
 
@@ -224,11 +231,11 @@ class Bare:
         requests looks at the target alone: for one of http:// it takes any certificate of an https:// proxy.
         """
         target = "https://" if getattr(conn, "scheme", None) == "https" else url
-        super().cert_verify(conn, target, verify, cert)     # type: ignore[misc]
+        super().cert_verify(conn, target, verify, cert)  # type: ignore[misc]
 
     def close(self) -> None:
         """Close all pools: from urllib3 2.0 on they close when nobody holds them any more, as this does the last."""
-        super().close()                     # type: ignore[misc]
+        super().close()  # type: ignore[misc]
         pool, self._last = self._last[1], (None, None)
         if pool:
             pool.close()
@@ -236,9 +243,9 @@ class Bare:
     def build_response(self, req: Any, resp: Any) -> Any:
         """What is read of an answer, without a jar for cookies; who plays the network may look at all of it."""
         if isinstance(getattr(resp, "_original_response", None), Answer):
-            merged = dict(resp.headers.itermerged())            # what came twice is one list (RFC 9110, 5.3)
+            merged = dict(resp.headers.itermerged())  # what came twice is one list (RFC 9110, 5.3)
             return SimpleNamespace(status_code=resp.status, headers=merged, raw=resp)
-        return super().build_response(req, resp)        # type: ignore[misc]
+        return super().build_response(req, resp)  # type: ignore[misc]
 
 
 def as_they_come(raw: Any) -> Iterator[bytes]:
@@ -253,33 +260,37 @@ def as_they_come(raw: Any) -> Iterator[bytes]:
 
 def by_hand(raw: Any) -> Iterator[bytes]:
     """The same with urllib3 before 2.2, which has no `read1`: http.client's, and what urllib3 does around its own."""
-    left, data = raw.length_remaining, b"?"             # None: the end is not known beforehand
+    left, data = raw.length_remaining, b"?"  # None: the end is not known beforehand
     raw._init_decoder()
-    with raw._error_catcher():              # gives the connection back at the end, and closes it after anything else
+    with (
+        raw._error_catcher()
+    ):  # gives the connection back at the end, and closes it after anything else
         while data and left != 0:
             data = raw._fp.read1(PIECE)
-            if left is not None:            # http.client counts only from Python 3.13 on
+            if left is not None:  # http.client counts only from Python 3.13 on
                 if not data:
                     raise IncompleteRead(b"", left)
                 left -= len(data)
             piece = raw._decode(data, decode_content=True, flush_decoder=not data or left == 0)
-            if piece:                       # else the packed data had only begun
+            if piece:  # else the packed data had only begun
                 yield piece
         raw._fp.close()
 
 
-def endings(raw: Any, body: Iterator[bytes], alarm: Alarm) -> tuple[Callable[[], None], Callable[[], None]]:
+def endings(
+    raw: Any, body: Iterator[bytes], alarm: Alarm
+) -> tuple[Callable[[], None], Callable[[], None]]:
     """The two ways to end a Response: `close` at once, or `finish`: read on for a moment, to keep the connection."""
     sock: Any = getattr(used(), "sock", None)
 
     def close() -> None:
         alarm.stop()
         if sock and not raw.closed:
-            ring(sock)                      # another thread may be reading: it would hold this one up
+            ring(sock)  # another thread may be reading: it would hold this one up
         raw.close()
 
     def finish() -> None:
-        with contextlib.suppress(Exception):            # whatever it is: the answer is whole
+        with contextlib.suppress(Exception):  # whatever it is: the answer is whole
             raw._original_response.stop_after(AFTER_DONE, sock)
             while next(body, None):
                 pass

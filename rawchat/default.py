@@ -1,11 +1,12 @@
 """The client of those who did not make one: the module's verbs, and conversations without a client, ask it."""
+
 import threading
 from typing import Optional
 
 from .client import Client
 
 _client: Optional[Client] = None
-_making = threading.Lock()                  # two threads at once shall not make two
+_making = threading.Lock()  # two threads at once shall not make two
 
 
 def default_client() -> Client:

@@ -1,4 +1,5 @@
 """The few lines of a `.env` file, as a dict; `os.environ` is neither read nor changed."""
+
 import os
 import re
 import stat
@@ -6,10 +7,13 @@ from collections.abc import Iterable
 
 from .errors import ConfigError
 
-LINE = re.compile(r"""\s* (?:export\s+)? (?P<name>[A-Za-z_][A-Za-z0-9_.]*) \s*=\s*(?=\S|\Z)
+LINE = re.compile(
+    r"""\s* (?:export\s+)? (?P<name>[A-Za-z_][A-Za-z0-9_.]*) \s*=\s*(?=\S|\Z)
     (?: '(?P<single>[^']*)' | "(?P<double>(?:[^"\\]|\\.)*)" | (?P<bare>(?:[^\s'"\#](?:(?!\s\#).)*)?) )
-    \s* (?:\#.*)? """, re.VERBOSE | re.DOTALL)
-MAX_BYTES = 2**20                           #: more than any file of settings has
+    \s* (?:\#.*)? """,
+    re.VERBOSE | re.DOTALL,
+)
+MAX_BYTES = 2**20  #: more than any file of settings has
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -72,7 +76,9 @@ def parse(text: str, names: Iterable[str], where: str = ".env") -> dict[str, str
             continue
         match = LINE.fullmatch(line)
         if not match:
-            raise ConfigError(f"{where}, line {number}: not NAME=value (a quote that does not close?)")
+            raise ConfigError(
+                f"{where}, line {number}: not NAME=value (a quote that does not close?)"
+            )
         if match["name"] in names:
             found[match["name"]] = _value(match)
     return found

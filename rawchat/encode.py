@@ -6,19 +6,23 @@
 Traceback (most recent call last):
 TypeError: messages[0].content: bytes has no form in JSON; send text, numbers, lists or dicts
 """
+
 import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+COMPACT = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False
+)  # made once, not in each call
 
-COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)    # made once, not in each call
-
-MAX_DEPTH = 100             #: bound on the nesting of JSON: deeper values cannot be copied or shown on a usual stack
+MAX_DEPTH = (
+    100  #: bound on the nesting of JSON: deeper values cannot be copied or shown on a usual stack
+)
 
 # json.loads weighs its seven options for every event, and looks for blanks by two patterns: a quarter of its time.
 DECODER = json.JSONDecoder()
-BLANKS = " \t\n\r"         #: what may stand around JSON (RFC 8259, 2)
+BLANKS = " \t\n\r"  #: what may stand around JSON (RFC 8259, 2)
 
 
 def decode_json(text: str) -> Any:
@@ -44,8 +48,12 @@ def is_deeper(value: Any, limit: int) -> bool:
     """Return whether lists and dicts are nested more than `limit` levels deep in `value`; without recursion."""
     level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(limit):
-        level = [item for each in level for item in (each.values() if isinstance(each, dict) else each)
-                 if isinstance(item, (dict, list))]
+        level = [
+            item
+            for each in level
+            for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, (dict, list))
+        ]
         if not level:
             return False
     return bool(level)
@@ -122,9 +130,15 @@ def faults(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, str):
         for at, character in enumerate(value):
             if "\ud800" <= character <= "\udfff":
-                yield place, f"U+{ord(character):04X} at position {at + 1} is half of a character, not text"
+                yield (
+                    place,
+                    f"U+{ord(character):04X} at position {at + 1} is half of a character, not text",
+                )
                 return
     elif isinstance(value, float) and not math.isfinite(value):
         yield place, f"JSON has no {value}"
     elif not isinstance(value, (int, float, type(None))):
-        yield place, f"{type(value).__name__} has no form in JSON; send text, numbers, lists or dicts"
+        yield (
+            place,
+            f"{type(value).__name__} has no form in JSON; send text, numbers, lists or dicts",
+        )

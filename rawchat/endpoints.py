@@ -7,6 +7,7 @@
 >>> request.body
 b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"seed":1}'
 """
+
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
 from urllib.parse import quote
@@ -22,13 +23,17 @@ Message = Mapping[str, Any]
 Messages = Union[str, Iterable[Message]]
 
 
-def chat(config: Config, messages: Messages, params: Mapping[str, Any], stream: bool = False) -> Request:
+def chat(
+    config: Config, messages: Messages, params: Mapping[str, Any], stream: bool = False
+) -> Request:
     """POST /chat/completions.  `messages` is a text, or any iterable of messages, read once."""
     body = {"model": config.model or CHAT_MODEL, **config.params, "messages": listed(messages)}
     return build(config, "POST", "/chat/completions", body, params, stream)
 
 
-def completion(config: Config, prompt: Any, params: Mapping[str, Any], stream: bool = False) -> Request:
+def completion(
+    config: Config, prompt: Any, params: Mapping[str, Any], stream: bool = False
+) -> Request:
     """POST /completions: the older endpoint that goes on with a text."""
     body = {"model": config.model or COMPLETION_MODEL, **config.params, "prompt": prompt}
     return build(config, "POST", "/completions", body, params, stream)
@@ -61,33 +66,48 @@ def listed(messages: Messages) -> list[Message]:
     if isinstance(messages, str):
         return [{"role": "user", "content": messages}]
     if isinstance(messages, (Mapping, bytes)):
-        raise TypeError(f"messages is a str or a list of messages, not one {type(messages).__name__}")
+        raise TypeError(
+            f"messages is a str or a list of messages, not one {type(messages).__name__}"
+        )
     return list(messages)
 
 
-def build(config: Config, method: str, path: str, body: Optional[dict[str, Any]],
-          params: Mapping[str, Any], stream: bool = False) -> Request:
+def build(
+    config: Config,
+    method: str,
+    path: str,
+    body: Optional[dict[str, Any]],
+    params: Mapping[str, Any],
+    stream: bool = False,
+) -> Request:
     """The Request: `params` go into the body untouched, but for the four names that the SDK keeps back too.
 
     Raises TypeError or ValueError for what JSON cannot carry, with its place: `messages[0].content`.
     """
     rest = dict(params)
-    headers, query, extra = (mapping(f"extra_{what}", rest.pop(f"extra_{what}", None))
-                             for what in ("headers", "query", "body"))
+    headers, query, extra = (
+        mapping(f"extra_{what}", rest.pop(f"extra_{what}", None))
+        for what in ("headers", "query", "body")
+    )
     timeout = rest.pop("timeout", None)
     no_credentials(rest)
     if config.from_dotenv:
         refuse_credentials(headers, query, "the arguments")
     layers = (*config.headers, headers)
-    request = Request(method, at_path(config.base_url, path, {**config.query, **query}),
-                      checked(Headers(fixed(body is not None), *layers)),
-                      timeout=config.timeout if timeout is None else timeouts(timeout),
-                      keyed=all(name.lower() != "authorization" for layer in layers for name in layer))
+    request = Request(
+        method,
+        at_path(config.base_url, path, {**config.query, **query}),
+        checked(Headers(fixed(body is not None), *layers)),
+        timeout=config.timeout if timeout is None else timeouts(timeout),
+        keyed=all(name.lower() != "authorization" for layer in layers for name in layer),
+    )
     if body is None:
         if rest:
             raise TypeError(f"a GET has no body for {', '.join(rest)}; use extra_query")
         return request
     whole = {**body, **rest, **({"stream": True} if stream else {}), **extra}
     if bool(whole.get("stream")) is not stream:
-        raise TypeError("stream= is another verb: stream_chat and stream_complete stream, chat and complete do not")
+        raise TypeError(
+            "stream= is another verb: stream_chat and stream_complete stream, chat and complete do not"
+        )
     return each_model(request, whole)

@@ -23,6 +23,7 @@
 Names and tree are the official SDK's, so that `except` clauses move over unchanged.  Every error prints as one
 line, pickles with its fields, and holds no key.
 """
+
 # ruff: noqa: E701  # the small classes stand as a table
 from collections.abc import Mapping
 from typing import Any, Optional
@@ -32,8 +33,12 @@ class RawchatError(Exception):
     """The root of everything that rawchat raises on purpose."""
 
 
-class ConfigError(RawchatError): """A setting cannot be used; raised before anything is sent."""
-class MissingKeyError(ConfigError): """There is no key, and base_url is OpenAI's, which wants one."""
+class ConfigError(RawchatError):
+    """A setting cannot be used; raised before anything is sent."""
+
+
+class MissingKeyError(ConfigError):
+    """There is no key, and base_url is OpenAI's, which wants one."""
 
 
 class APIError(RawchatError):
@@ -41,18 +46,18 @@ class APIError(RawchatError):
 
     hint = ""
     status_code: Optional[int] = None
-    body: Any = None                        #: the `error` object of the answer, else its JSON, else its text
+    body: Any = None  #: the `error` object of the answer, else its JSON, else its text
     code: Optional[str] = None
     param: Optional[str] = None
     type: Optional[str] = None
     request_id: Optional[str] = None
     headers: Mapping[str, str] = {}
     retries: int = 0
-    key: str = ""                           #: with several keys, which one: "key 2 of 3"
-    partial: Any = None                     #: out of a stream: the Reply so far
+    key: str = ""  #: with several keys, which one: "key 2 of 3"
+    partial: Any = None  #: out of a stream: the Reply so far
 
     def __init__(self, message: str, **fields: Any):
-        super().__init__(message)           # one argument and a __dict__: that is what makes it pickle
+        super().__init__(message)  # one argument and a __dict__: that is what makes it pickle
         self.__dict__.update(fields)
 
     @property
@@ -67,30 +72,82 @@ class APIError(RawchatError):
 
 # The tree above says what each of these is; `hint` is what to try next.
 
+
 class APIResponseValidationError(APIError):
-    cut = False                             #: is it JSON that stops half way?
-    reply: Any = None                       #: of `parse`: what came instead of an instance
+    cut = False  #: is it JSON that stops half way?
+    reply: Any = None  #: of `parse`: what came instead of an instance
 
-class APIConnectionError(APIError): hint = "check base_url, the network and the proxy settings"
-class APITimeoutError(APIConnectionError): hint = "a larger timeout may help"
-class DeadlineExceededError(APITimeoutError): hint = "a larger deadline may help"
-class StreamInterruptedError(APIConnectionError): hint = "what came before is kept (.partial)"
-class StreamTimeoutError(StreamInterruptedError, APITimeoutError): """A stream fell silent for longer than `timeout`."""
 
-class APIStatusError(APIError): """The server answered with a status that is not 2xx."""
-class BadRequestError(APIStatusError): """400."""
-class ContextLengthExceededError(BadRequestError): hint = "send fewer or shorter messages"
-class AuthenticationError(APIStatusError): hint = "check the key (OPENAI_API_KEY, --key-file or api_key=)"
-class PermissionDeniedError(APIStatusError): hint = "this key may not do that here"
-class NotFoundError(APIStatusError): hint = "check the model name and base_url"
-class ConflictError(APIStatusError): """409."""
-class UnprocessableEntityError(APIStatusError): """422."""
-class RateLimitError(APIStatusError): hint = "wait a while, or look at the account's limits and billing"
-class InternalServerError(APIStatusError): hint = "the server failed; try again later"
+class APIConnectionError(APIError):
+    hint = "check base_url, the network and the proxy settings"
 
-class LengthFinishReasonError(RawchatError): reply: Any = None          # what came
-class ContentFilterFinishReasonError(RawchatError): reply: Any = None
-class ToolRoundsError(RawchatError): messages: Any = None              # all that was said, to go on from
+
+class APITimeoutError(APIConnectionError):
+    hint = "a larger timeout may help"
+
+
+class DeadlineExceededError(APITimeoutError):
+    hint = "a larger deadline may help"
+
+
+class StreamInterruptedError(APIConnectionError):
+    hint = "what came before is kept (.partial)"
+
+
+class StreamTimeoutError(StreamInterruptedError, APITimeoutError):
+    """A stream fell silent for longer than `timeout`."""
+
+
+class APIStatusError(APIError):
+    """The server answered with a status that is not 2xx."""
+
+
+class BadRequestError(APIStatusError):
+    """400."""
+
+
+class ContextLengthExceededError(BadRequestError):
+    hint = "send fewer or shorter messages"
+
+
+class AuthenticationError(APIStatusError):
+    hint = "check the key (OPENAI_API_KEY, --key-file or api_key=)"
+
+
+class PermissionDeniedError(APIStatusError):
+    hint = "this key may not do that here"
+
+
+class NotFoundError(APIStatusError):
+    hint = "check the model name and base_url"
+
+
+class ConflictError(APIStatusError):
+    """409."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422."""
+
+
+class RateLimitError(APIStatusError):
+    hint = "wait a while, or look at the account's limits and billing"
+
+
+class InternalServerError(APIStatusError):
+    hint = "the server failed; try again later"
+
+
+class LengthFinishReasonError(RawchatError):
+    reply: Any = None  # what came
+
+
+class ContentFilterFinishReasonError(RawchatError):
+    reply: Any = None
+
+
+class ToolRoundsError(RawchatError):
+    messages: Any = None  # all that was said, to go on from
 
 
 def one_line(text: str, limit: int = 500) -> str:

@@ -6,6 +6,7 @@ it merges or halves events at odd borders, and takes quadratic time over long on
 >>> list(batches([b"\\xef\\xbb\\xbfdata: on", b"e\\r", b"\\n\\r\\ndata: two\\n\\ndata: half"]))
 [(b'data: one\\n\\ndata: two', True), (b'data: half', False)]
 """
+
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Optional
@@ -17,12 +18,14 @@ from .errors import APIError
 from .wire import MAX_BYTES
 
 if not hasattr(SSEClient, "events"):
-    raise ImportError("the module sseclient is of another package here: pip uninstall -y sseclient && "
-                      "pip install --force-reinstall sseclient-py")
+    raise ImportError(
+        "the module sseclient is of another package here: pip uninstall -y sseclient && "
+        "pip install --force-reinstall sseclient-py"
+    )
 
-BOM = b"\xef\xbb\xbf"       #: the byte order mark; one at the start is dropped (WHATWG, 9.2.5)
-LINES = 100                 #: lines of a long event that sseclient is given at once: it glues them one by one
-LONG = 2**16                #: bytes of a batch that may hold such an event
+BOM = b"\xef\xbb\xbf"  #: the byte order mark; one at the start is dropped (WHATWG, 9.2.5)
+LINES = 100  #: lines of a long event that sseclient is given at once: it glues them one by one
+LONG = 2**16  #: bytes of a batch that may hold such an event
 
 
 def events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[Event]:
@@ -35,16 +38,20 @@ def events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[Event]:
     ['one', 'two']
     """
     for batch, ended in batches(pieces, limit):
-        if not batch.isascii():             # the rule for bytes that are not UTF-8: U+FFFD in their place
+        if not batch.isascii():  # the rule for bytes that are not UTF-8: U+FFFD in their place
             batch = batch.decode("utf-8", "replace").encode()
-        for event in parse(batch) if len(batch) < LONG else chain.from_iterable(map(in_parts, batch.split(b"\n\n"))):
+        for event in (
+            parse(batch)
+            if len(batch) < LONG
+            else chain.from_iterable(map(in_parts, batch.split(b"\n\n")))
+        ):
             if ended or is_whole(event.data):
                 yield event
 
 
 def clean(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes with LF for every line end (CR, LF, CRLF), without the byte order mark."""
-    start: Optional[bytes] = b""            # until it is known whether the stream starts with a mark
+    start: Optional[bytes] = b""  # until it is known whether the stream starts with a mark
     after_cr = False
     for piece in pieces:
         if start is not None:
@@ -52,8 +59,8 @@ def clean(pieces: Iterable[bytes]) -> Iterator[bytes]:
             if len(piece) < len(BOM) and BOM.startswith(piece):
                 start = piece
                 continue
-            start, piece = None, piece[len(BOM):] if piece.startswith(BOM) else piece
-        if after_cr and piece:              # the CR at the end of the last piece was a line end already
+            start, piece = None, piece[len(BOM) :] if piece.startswith(BOM) else piece
+        if after_cr and piece:  # the CR at the end of the last piece was a line end already
             piece = piece[1:] if piece[:1] == b"\n" else piece
             after_cr = False
         if b"\r" in piece:
@@ -72,7 +79,7 @@ def batches(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[tuple[b
     held: list[bytes] = [b""]
     size = 0
     for piece in clean(pieces):
-        at_once = piece[:1] == b"\n" and held[-1][-1:] == b"\n"      # a blank line, cut in two
+        at_once = piece[:1] == b"\n" and held[-1][-1:] == b"\n"  # a blank line, cut in two
         held.append(piece)
         size += len(piece)
         if at_once or b"\n\n" in piece:
@@ -88,7 +95,9 @@ def batches(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[tuple[b
 def within(limit: int, size: int) -> None:
     """Raise APIError if the `size` of an event is over the limit."""
     if size > limit:
-        raise APIError(f"an event of the stream is over {limit} bytes; raise max_bytes if it may be")
+        raise APIError(
+            f"an event of the stream is over {limit} bytes; raise max_bytes if it may be"
+        )
 
 
 def parse(batch: bytes) -> Iterator[Event]:
@@ -106,7 +115,7 @@ def in_parts(block: bytes) -> Iterator[Event]:
         return parse(block)
     name, data, lines = b"message", [], block.split(b"\n")
     for at in range(0, len(lines), LINES):
-        event = next(parse(b"\n".join([b"event: " + name, *lines[at:at + LINES], b"data"])))
+        event = next(parse(b"\n".join([b"event: " + name, *lines[at : at + LINES], b"data"])))
         name = event.event.encode()
         data.append(event.data)
     event.data = "".join(data)[:-1]

@@ -1,4 +1,5 @@
 """Several models for one request: `model=["a", "b"]` asks b when a cannot answer."""
+
 from typing import Any, Optional
 
 from .encode import encode
@@ -17,7 +18,9 @@ def each_model(request: Request, body: dict[str, Any]) -> Request:
     chain: Optional[Request] = None
     for model in reversed(models if isinstance(models, (list, tuple)) and models else [models]):
         each = {**body, "model": model} if "model" in body else body
-        chain = request._replace(body=encode(each), instead=chain, model=model, choices=answers(body.get("n")))
+        chain = request._replace(
+            body=encode(each), instead=chain, model=model, choices=answers(body.get("n"))
+        )
     return chain or request
 
 
@@ -29,6 +32,8 @@ def answers(n: Any) -> int:
 def overloaded(failure: APIError) -> bool:
     """Might another model answer where this one did not: after 408, 429, 5xx or a timeout?"""
     if isinstance(failure, APIConnectionError):
-        return isinstance(failure, APITimeoutError) and not isinstance(failure, DeadlineExceededError)
+        return isinstance(failure, APITimeoutError) and not isinstance(
+            failure, DeadlineExceededError
+        )
     status = failure.status_code or 0
     return status in (408, 429) or status >= 500

@@ -7,6 +7,7 @@
 >>> [(field.name, field.needed, field.description) for field in fields(weather)]
 [('city', True, 'its name'), ('days', False, '')]
 """
+
 import dataclasses
 import enum
 import inspect
@@ -15,9 +16,12 @@ import types
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Union, get_type_hints
 
-UNIONS = (Union, getattr(types, "UnionType", Union))        # Optional[int], and int | None from Python 3.10 on
-QUALIFIERS = ("Required", "NotRequired", "ReadOnly")        #: of a TypedDict's key
-NONE = inspect.Parameter.empty                              #: there is no default
+UNIONS = (
+    Union,
+    getattr(types, "UnionType", Union),
+)  # Optional[int], and int | None from Python 3.10 on
+QUALIFIERS = ("Required", "NotRequired", "ReadOnly")  #: of a TypedDict's key
+NONE = inspect.Parameter.empty  #: there is no default
 
 
 class Field(NamedTuple):
@@ -34,23 +38,44 @@ def fields(kind: Any) -> list[Field]:
     """The keys of a dataclass or TypedDict, or of the call of a function."""
     hints = get_type_hints(kind, localns={kind.__name__: kind}, include_extras=True)
     if dataclasses.is_dataclass(kind):
-        return [Field(field.name, hints[field.name], field.default is field.default_factory,
-                      NONE if field.default is dataclasses.MISSING else field.default)
-                for field in dataclasses.fields(kind) if field.init]
+        return [
+            Field(
+                field.name,
+                hints[field.name],
+                field.default is field.default_factory,
+                NONE if field.default is dataclasses.MISSING else field.default,
+            )
+            for field in dataclasses.fields(kind)
+            if field.init
+        ]
     if is_object(kind):
         return [Field(name, hint, name in kind.__required_keys__) for name, hint in hints.items()]
-    return [_parameter(parameter, hints, inspect.getdoc(kind) or "")
-            for parameter in inspect.signature(kind).parameters.values()]
+    return [
+        _parameter(parameter, hints, inspect.getdoc(kind) or "")
+        for parameter in inspect.signature(kind).parameters.values()
+    ]
 
 
 def _parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], doc: str) -> Field:
     """A parameter; its description is its line of the docstring: 'name: text' or ':param name: text'."""
     name = parameter.name
-    if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) or name not in hints:
+    if (
+        parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        or name not in hints
+    ):
         raise TypeError(f"parameter {parameter}: a tool's parameters have a name and a type")
-    told = re.search(rf"^[ \t]*(?::param[ \t]+(?:\w+[ \t]+)?)?{name}(?:[ \t]*\([^)\n]*\))?[ \t]*:\s+(\S.*)$",
-                     doc, re.MULTILINE)
-    return Field(name, hints[name], parameter.default is NONE, parameter.default, told[1].strip() if told else "")
+    told = re.search(
+        rf"^[ \t]*(?::param[ \t]+(?:\w+[ \t]+)?)?{name}(?:[ \t]*\([^)\n]*\))?[ \t]*:\s+(\S.*)$",
+        doc,
+        re.MULTILINE,
+    )
+    return Field(
+        name,
+        hints[name],
+        parameter.default is NONE,
+        parameter.default,
+        told[1].strip() if told else "",
+    )
 
 
 def is_object(kind: Any) -> bool:
@@ -69,5 +94,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     return value

@@ -3,6 +3,7 @@
 >>> misfit([{"age": "7"}], {"type": "array", "items": {"properties": {"age": {"type": "integer"}}}})
 "[0].age: not integer: '7'"
 """
+
 import math
 import re
 import reprlib
@@ -10,8 +11,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable, Optional
 
 Schema = Mapping[str, Any]
-KINDS: dict[str, Any] = {"string": str, "number": (int, float), "integer": int, "boolean": bool, "null": type(None),
-                         "array": list, "object": dict}
+KINDS: dict[str, Any] = {
+    "string": str,
+    "number": (int, float),
+    "integer": int,
+    "boolean": bool,
+    "null": type(None),
+    "array": list,
+    "object": dict,
+}
 BOUNDS: dict[str, tuple[Any, Callable[[Any, Any], bool]]] = {
     "minLength": (str, lambda text, bound: len(text) >= bound),
     "maxLength": (str, lambda text, bound: len(text) <= bound),
@@ -22,14 +30,25 @@ BOUNDS: dict[str, tuple[Any, Callable[[Any, Any], bool]]] = {
     "maximum": ((int, float), lambda number, bound: number <= bound),
     "exclusiveMinimum": ((int, float), lambda number, bound: number > bound),
     "exclusiveMaximum": ((int, float), lambda number, bound: number < bound),
-    "multipleOf": ((int, float), lambda number, unit: math.isclose(number / unit, round(number / unit)))}
+    "multipleOf": (
+        (int, float),
+        lambda number, unit: math.isclose(number / unit, round(number / unit)),
+    ),
+}
 
 
 def misfit(value: Any, schema: Schema) -> Optional[str]:
     """The first thing in `value` that does not fit, with its place; None if all does."""
     try:
         return next(_misfits(value, schema, schema, ""), None)
-    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, re.error) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        re.error,
+    ) as error:
         return f"the schema cannot be checked: {type(error).__name__}: {error}"
 
 
@@ -51,12 +70,21 @@ def _misfits(value: Any, schema: Schema, root: Schema, place: str) -> Iterator[s
     if kinds and not any(map(_is_a, [value] * len(kinds), kinds)):
         yield f"{where}: not {' or '.join(kinds)}: {shown}"
     allowed = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    if allowed is not None and not any(value == each and _kind(value) == _kind(each) for each in allowed):
+    if allowed is not None and not any(
+        value == each and _kind(value) == _kind(each) for each in allowed
+    ):
         yield f"{where}: not one of {', '.join(map(repr, allowed))}: {shown}"
-    if "anyOf" in schema and all(any(_misfits(value, each, root, place)) for each in schema["anyOf"]):
+    if "anyOf" in schema and all(
+        any(_misfits(value, each, root, place)) for each in schema["anyOf"]
+    ):
         yield f"{where}: fits none of anyOf: {shown}"
     for name, (kind, keeps) in BOUNDS.items():
-        if name in schema and isinstance(value, kind) and _kind(value) is not bool and not keeps(value, schema[name]):
+        if (
+            name in schema
+            and isinstance(value, kind)
+            and _kind(value) is not bool
+            and not keeps(value, schema[name])
+        ):
             yield f"{where}: {name} is {schema[name]}: {shown}"
     if isinstance(value, dict):
         yield from _in_object(value, schema, root, place)
@@ -68,7 +96,11 @@ def _misfits(value: Any, schema: Schema, root: Schema, place: str) -> Iterator[s
 def _in_object(value: dict[str, Any], schema: Schema, root: Schema, place: str) -> Iterator[str]:
     known = schema.get("properties", {})
     missing = [name for name in schema.get("required", ()) if name not in value]
-    unknown = [name for name in value if name not in known] if schema.get("additionalProperties") is False else []
+    unknown = (
+        [name for name in value if name not in known]
+        if schema.get("additionalProperties") is False
+        else []
+    )
     for what, names in (("missing", missing), ("unknown", unknown)):
         if names:
             yield f"{place.lstrip('.') or 'the top'}: {what} {', '.join(names)}"
@@ -79,8 +111,10 @@ def _in_object(value: dict[str, Any], schema: Schema, root: Schema, place: str) 
 
 def _is_a(value: Any, name: str) -> bool:
     if name == "integer" and isinstance(value, float):
-        return value.is_integer()           # 1.0 is one (JSON Schema, 6.1.1)
-    return isinstance(value, KINDS.get(name, ())) and (name == "boolean" or _kind(value) is not bool)
+        return value.is_integer()  # 1.0 is one (JSON Schema, 6.1.1)
+    return isinstance(value, KINDS.get(name, ())) and (
+        name == "boolean" or _kind(value) is not bool
+    )
 
 
 def _kind(value: Any) -> Any:

@@ -1,4 +1,5 @@
 """The gate that `limits.limited` puts before a transport: a request enters when its turn comes, until it is closed."""
+
 import contextlib
 import math
 import re
@@ -11,7 +12,7 @@ from .errors import DeadlineExceededError, RateLimitError
 from .turns import Pace, Seats
 from .wire import Request, Response
 
-TAIL = 4096                 #: bytes at the end of an answer in which its usage is looked for
+TAIL = 4096  #: bytes at the end of an answer in which its usage is looked for
 # Eight digits at most: of a larger count, which no model reaches, nobody could wait for the end.
 USED = re.compile(rb'"total_tokens"\s*:\s*(\d{1,8})(?!\d)')
 MOST = re.compile(rb'"max_(?:completion_)?tokens"\s*:\s*(\d{1,8})(?!\d)')
@@ -20,10 +21,22 @@ MOST = re.compile(rb'"max_(?:completion_)?tokens"\s*:\s*(\d{1,8})(?!\d)')
 class Gate:
     """What `limited` keeps: the paces, the seats, and until when a server wants nothing more from whom."""
 
-    def __init__(self, requests_per_minute: float, tokens_per_minute: float, concurrent: float, waits: bool,
-                 clock: Callable[[], float], sleep: Callable[[float], object], now: Callable[[], float]):
+    def __init__(
+        self,
+        requests_per_minute: float,
+        tokens_per_minute: float,
+        concurrent: float,
+        waits: bool,
+        clock: Callable[[], float],
+        sleep: Callable[[float], object],
+        now: Callable[[], float],
+    ):
         self._requests, self._tokens = Pace(requests_per_minute), Pace(tokens_per_minute)
-        self._seats, self._held, self._lock = Seats(concurrent), dict[int, float](), threading.Lock()
+        self._seats, self._held, self._lock = (
+            Seats(concurrent),
+            dict[int, float](),
+            threading.Lock(),
+        )
         self._waits, self._clock, self._sleep, self._now = waits, clock, sleep, now
 
     def enter(self, request: Request, visit: contextlib.ExitStack) -> tuple[Request, float]:
@@ -33,7 +46,7 @@ class Gate:
             raise too_late(request) if self._waits else full("all seats are taken")
         visit.callback(self._seats.give)
         cost = min(estimate(request.body or b""), self._tokens.per_minute)
-        while True:                         # while one waits for its turn, a server may say to hold on
+        while True:  # while one waits for its turn, a server may say to hold on
             self._pause(self._hold(request), request, end, backoff.PATIENCE)
             self._pause(self._turn(cost, request, end), request, end)
             if self._hold(request) <= 0:
@@ -44,9 +57,13 @@ class Gate:
         """Take to heart what the server says of its own limit."""
         seconds = budget.hold(response.status, response.headers, self._now)
         if seconds > 0:
-            self._held[lane(request)] = max(self._held.get(lane(request), -math.inf), self._clock() + seconds)
+            self._held[lane(request)] = max(
+                self._held.get(lane(request), -math.inf), self._clock() + seconds
+            )
 
-    def until_closed(self, response: Response, cost: float, visit: contextlib.ExitStack) -> Response:
+    def until_closed(
+        self, response: Response, cost: float, visit: contextlib.ExitStack
+    ) -> Response:
         """`response`, with which the visit ends."""
         tail = bytearray()
 
@@ -58,7 +75,10 @@ class Gate:
         if self._tokens.per_minute < math.inf:
             response.pieces = watched(response.pieces, tail)
             visit.callback(settle)
-        response.close, response.finish = first(response.close, visit.close), first(response.finish, visit.close)
+        response.close, response.finish = (
+            first(response.close, visit.close),
+            first(response.finish, visit.close),
+        )
         return response
 
     def _hold(self, request: Request) -> float:
@@ -74,12 +94,16 @@ class Gate:
             self._tokens.take(at, cost)
             return at - now
 
-    def _pause(self, seconds: float, request: Request, end: float, longest: float = math.inf) -> None:
+    def _pause(
+        self, seconds: float, request: Request, end: float, longest: float = math.inf
+    ) -> None:
         if seconds > 0:
             self._check(seconds, request, end, longest)
             self._sleep(seconds)
 
-    def _check(self, seconds: float, request: Request, end: float, longest: float = math.inf) -> None:
+    def _check(
+        self, seconds: float, request: Request, end: float, longest: float = math.inf
+    ) -> None:
         """Raise if a wait of so many seconds is not to be."""
         if seconds > longest or (seconds > 0 and not self._waits):
             raise full(f"the next turn is in {seconds:.3g} s")
@@ -107,11 +131,13 @@ def watched(pieces: Iterable[bytes], tail: bytearray) -> Iterator[bytes]:
 
 def first(do: Callable[[], None], then: Callable[[], None]) -> Callable[[], None]:
     """One after the other, whatever the first one raises."""
+
     def both() -> None:
         try:
             do()
         finally:
             then()
+
     return both
 
 

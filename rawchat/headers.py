@@ -1,4 +1,5 @@
 """Header fields: found without regard to case, merged in layers, checked before they go out, secrets hidden."""
+
 import re
 import sys
 from collections.abc import Mapping
@@ -8,15 +9,24 @@ from urllib.parse import quote
 from .errors import ConfigError
 from .version import __version__
 
-NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")                # a token (RFC 9110, 5.6.2)
-UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")            # in a value, which is Latin-1 (5.5)
-SECRET = re.compile(r".*(auth|authorization|key|token|secret|password|cookie)", re.IGNORECASE)     # a name's end
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
+UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")  # in a value, which is Latin-1 (5.5)
+SECRET = re.compile(
+    r".*(auth|authorization|key|token|secret|password|cookie)", re.IGNORECASE
+)  # a name's end
 # What makes a header or a query parameter a credential: a word anywhere in its name, or the form of its value.
-CREDENTIAL_NAME = re.compile(r"(?<!idempotency[-_])key|auth|token|secret|passw|cookie|credential|session|signature|jwt"
-                             r"|bearer|(?<![a-z])sig(?![a-z])", re.IGNORECASE)
-CREDENTIAL_VALUE = re.compile(r"\s*(?:bearer|basic|digest|negotiate|api-?key|token)\s+\S|\s*sk-\S", re.IGNORECASE)
-FOREIGN = ("base_url comes from .env, {}: a .env file must not send your key elsewhere; "
-           "put both into .env, or set both yourself")
+CREDENTIAL_NAME = re.compile(
+    r"(?<!idempotency[-_])key|auth|token|secret|passw|cookie|credential|session|signature|jwt"
+    r"|bearer|(?<![a-z])sig(?![a-z])",
+    re.IGNORECASE,
+)
+CREDENTIAL_VALUE = re.compile(
+    r"\s*(?:bearer|basic|digest|negotiate|api-?key|token)\s+\S|\s*sk-\S", re.IGNORECASE
+)
+FOREIGN = (
+    "base_url comes from .env, {}: a .env file must not send your key elsewhere; "
+    "put both into .env, or set both yourself"
+)
 
 
 class Headers(dict[str, str]):
@@ -28,8 +38,8 @@ class Headers(dict[str, str]):
 
     def __init__(self, *layers: Mapping[str, Optional[str]]):
         super().__init__()
-        spelled: dict[str, str] = {}        # every name in small letters -> as it stands here
-        for layer in layers:                # later layers win; None removes
+        spelled: dict[str, str] = {}  # every name in small letters -> as it stands here
+        for layer in layers:  # later layers win; None removes
             for name, value in layer.items():
                 small = name.lower()
                 if small in spelled:
@@ -57,13 +67,17 @@ class Headers(dict[str, str]):
         return super().get(self._spelling(name), default)
 
     def __repr__(self) -> str:
-        return repr({name: "***" if SECRET.fullmatch(name) else value for name, value in self.items()})
+        return repr(
+            {name: "***" if SECRET.fullmatch(name) else value for name, value in self.items()}
+        )
 
     @property
     def secrets(self) -> list[str]:
         """The credentials, to be kept out of errors; what is shorter than any real key is left to be a word."""
         values = [value.split(" ", 1)[-1] for name, value in self.items() if SECRET.fullmatch(name)]
-        return [form for value in values if len(value) >= 5 for form in {value, quote(value, safe="")}]
+        return [
+            form for value in values if len(value) >= 5 for form in {value, quote(value, safe="")}
+        ]
 
 
 def is_credential(name: str, value: Any) -> bool:
@@ -91,19 +105,26 @@ def checked(headers: Headers) -> Headers:
     """`headers` if they can be sent; else a ConfigError that names the header and the place, never the value."""
     for name, value in headers.items():
         if not isinstance(value, str):
-            raise ConfigError(f"header {name!r}: the value is not a string but {type(value).__name__}")
+            raise ConfigError(
+                f"header {name!r}: the value is not a string but {type(value).__name__}"
+            )
         if not NAME.fullmatch(name):
             raise ConfigError(f"not a header name: {name!r}")
         bad = UNSENDABLE.search(value)
         if bad:
-            raise ConfigError(f"header {name!r}: U+{ord(bad[0]):04X} at position {bad.start() + 1} cannot be sent")
+            raise ConfigError(
+                f"header {name!r}: U+{ord(bad[0]):04X} at position {bad.start() + 1} cannot be sent"
+            )
     return headers
 
 
 def fixed(body: bool) -> dict[str, str]:
     """The headers that every request has, with or without a body; a stream accepts JSON too: what the SDK sends."""
-    headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate",
-               "User-Agent": f"rawchat/{__version__} Python/{sys.version_info[0]}.{sys.version_info[1]}"}
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip, deflate",
+        "User-Agent": f"rawchat/{__version__} Python/{sys.version_info[0]}.{sys.version_info[1]}",
+    }
     return {**headers, "Content-Type": "application/json"} if body else headers
 
 
@@ -112,4 +133,6 @@ def in_lines(text: str, what: str) -> dict[str, str]:
     lines = [line for line in text.splitlines() if line.strip()]
     if not all(":" in line for line in lines):
         raise ConfigError(f"{what}: every line must be 'Name: value'")
-    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return {
+        name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }

@@ -8,6 +8,7 @@
 A *turn* is a message of the user with all that follows it: answers, tool calls, their results.  The *window* is what
 is sent: the system messages and the newest turns that fit.  The list itself, the record, stays whole.
 """
+
 import copy
 from collections.abc import Generator
 from contextlib import AbstractContextManager
@@ -38,15 +39,20 @@ class History(list[Message]):
     encoding        the model's tokenizer, for exact counts (tiktoken's will do)
     """
 
-    def __init__(self, client: Optional[Client] = None, system: Optional[str] = None,
-                 max_messages: Optional[int] = None, max_tokens: Optional[int] = None,
-                 encoding: Optional[Encoding] = None):
+    def __init__(
+        self,
+        client: Optional[Client] = None,
+        system: Optional[str] = None,
+        max_messages: Optional[int] = None,
+        max_tokens: Optional[int] = None,
+        encoding: Optional[Encoding] = None,
+    ):
         super().__init__()
         self.system = system
         self._client = client
         self.max_messages, self.max_tokens = max_messages, max_tokens
-        self.usage = Usage()                #: the sum over all replies
-        self.sizes = Sizes(encoding)        #: the tokens of messages
+        self.usage = Usage()  #: the sum over all replies
+        self.sizes = Sizes(encoding)  #: the tokens of messages
 
     @property
     def client(self) -> Client:
@@ -79,7 +85,7 @@ class History(list[Message]):
         with self.turn():
             self.append(question)
             stream, sent = self._fit(lambda messages: self.client.stream_chat(messages, **params))
-            self.pop()                      # until the answer is whole: PyPy may end a generator that is left far later
+            self.pop()  # until the answer is whole: PyPy may end a generator that is left far later
         with stream:
             yield from stream.texts()
         with self.turn():
@@ -128,7 +134,9 @@ class History(list[Message]):
 
     def show(self) -> str:
         """The conversation to read, without system messages."""
-        return "\n\n".join(f"{message.get('role')}: {shown(message)}" for message in self if not is_system(message))
+        return "\n\n".join(
+            f"{message.get('role')}: {shown(message)}" for message in self if not is_system(message)
+        )
 
     def save(self, path: Path) -> None:
         """Write the messages as JSON Lines: for their owner only, and whole or not at all."""
@@ -163,7 +171,7 @@ class History(list[Message]):
 
 def shown(message: Message) -> str:
     """A message's content to read: pictures and tool calls in brackets."""
-    message = normalise(message)            # one of the caller, or of a file, may have any shape
+    message = normalise(message)  # one of the caller, or of a file, may have any shape
     content = message.get("content") or message.get("refusal") or ""
     if isinstance(content, str):
         parts = [content]

@@ -1,4 +1,5 @@
 """Pictures: into messages by `image_part`, out of replies by `Pictures.save`."""
+
 import base64
 import os
 import pathlib
@@ -11,9 +12,13 @@ from .urls import without_keys
 from .wire import Request, Transport
 
 Path = Union[str, "os.PathLike[str]"]
-BYTES = 20 * 2**20          #: the largest picture: what OpenAI has taken in a message
-STARTS = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg",
-          b"GIF87a": "image/gif", b"GIF89a": "image/gif"}
+BYTES = 20 * 2**20  #: the largest picture: what OpenAI has taken in a message
+STARTS = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
 
 
 def image_part(path_or_url: Path, detail: Optional[str] = None) -> dict[str, Any]:
@@ -25,7 +30,10 @@ def image_part(path_or_url: Path, detail: Optional[str] = None) -> dict[str, Any
     """
     given = os.fspath(path_or_url)
     address = given if given.startswith(("https://", "http://", "data:")) else data_url(given)
-    return {"type": "image_url", "image_url": {"url": address, **({"detail": detail} if detail else {})}}
+    return {
+        "type": "image_url",
+        "image_url": {"url": address, **({"detail": detail} if detail else {})},
+    }
 
 
 def data_url(path: str) -> str:
@@ -66,8 +74,13 @@ class Pictures(Reply):
             raise APIResponseValidationError("the reply holds no picture")
         fetched = [_content(picture, transport) for picture in data]
         first = pathlib.Path(path)
-        paths = [first, *(first.with_name(f"{first.stem}-{number}{first.suffix}")
-                          for number in range(2, len(fetched) + 1))]
+        paths = [
+            first,
+            *(
+                first.with_name(f"{first.stem}-{number}{first.suffix}")
+                for number in range(2, len(fetched) + 1)
+            ),
+        ]
         for each, picture in zip(paths, fetched):
             write(str(each), picture)
         return [str(each) for each in paths]
@@ -75,14 +88,20 @@ class Pictures(Reply):
 
 def write(path: str, data: bytes) -> None:
     """Make the file at `path` hold `data`; raises RawchatError for a symbolic link, OSError that names the file."""
-    if os.path.islink(path):                # what it points at is not ours to write
+    if os.path.islink(path):  # what it points at is not ours to write
         raise RawchatError(f"{path}: a symbolic link, which is not followed")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    flags = (
+        os.O_WRONLY
+        | os.O_CREAT
+        | os.O_TRUNC
+        | getattr(os, "O_NOFOLLOW", 0)
+        | getattr(os, "O_BINARY", 0)
+    )
     try:
         with open(os.open(path, flags, 0o666), "wb") as file:
             file.write(data)
     except OSError as error:
-        error.filename = path               # Python tells it only of a file that cannot be opened
+        error.filename = path  # Python tells it only of a file that cannot be opened
         raise
 
 
@@ -96,20 +115,31 @@ def pictures(reply: Reply) -> Pictures:
 def _content(picture: dict[str, Any], transport: Optional[Transport]) -> bytes:
     """The bytes of one picture of a reply."""
     try:
-        data = base64.b64decode(picture["b64_json"]) if picture.get("b64_json") else _fetched(picture["url"], transport)
+        data = (
+            base64.b64decode(picture["b64_json"])
+            if picture.get("b64_json")
+            else _fetched(picture["url"], transport)
+        )
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise APIResponseValidationError("a picture of the reply is neither base64 nor a URL") from None
+        raise APIResponseValidationError(
+            "a picture of the reply is neither base64 nor a URL"
+        ) from None
     if mime_type(data) is None:
         raise APIResponseValidationError("what came is not a picture (PNG, JPEG, GIF or WebP)")
     return data
 
 
 def _fetched(url: str, transport: Optional[Transport]) -> bytes:
-    if not url.startswith("https://") and transport is None:    # a server must not point us at our own network
+    if (
+        not url.startswith("https://") and transport is None
+    ):  # a server must not point us at our own network
         shown = without_keys(url)[:80]
-        raise RawchatError(f"a picture is at {shown!r}, which is not https://; pass transport= to fetch it")
+        raise RawchatError(
+            f"a picture is at {shown!r}, which is not https://; pass transport= to fetch it"
+        )
     if transport is None:
-        from .transport import over_http    # here, not above: it loads requests
+        from .transport import over_http  # here, not above: it loads requests
+
         with_default = over_http(url)
     response = (transport or with_default)(Request("GET", url, Headers({"Accept": "image/*"})))
     data = response.read()

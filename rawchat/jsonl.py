@@ -1,4 +1,5 @@
 """A conversation as a file: one message a line (JSON Lines), for its owner only, always whole."""
+
 import json
 import os
 import tempfile
@@ -19,12 +20,12 @@ def write(path: Path, messages: Iterable[Message]) -> None:
     """
     lines = b"".join(encode(message) + b"\n" for message in messages)
     folder, name = os.path.split(os.path.abspath(path))
-    handle, beside = tempfile.mkstemp(".tmp", f".{name}.", folder)         # made new, with mode 0600
+    handle, beside = tempfile.mkstemp(".tmp", f".{name}.", folder)  # made new, with mode 0600
     try:
         with open(handle, "wb") as file:
             file.write(lines)
             file.flush()
-            os.fsync(file.fileno())         # or a power cut could leave the new name with no content
+            os.fsync(file.fileno())  # or a power cut could leave the new name with no content
         os.replace(beside, path)
     except BaseException:
         os.unlink(beside)
@@ -34,7 +35,10 @@ def write(path: Path, messages: Iterable[Message]) -> None:
 def read(path: Path) -> list[Message]:
     """The messages that `write` wrote; raises RawchatError with the line where the file is torn, or not one of ours."""
     with open(path, "rb") as file:
-        return [_message(line, f"{os.fspath(path)}, line {number}") for number, line in enumerate(file, 1)]
+        return [
+            _message(line, f"{os.fspath(path)}, line {number}")
+            for number, line in enumerate(file, 1)
+        ]
 
 
 def _message(line: bytes, where: str) -> Message:
@@ -44,5 +48,7 @@ def _message(line: bytes, where: str) -> Message:
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-        raise RawchatError(f"{where}: not a message of a saved conversation{'; the file is torn there' * torn}")
+        raise RawchatError(
+            f"{where}: not a message of a saved conversation{'; the file is torn there' * torn}"
+        )
     return message

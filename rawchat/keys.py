@@ -1,4 +1,5 @@
 """Keys: checked before anything else sees them, and hidden when they are shown."""
+
 from collections.abc import Collection, Sequence
 from typing import Any, Callable, Optional, Union
 
@@ -14,7 +15,7 @@ class Key(str):
         return "Key('***')"
 
 
-Keyring = Callable[[], Sequence[Key]]           # asked for the keys to use before every attempt
+Keyring = Callable[[], Sequence[Key]]  # asked for the keys to use before every attempt
 
 
 def keyring(given: ApiKey, where: str) -> Optional[Keyring]:
@@ -39,14 +40,19 @@ def checked(given: Any, where: str) -> Key:
     trimmed = given.strip()
     for at, character in enumerate(trimmed, 1):
         if not "!" <= character <= "~":
-            raise ConfigError(f"{where} has U+{ord(character):04X} at position {at} of {len(trimmed)}: copy it again")
+            raise ConfigError(
+                f"{where} has U+{ord(character):04X} at position {at} of {len(trimmed)}: copy it again"
+            )
     return Key(trimmed)
 
 
 def hide(secrets: Collection[str], error: APIError) -> None:
     """Take `secrets` out of every field of `error`: servers echo keys.  Of `.partial` the answer itself stays."""
     error.args = without(secrets, error.args)
-    fields = {name: value if name == "partial" else without(secrets, value) for name, value in error.__dict__.items()}
+    fields = {
+        name: value if name == "partial" else without(secrets, value)
+        for name, value in error.__dict__.items()
+    }
     error.__dict__.update(fields)
     if error.partial is not None:
         error.partial.headers = without(secrets, error.partial.headers)
@@ -61,7 +67,9 @@ def without(secrets: Collection[str], value: Any) -> Any:
             value = value.replace(secret, "***")
         return value
     if isinstance(value, dict):
-        return type(value)({without(secrets, name): without(secrets, item) for name, item in value.items()})
+        return type(value)(
+            {without(secrets, name): without(secrets, item) for name, item in value.items()}
+        )
     if isinstance(value, (list, tuple)):
         return type(value)(without(secrets, item) for item in value)
     return value

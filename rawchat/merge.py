@@ -6,12 +6,13 @@
 >>> merge.whole()["choices"][0]["message"]
 {'role': 'assistant', 'content': 'Hello'}
 """
+
 from typing import Any
 
 from .encode import join_halves
 
-ONCE = {"id", "name", "role", "type"}       #: names, not texts: some servers repeat them in every delta
-PADDING = "obfuscation"                     #: OpenAI hides the length of tokens with it; no plain reply has it
+ONCE = {"id", "name", "role", "type"}  #: names, not texts: some servers repeat them in every delta
+PADDING = "obfuscation"  #: OpenAI hides the length of tokens with it; no plain reply has it
 
 
 class Text(list[str]):
@@ -32,21 +33,21 @@ class Calls(list[dict[str, Any]]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.by_index: dict[int, dict[str, Any]] = {}       # the last call of each index
+        self.by_index: dict[int, dict[str, Any]] = {}  # the last call of each index
 
 
 class Merge:
     """Takes chunks with `add`; `whole()` is their merged answer at any time."""
 
     def __init__(self) -> None:
-        self.top: dict[str, Any] = {}                       # all beside the choices: the last that says something
-        self.choices: dict[int, dict[str, Any]] = {}        # by index
+        self.top: dict[str, Any] = {}  # all beside the choices: the last that says something
+        self.choices: dict[int, dict[str, Any]] = {}  # by index
 
     def add(self, chunk: dict[str, Any]) -> None:
         """Merge one decoded chunk; parts of it that are not of the expected shape are passed over."""
         top = self.top
         for name, value in chunk.items():
-            if value or name not in top:                    # usage stays when later chunks carry null
+            if value or name not in top:  # usage stays when later chunks carry null
                 top[name] = value
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
@@ -64,9 +65,11 @@ class Merge:
             if name == "delta":
                 if isinstance(value, dict):
                     grow(_message(own, {"role": "assistant", "content": None}), value)
-            elif value is None:             # most of what is not the delta: asked early, as this runs for every token
+            elif (
+                value is None
+            ):  # most of what is not the delta: asked early, as this runs for every token
                 own.setdefault(name, None)
-            elif name == "message":         # said whole; beside a delta it says the same again
+            elif name == "message":  # said whole; beside a delta it says the same again
                 if "delta" not in choice and isinstance(value, dict):
                     grow(_message(own, {}), value)
             elif name in ("text", "logprobs"):
@@ -76,7 +79,9 @@ class Merge:
 
     def finished(self, choices: int = 1) -> bool:
         """Have (at least so many) choices begun, and has each of them a finish_reason?"""
-        return len(self.choices) >= choices and all(own["finish_reason"] for own in self.choices.values())
+        return len(self.choices) >= choices and all(
+            own["finish_reason"] for own in self.choices.values()
+        )
 
     def whole(self) -> dict[str, Any]:
         """The merged answer: choices sorted by index, tool calls without theirs, as in a plain reply."""
@@ -97,15 +102,20 @@ def grow(own: dict[str, Any], delta: dict[str, Any]) -> None:
         elif isinstance(value, str):
             if not isinstance(before, Text):
                 own[name] = Text([value])
-            elif name not in ONCE or (value and not before.equals(value)):      # an equal repeat of a name counts once
+            elif name not in ONCE or (
+                value and not before.equals(value)
+            ):  # an equal repeat of a name counts once
                 before.append(value)
         elif name == "tool_calls" and isinstance(value, list):
             calls = before if isinstance(before, Calls) else Calls()
             own[name] = calls
             for call in value:
                 if isinstance(call, dict):
-                    grow(_call(calls, call), {name: item for name, item in call.items() if name != "index"})
-        elif name in ONCE:                  # a number, or what no server should send: it does not grow
+                    grow(
+                        _call(calls, call),
+                        {name: item for name, item in call.items() if name != "index"},
+                    )
+        elif name in ONCE:  # a number, or what no server should send: it does not grow
             own[name] = value
         elif isinstance(value, dict):
             if not isinstance(before, dict):
@@ -113,9 +123,9 @@ def grow(own: dict[str, Any], delta: dict[str, Any]) -> None:
             grow(before, value)
         elif isinstance(value, list):
             if type(before) is list:
-                before.extend(value)        # it is ours: the first list was copied
+                before.extend(value)  # it is ours: the first list was copied
             elif isinstance(before, list):
-                own[name] = [*before, *value]           # after a text
+                own[name] = [*before, *value]  # after a text
             else:
                 own[name] = list(value)
         else:
@@ -152,11 +162,16 @@ def _call(calls: Calls, delta: dict[str, Any]) -> dict[str, Any]:
 
 def settled(value: Any) -> Any:
     """A copy of `value` with its texts joined, and tool calls in the order of their index, which is dropped."""
-    if isinstance(value, Text):             # servers that count in UTF-16 may cut a character in two: join its halves
+    if isinstance(
+        value, Text
+    ):  # servers that count in UTF-16 may cut a character in two: join its halves
         return join_halves("".join(value))
     if isinstance(value, Calls):
         calls = sorted(value, key=lambda call: call["index"])
-        return [{name: settled(item) for name, item in call.items() if name != "index"} for call in calls]
+        return [
+            {name: settled(item) for name, item in call.items() if name != "index"}
+            for call in calls
+        ]
     if isinstance(value, list):
         return [settled(item) for item in value]
     if isinstance(value, dict):

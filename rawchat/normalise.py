@@ -3,6 +3,7 @@
 >>> normalise({"content": "Hi", "tool_calls": [{"id": 7, "function": {"name": "f", "arguments": {"x": 1}}}]})
 {'content': 'Hi', 'tool_calls': [{'id': '7', 'function': {'name': 'f', 'arguments': '{"x": 1}'}}], 'role': 'assistant'}
 """
+
 import json
 from collections.abc import Mapping
 from typing import Any, Optional
@@ -48,7 +49,9 @@ def _calls(calls: Any) -> Any:
         return None
     found = []
     for call in calls if isinstance(calls, list) else []:
-        if isinstance(call, dict) and isinstance(call.get("function") or {}, dict):     # a custom one has none
+        if isinstance(call, dict) and isinstance(
+            call.get("function") or {}, dict
+        ):  # a custom one has none
             found.append(_call(call))
     return found
 

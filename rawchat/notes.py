@@ -1,11 +1,17 @@
 """Standard error: what there is to say beside the answer, a line at a time, coloured on a terminal that likes it."""
+
 from collections.abc import Mapping
 from typing import Any, Callable
 
 from .errors import one_line
 from .output import abandon, utf8, visible
 
-STYLES = {"rawchat:": "31", ">": "36", "<": "32", "*": "2"}     # by the first word of a line (ECMA-48, 8.3.117)
+STYLES = {
+    "rawchat:": "31",
+    ">": "36",
+    "<": "32",
+    "*": "2",
+}  # by the first word of a line (ECMA-48, 8.3.117)
 
 
 def colourful(when: str, environ: Mapping[str, str], terminal: bool) -> bool:
@@ -21,7 +27,9 @@ class Notes:
         self._file = file
         self.terminal = bool(file) and file.isatty()
         self.colour = False
-        self.leave_line: Callable[[], str] = str        #: on the terminal where the answer is too: what ends its line
+        self.leave_line: Callable[[], str] = (
+            str  #: on the terminal where the answer is too: what ends its line
+        )
 
     def complain(self, text: str) -> None:
         """Say `rawchat: …`, in one line whatever is in it."""
@@ -38,7 +46,7 @@ class Notes:
         """Write `text` as it is, in UTF-8; a standard error that takes nothing is left alone."""
         if self._file:
             try:
-                self._file.flush()          # what functions of --tools have printed
+                self._file.flush()  # what functions of --tools have printed
                 self._file.buffer.write(utf8(self.leave_line() + text))
                 self._file.flush()
             except OSError:

@@ -1,4 +1,5 @@
 """Standard output: what is shown is there at once, in UTF-8, and ends with exactly one newline."""
+
 import contextlib
 import os
 import re
@@ -7,8 +8,10 @@ from typing import Any, BinaryIO
 from .errors import RawchatError
 
 # C0 but tab and newline, DEL and C1; marks, overrides and isolates of bidirectional text; tags; halves of characters.
-STEERING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"
-                      "\\ud800-\\udfff\\U000e0000-\\U000e007f]")
+STEERING = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"
+    "\\ud800-\\udfff\\U000e0000-\\U000e007f]"
+)
 
 
 class Output:
@@ -20,24 +23,29 @@ class Output:
     def __init__(self, file: BinaryIO):
         self._file = file
         self.terminal = file.isatty()
-        self._held = ""                     # the end of what was written that waits for more
+        self._held = ""  # the end of what was written that waits for more
         self._in_line = False
-        self._open = False                  # does the cursor stand in a line of ours?
+        self._open = False  # does the cursor stand in a line of ours?
 
     def write(self, text: str) -> None:
         """Show `text` now, but for what `parted` holds back."""
         shown, self._held = parted(self._held + text)
         if shown:
-            if self._in_line and not self._open:            # `leave_line` has ended the line already
+            if self._in_line and not self._open:  # `leave_line` has ended the line already
                 shown = re.sub("^\r?\n", "", shown)
             self._in_line = True
             self.put(utf8(shown))
 
     def put(self, data: bytes) -> None:
         """Show bytes as they are, now."""
-        self._open = data[-1:] not in (b"", b"\n")      # before they are seen: Ctrl-C may come right after
+        self._open = data[-1:] not in (
+            b"",
+            b"\n",
+        )  # before they are seen: Ctrl-C may come right after
         try:
-            self._file.write(utf8(visible(data.decode("utf-8", "replace"))) if self.terminal else data)
+            self._file.write(
+                utf8(visible(data.decode("utf-8", "replace"))) if self.terminal else data
+            )
             self._file.flush()
         except BrokenPipeError:
             abandon(self._file)
@@ -48,7 +56,7 @@ class Output:
 
     def end(self) -> None:
         """End the answer with one newline."""
-        begun = self._open or not self._in_line         # else `leave_line` has ended it
+        begun = self._open or not self._in_line  # else `leave_line` has ended it
         self.put(utf8(self._held.rstrip("\r\n")) + b"\n" * begun)
         self._held, self._in_line = "", False
 
@@ -60,13 +68,15 @@ class Output:
 
     def mind_ctrl_c(self) -> None:
         """From now on a Ctrl-C is known to leave a ^C on the terminal, in a line that has to be ended."""
-        import signal                       # here, not above: what goes into a pipe need not know
+        import signal  # here, not above: what goes into a pipe need not know
 
         def pressed(*signalled: Any) -> None:
             self._open = True
             signal.default_int_handler(*signalled)
 
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:       # else it is ignored: nohup, or &
+        if (
+            signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        ):  # else it is ignored: nohup, or &
             signal.signal(signal.SIGINT, pressed)
 
     def stop(self) -> None:
@@ -124,5 +134,5 @@ def utf8(text: str) -> bytes:
     """`text` in UTF-8: halves of a character are joined, and a lone one becomes U+FFFD."""
     try:
         return text.encode()
-    except UnicodeEncodeError:              # there are halves
+    except UnicodeEncodeError:  # there are halves
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()

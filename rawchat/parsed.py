@@ -1,4 +1,5 @@
 """From a reply to the instance that `parse` was asked for, or to the error that says why there is none."""
+
 from typing import Any
 
 from . import typed
@@ -20,7 +21,9 @@ def built(reply: Reply, kind: Any) -> Any:
     """
     failure: RawchatError
     if reply.finish_reason == "length":
-        failure = LengthFinishReasonError("the typed answer was cut by the token limit; a larger max_tokens may help")
+        failure = LengthFinishReasonError(
+            "the typed answer was cut by the token limit; a larger max_tokens may help"
+        )
     elif reply.finish_reason == "content_filter":
         failure = ContentFilterFinishReasonError("the typed answer was cut by the content filter")
     elif reply.message.get("refusal"):
@@ -31,11 +34,18 @@ def built(reply: Reply, kind: Any) -> Any:
             return reply.parsed
         except typed.MismatchError as error:
             excerpt = one_line(reply.text, 120) or "no text"
-            failure = _unfit(f"the answer does not fit: {one_line(str(error), 300)} (it was: {excerpt})", reply)
+            failure = _unfit(
+                f"the answer does not fit: {one_line(str(error), 300)} (it was: {excerpt})", reply
+            )
     failure.__dict__["reply"] = reply
     raise failure
 
 
 def _unfit(message: str, reply: Reply) -> APIResponseValidationError:
-    return APIResponseValidationError(message, status_code=reply.status, headers=reply.headers, retries=reply.retries,
-                                      request_id=reply.request_id)
+    return APIResponseValidationError(
+        message,
+        status_code=reply.status,
+        headers=reply.headers,
+        retries=reply.retries,
+        request_id=reply.request_id,
+    )

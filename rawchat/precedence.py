@@ -3,6 +3,7 @@
 >>> chosen({"model": "a"}, {"RAWCHAT_MODEL": "b", "RAWCHAT_MAX_TOKENS": "100"}).max_tokens
 100
 """
+
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +11,17 @@ from typing import Any
 from .options import Option, apart, every
 from .prompt import UsageError
 
-Options = SimpleNamespace                   # options.max_tokens; options.given: the names on the command line
-TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+Options = SimpleNamespace  # options.max_tokens; options.given: the names on the command line
+TRUTH = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
 
 
 def chosen(given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
@@ -21,14 +31,21 @@ def chosen(given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
     that do not, and for a variable that cannot be used.
     """
     rivals = {name for pair in apart() if {*pair[:2]} & given.keys() for name in pair[:2]}
-    found = {option.name: read(option, environ[option.variable]) for option in every()
-             if option.settable and environ.get(option.variable) and option.name not in {*given, *rivals}}
+    found = {
+        option.name: read(option, environ[option.variable])
+        for option in every()
+        if option.settable and environ.get(option.variable) and option.name not in {*given, *rivals}
+    }
     options = {**{option.name: option.default for option in every()}, **found, **given}
     flags = {option.name: option.flags.split()[-1] for option in every()}
     for option in every():
         value = given.get(option.name)
-        if option.metavar in ("FILE", "SCHEMA") and "" in (value if option.many and value else [value]):
-            raise UsageError(f"{flags[option.name]}: {option.metavar} is empty")        # "$SCHEMA", which is not set
+        if option.metavar in ("FILE", "SCHEMA") and "" in (
+            value if option.many and value else [value]
+        ):
+            raise UsageError(
+                f"{flags[option.name]}: {option.metavar} is empty"
+            )  # "$SCHEMA", which is not set
     for one, other, why in apart():
         if is_set(options[one]) and is_set(options[other]):
             raise UsageError(f"{flags[one]} and {flags[other]} {why}")
@@ -61,4 +78,6 @@ def one(option: Option, text: str) -> Any:
     except (KeyError, ValueError):
         wanted = {float: "a number", int: "a whole number"}.get(option.kind, option.metavar)
         wanted = wanted if option.metavar else "1 or 0"
-        raise UsageError(f"{option.variable}: {text!r} is not {' or '.join(option.choices) or wanted}") from None
+        raise UsageError(
+            f"{option.variable}: {text!r} is not {' or '.join(option.choices) or wanted}"
+        ) from None

@@ -1,4 +1,5 @@
 """Files that hold what was said: made for their owner only, and never by way of a link."""
+
 import os
 from typing import Any
 
@@ -11,6 +12,8 @@ def opened(path: str, flags: int = 0, mode: str = "r+b") -> Any:
     try:
         number = os.open(path, flags, 0o600)
     except OSError as error:
-        reason = "a symbolic link, which is not followed" if os.path.islink(path) else error.strerror
+        reason = (
+            "a symbolic link, which is not followed" if os.path.islink(path) else error.strerror
+        )
         raise UsageError(f"{path}: {reason}") from None
     return os.fdopen(number, mode)

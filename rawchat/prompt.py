@@ -4,6 +4,7 @@
 >>> prompt_of(["Translate:", "-"], io.TextIOWrapper(io.BytesIO(b"Guten Tag\\n")), warn=print)
 'Translate:\\n\\nGuten Tag'
 """
+
 import errno
 import json
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ def prompt_of(words: Sequence[str], stdin: Any, warn: Callable[[str], Any]) -> s
     paragraphs: list[list[str]] = [[]]
     for text in texts if placed else ["-", *texts]:
         if text == "-":
-            paragraphs += [[piped], []]     # standard input is a paragraph of its own
+            paragraphs += [[piped], []]  # standard input is a paragraph of its own
         else:
             paragraphs[-1].append(text.replace("{stdin}", piped))
     prompt = "\n\n".join(" ".join(texts) for texts in paragraphs if any(texts))
@@ -41,7 +42,7 @@ def read_all(stdin: Any, warn: Callable[[str], Any]) -> str:
     try:
         data = bytes(stdin.buffer.read())
     except OSError as error:
-        if error.errno == errno.EBADF:      # nohup gives one that cannot be read
+        if error.errno == errno.EBADF:  # nohup gives one that cannot be read
             return ""
         raise
     if b"\0" in data:
@@ -73,6 +74,6 @@ def read_file(path: str, hint: str = "") -> str:
 def json_or_text(text: str) -> Any:
     """`text` as JSON if it is (NaN is not), else as it stands."""
     try:
-        return json.loads(text, parse_constant=int)     # int("NaN") is a ValueError
+        return json.loads(text, parse_constant=int)  # int("NaN") is a ValueError
     except (ValueError, RecursionError):
         return text

@@ -1,4 +1,5 @@
 """From options and standard input to what is asked."""
+
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple, Optional
@@ -13,20 +14,23 @@ from .wire import Request
 Message = dict[str, Any]
 MAKE: dict[str, Callable[[Config, "Question"], Request]] = {
     "chat": lambda config, asked: endpoints.chat(config, asked.content, asked.params, asked.stream),
-    "complete": lambda config, asked: endpoints.completion(config, asked.content, asked.params, asked.stream),
+    "complete": lambda config, asked: endpoints.completion(
+        config, asked.content, asked.params, asked.stream
+    ),
     "image": lambda config, asked: endpoints.image(config, asked.content, asked.params),
     "moderate": lambda config, asked: endpoints.moderation(config, asked.content, asked.params),
-    "models": lambda config, asked: endpoints.models(config, asked.params)}
+    "models": lambda config, asked: endpoints.models(config, asked.params),
+}
 
 
 class Question(NamedTuple):
     """What to ask, whole."""
 
-    kind: str                               #: one of MAKE
-    content: Any                            #: a list of messages, or a text
+    kind: str  #: one of MAKE
+    content: Any  #: a list of messages, or a text
     params: Mapping[str, Any]
     stream: bool = False
-    functions: Sequence[Callable[..., Any]] = ()    #: of --tools
+    functions: Sequence[Callable[..., Any]] = ()  #: of --tools
 
     @property
     def choices(self) -> int:
@@ -37,7 +41,9 @@ class Question(NamedTuple):
     def wanted(self) -> Optional[Mapping[str, Any]]:
         """The JSON schema that the answer has to fit; None if it may be any text."""
         form = self.params.get("response_format")
-        shape: Optional[Mapping[str, Any]] = form and form.get("json_schema", {"schema": {}})["schema"]
+        shape: Optional[Mapping[str, Any]] = (
+            form and form.get("json_schema", {"schema": {}})["schema"]
+        )
         return shape
 
     def request(self, config: Config) -> Request:
@@ -48,33 +54,47 @@ class Question(NamedTuple):
             raise UsageError(str(error)) from None
 
 
-def question_of(options: Options, stdin: Any, warn: Callable[[str], Any], past: Sequence[Message] = (),
-                prompt: Optional[str] = None) -> Question:
+def question_of(
+    options: Options,
+    stdin: Any,
+    warn: Callable[[str], Any],
+    past: Sequence[Message] = (),
+    prompt: Optional[str] = None,
+) -> Question:
     """What the options ask for, after what was said in the `past`; -o has the last word.
 
     With a `prompt`, that is asked, not what the command line and standard input say.  Raises UsageError; `warn` is told
     of broken input.
     """
     kind = next((kind for kind in MAKE if getattr(options, kind, None)), "chat")
-    params = {"extra_body": {name: json_or_text(from_file(value)) for name, value in options.option}}
+    params = {
+        "extra_body": {name: json_or_text(from_file(value)) for name, value in options.option}
+    }
     if kind == "models":
         if options.prompt:
             raise UsageError("--models asks nothing: leave the prompt out")
         return Question(kind, "", params)
     if kind == "image":
         writable(options.image)
-    if kind in ("image", "moderate"):       # a model from elsewhere is one for chats
+    if kind in ("image", "moderate"):  # a model from elsewhere is one for chats
         named = {"n": options.n, "model": options.model if "model" in options.given else None}
         return Question(kind, prompt_of(options.prompt, stdin, warn), {**only(named), **params})
     stream = not (options.json or options.no_stream or params["extra_body"].get("stream") is False)
     if options.jsonl and not stream:
         raise UsageError("--jsonl shows a stream: leave out -o stream false")
-    named = {"temperature": options.temperature, "max_tokens": options.max_tokens, "top_p": options.top_p,
-             "n": options.n, "stop": options.stop or None, "response_format": response_format(options),
-             "stream_options": {"include_usage": True} if stream else None}
+    named = {
+        "temperature": options.temperature,
+        "max_tokens": options.max_tokens,
+        "top_p": options.top_p,
+        "n": options.n,
+        "stop": options.stop or None,
+        "response_format": response_format(options),
+        "stream_options": {"include_usage": True} if stream else None,
+    }
     functions: Sequence[Callable[..., Any]] = ()
     if options.tools:
         from .toolbox import functions_in, specs
+
         functions = functions_in(options.tools)
         named["tools"] = specs(functions)
     if prompt is None:
@@ -87,11 +107,13 @@ def messages(options: Options, past: Sequence[Message], prompt: str) -> list[Mes
     """The past and the prompt as messages, with the system text and what is attached."""
     content: Any = prompt
     if options.attach:
-        from .attach import attached        # here, not above: few need it
+        from .attach import attached  # here, not above: few need it
+
         content = attached(options.attach, prompt)
     system = [{"role": "system", "content": from_file(options.system)}] if options.system else []
     if system and past:
         from .window import is_instruction
+
         past = [message for message in past if not is_instruction(message)]
     return [*system, *past, {"role": "user", "content": content}]
 
@@ -100,8 +122,11 @@ def response_format(options: Options) -> Any:
     """The parameter that --schema and --json-mode stand for."""
     if options.schema:
         from .shorthand import schema_of
-        return {"type": "json_schema",
-                "json_schema": {"name": "answer", "schema": schema_of(options.schema), "strict": True}}
+
+        return {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": schema_of(options.schema), "strict": True},
+        }
     return {"type": "json_object"} if options.json_mode else None
 
 

@@ -1,4 +1,5 @@
 """The calls of a command, told when they are over: in a line on standard error by -v, in a line of JSON by --log."""
+
 import contextlib
 import os
 import time
@@ -24,11 +25,12 @@ class Record:
         self._log: Any = None
         self._prices = None
         self._stderr = notes
-        self.code = 0                       #: the exit code of a command that is well but for its log
+        self.code = 0  #: the exit code of a command that is well but for its log
         self._replies: list[Reply] = []
         self._seconds = 0.0
-        if options.usage or options.log:    # else nobody has to wait for them
+        if options.usage or options.log:  # else nobody has to wait for them
             from . import encode, facts
+
             self._facts, self._encode = facts, encode.encode_mended
             self._prices = facts.prices_in(options.prices) if options.prices else None
         if options.log:
@@ -36,7 +38,9 @@ class Record:
             self._log = opened(options.log, os.O_APPEND, "ab")
 
     @contextlib.contextmanager
-    def call(self, config: Config, asked: Union[Request, Mapping[str, Any]]) -> Iterator[list[Reply]]:
+    def call(
+        self, config: Config, asked: Union[Request, Mapping[str, Any]]
+    ) -> Iterator[list[Reply]]:
         """A call, made by the block, which adds its Reply to the list that it is given; `asked` is what goes out."""
         replies: list[Reply] = []
         failure: Optional[BaseException] = None
@@ -62,9 +66,11 @@ class Record:
             self._log.flush()
         except OSError as error:
             self.code = 1
-            self._stderr.complain(f"{unwritten(self._path, error)}; this call is not logged, nor are later ones")
+            self._stderr.complain(
+                f"{unwritten(self._path, error)}; this call is not logged, nor are later ones"
+            )
             with contextlib.suppress(OSError):
-                self._log.close()           # it tries once more to write what it still holds
+                self._log.close()  # it tries once more to write what it still holds
             self._log = None
 
     def tell(self) -> None:

@@ -1,4 +1,5 @@
 """A `Reply` is the JSON of a response, as the server sent it, with names for what one mostly wants."""
+
 from typing import Any, Optional
 
 from .encode import decode_json, mend
@@ -18,10 +19,12 @@ class Reply(dict[str, Any]):
 
     status: int = 200
     headers: Headers = Headers()
-    retries: int = 0                        #: retries that it took
-    elapsed: float = 0.0                    #: seconds from the call to the last byte
-    model: Optional[str] = None             #: the model that was asked: of several (`model=["a", "b"]`) which answered
-    parsed: Any = None                      #: the instance that `parse` built
+    retries: int = 0  #: retries that it took
+    elapsed: float = 0.0  #: seconds from the call to the last byte
+    model: Optional[str] = (
+        None  #: the model that was asked: of several (`model=["a", "b"]`) which answered
+    )
+    parsed: Any = None  #: the instance that `parse` built
 
     @property
     def request_id(self) -> Optional[str]:
@@ -76,7 +79,9 @@ class Reply(dict[str, Any]):
     def categories(self) -> list[str]:
         """Of a moderation: the names of the categories that were flagged, for any of its inputs."""
         verdicts = objects([result.get("categories") for result in objects(self.get("results"))])
-        return sorted({name for verdict in verdicts for name, flagged in verdict.items() if flagged})
+        return sorted(
+            {name for verdict in verdicts for name, flagged in verdict.items() if flagged}
+        )
 
 
 def read(response: Response, limit: int = MAX_BYTES) -> Reply:
@@ -96,10 +101,10 @@ def decode(body: bytes, response: Response) -> Reply:
     payload, bad = None, False
     try:
         payload = decode_json(body.decode("utf-8-sig"))
-        if b"\\u" in body:                  # else there are no halves of characters in it
+        if b"\\u" in body:  # else there are no halves of characters in it
             payload = mend(payload)
-    except ValueError:                      # undecodable bytes, too
-        bad = True                          # raised out here: json's own error would go along, with the whole body
+    except ValueError:  # undecodable bytes, too
+        bad = True  # raised out here: json's own error would go along, with the whole body
     if not isinstance(payload, dict):
         raise not_json(body, response, cut=bad and stops_half_way(body))
     if tells_error(payload):

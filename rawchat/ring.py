@@ -5,6 +5,7 @@
 
 Keys are named by their position, "key 2 of 3", never by what they are.
 """
+
 import itertools
 import math
 from collections.abc import Sequence
@@ -18,16 +19,27 @@ from .keys import Key, Keyring
 class Ring:
     """What a client knows of its keys: whose turn it is, and which of them rest.  Threads share it."""
 
-    def __init__(self, keys: Keyring, clock: Callable[[], float], now: Callable[[], float],
-                 rotate_after: Optional[float] = None):
+    def __init__(
+        self,
+        keys: Keyring,
+        clock: Callable[[], float],
+        now: Callable[[], float],
+        rotate_after: Optional[float] = None,
+    ):
         """`rotate_after` is the seconds after which the next key's turn comes; None: it comes with every call."""
         self.keys, self.clock, self.now, self._rotate_after = keys, clock, now, rotate_after
-        self.free: dict[tuple[Optional[str], int], float] = {}      # when a key may be used again; inf: set aside
+        self.free: dict[
+            tuple[Optional[str], int], float
+        ] = {}  # when a key may be used again; inf: set aside
         self._calls, self._start = itertools.count(), clock() if rotate_after else 0.0
 
     def turn(self) -> int:
         """How often the turn has passed on, up to this call."""
-        return int((self.clock() - self._start) // self._rotate_after) if self._rotate_after else next(self._calls)
+        return (
+            int((self.clock() - self._start) // self._rotate_after)
+            if self._rotate_after
+            else next(self._calls)
+        )
 
     def choice(self, model: Optional[str] = None) -> "Choice":
         """The keys for one call of `model`: servers count for each model, so a key rests for that one only."""
@@ -39,8 +51,8 @@ class Choice:
 
     def __init__(self, ring: Ring, model: Optional[str]):
         self._ring, self._model = ring, model
-        self._order: list[int] = []         # positions; the key in use comes first
-        self._refused: set[int] = set()     # in this call
+        self._order: list[int] = []  # positions; the key in use comes first
+        self._refused: set[int] = set()  # in this call
         self._used = self._warned = False
 
     def next(self) -> Optional[Key]:
@@ -59,14 +71,17 @@ class Choice:
         first = fresh[0] if fresh else min(self._order, key=rests.__getitem__)
         if 0 < rests[first] < math.inf and not (self._used or self._warned):
             self._warned = True
-            raise RateLimitError(f"all {len(keys)} keys rest; {self._name(first)} is free in {rests[first]:.3g} s",
-                                 status_code=429, headers={"retry-after-ms": str(1000 * rests[first])})
+            raise RateLimitError(
+                f"all {len(keys)} keys rest; {self._name(first)} is free in {rests[first]:.3g} s",
+                status_code=429,
+                headers={"retry-after-ms": str(1000 * rests[first])},
+            )
         self._order, self._used = after(first, self._order), True
         return keys[first]
 
     def failed(self, failure: APIError) -> Optional[float]:
         """Learn from a failed attempt: seconds until another key is free, 0 for at once; None if none will help."""
-        if not self._used:                  # no key was, or there is but one
+        if not self._used:  # no key was, or there is but one
             return None
         at = self._order[0]
         failure.key = self._name(at)
@@ -74,12 +89,16 @@ class Choice:
             return None
         self._refused.add(at)
         self._ring.free[self._model, at] = self._ring.clock() + rest(failure, self._ring.now)
-        rests = self._rests()               # of a key that was refused without a wish, nobody knows when it is free
+        rests = (
+            self._rests()
+        )  # of a key that was refused without a wish, nobody knows when it is free
         known = [other for other in self._order if 0 < rests[other] < math.inf]
         fresh = any(rests[other] == 0 for other in self._order if other not in self._refused)
         if known and not fresh:
             soonest = min(known, key=rests.__getitem__)
-            failure.key += f" (the first to be free is {self._name(soonest)}, in {rests[soonest]:.3g} s)"
+            failure.key += (
+                f" (the first to be free is {self._name(soonest)}, in {rests[soonest]:.3g} s)"
+            )
         return 0.0 if fresh else min((rests[other] for other in known if other != at), default=None)
 
     def _rests(self) -> dict[int, float]:

@@ -3,6 +3,7 @@
 It must be called before anything is imported that a file in that directory could stand in for, so it imports only
 what every Python has loaded by then.
 """
+
 import os
 import sys
 
@@ -20,5 +21,5 @@ def remove_working_directory() -> None:
         first = os.path.realpath(sys.path[0] or os.curdir)
         if first == os.path.realpath(os.curdir) and first != os.path.realpath(home):
             del sys.path[0]
-    except OSError:                         # the working directory was deleted: nothing can be imported from it
+    except OSError:  # the working directory was deleted: nothing can be imported from it
         return

@@ -1,9 +1,10 @@
 """A conversation that a file keeps, so that a later command can go on with it.
 
-    saved = Saved("talk.jsonl")
-    saved.history.ask("and in French?")
-    saved.save(saved.history)
+saved = Saved("talk.jsonl")
+saved.history.ask("and in French?")
+saved.save(saved.history)
 """
+
 import contextlib
 import os
 import tempfile
@@ -26,7 +27,9 @@ class Saved:
         self.path = path
         self._folder = os.path.dirname(os.path.abspath(path))
         if not path or (os.path.exists(path) and not os.path.isfile(path)):
-            raise UsageError(f"{path or repr(path)} is no file")       # `save` would put one in the place of /dev/null
+            raise UsageError(
+                f"{path or repr(path)} is no file"
+            )  # `save` would put one in the place of /dev/null
         try:
             self._seen = content(path)
             self.history = History() if self._seen is None else History.load(path)
@@ -55,7 +58,9 @@ class Saved:
         try:
             with alone(self._folder):
                 if content(self.path) != self._seen:
-                    raise RawchatError(f"not saved: another process has changed {self.path} meanwhile")
+                    raise RawchatError(
+                        f"not saved: another process has changed {self.path} meanwhile"
+                    )
                 history.save(self.path)
                 self._seen = content(self.path)
         except OSError as error:
@@ -76,11 +81,14 @@ def alone(folder: str) -> Iterator[None]:
     """No other process is in such a block for `folder`, where the system can promise that."""
     handle = None
     try:
-        with contextlib.suppress(ImportError, OSError):     # Windows has no such lock, nor have some network folders
+        with contextlib.suppress(
+            ImportError, OSError
+        ):  # Windows has no such lock, nor have some network folders
             import fcntl
+
             handle = os.open(folder, os.O_RDONLY)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         if handle is not None:
-            os.close(handle)                # which ends the lock
+            os.close(handle)  # which ends the lock

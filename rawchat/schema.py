@@ -10,6 +10,7 @@
 Strict means: an object has exactly the named keys, all of them.  The schemas are those that the official SDK
 (openai-python 3.52) sends for the same pydantic models, but for `title`.
 """
+
 import dataclasses
 import inspect
 import re
@@ -20,8 +21,13 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from .fields import NONE, QUALIFIERS, UNIONS, fields, is_enum, is_object, plain
 
 JSON_TYPES: dict[Any, str] = {
-    str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
-Definitions = dict[Any, dict[str, Any]]                     # the named types that a schema refers to, by type
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+}
+Definitions = dict[Any, dict[str, Any]]  # the named types that a schema refers to, by type
 
 
 def schema(kind: Any) -> dict[str, Any]:
@@ -43,7 +49,10 @@ def response_format(kind: Any) -> dict[str, Any]:
     """The parameter `response_format` that asks for an instance of `kind`."""
     shape = answer(kind)
     name = re.sub(r"[^a-zA-Z0-9_-]", "_", shape.__name__)[:64]
-    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema(shape), "strict": True}}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "schema": schema(shape), "strict": True},
+    }
 
 
 def answer(kind: Any) -> Any:
@@ -57,11 +66,15 @@ def _object(kind: Any, defs: Definitions) -> dict[str, Any]:
     """The schema of an object with the fields of `kind`."""
     properties = {}
     for name, hint, _, default, description in fields(kind):
-        properties[name] = {**({"description": description} if description else {}),
-                            **_node(hint, defs, f"{kind.__name__}.{name}"),
-                            **({} if default is NONE else {"default": plain(default)})}
-    doc = inspect.cleandoc(kind.__doc__ or "") if is_object(kind) else ""       # a function's says what the tool does
-    own = doc and not doc.startswith(f"{kind.__name__}(")                       # else the one that @dataclass writes
+        properties[name] = {
+            **({"description": description} if description else {}),
+            **_node(hint, defs, f"{kind.__name__}.{name}"),
+            **({} if default is NONE else {"default": plain(default)}),
+        }
+    doc = (
+        inspect.cleandoc(kind.__doc__ or "") if is_object(kind) else ""
+    )  # a function's says what the tool does
+    own = doc and not doc.startswith(f"{kind.__name__}(")  # else the one that @dataclass writes
     return {"type": "object", "properties": properties, **({"description": doc} if own else {})}
 
 
@@ -85,12 +98,18 @@ def _node(kind: Any, defs: Definitions, place: str) -> dict[str, Any]:
             if any(known.__name__ == kind.__name__ for known in defs):
                 raise TypeError(f"{place}: two types are called {kind.__name__}; rename one")
             defs[kind] = {}
-            defs[kind] = _values([member.value for member in kind], place) if is_enum(kind) else _object(kind, defs)
+            defs[kind] = (
+                _values([member.value for member in kind], place)
+                if is_enum(kind)
+                else _object(kind, defs)
+            )
         return {"$ref": f"#/$defs/{kind.__name__}"}
     if isinstance(kind, type) and kind in JSON_TYPES:
         return {"type": JSON_TYPES[kind]}
     hint = f'; quote the whole annotation: "list[{kind}]"' if isinstance(kind, str) else ""
-    raise TypeError(f"{place}: a strict schema cannot hold {getattr(kind, '__name__', kind)!s}{hint}")
+    raise TypeError(
+        f"{place}: a strict schema cannot hold {getattr(kind, '__name__', kind)!s}{hint}"
+    )
 
 
 def _values(values: Iterable[Any], place: str) -> dict[str, Any]:
@@ -102,14 +121,16 @@ def _values(values: Iterable[Any], place: str) -> dict[str, Any]:
     return {"enum": listed, **({"type": kinds.pop()} if len(kinds) == 1 else {})}
 
 
-def strict(node: Mapping[str, Any], root: Mapping[str, Any], inside: tuple[str, ...] = ()) -> dict[str, Any]:
+def strict(
+    node: Mapping[str, Any], root: Mapping[str, Any], inside: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """`node` of the schema `root` in strict form: objects closed, all keys required, a $ref alone.
 
     A $ref with a neighbour (a description) gives way to what it refers to; `inside` are those around this place,
     which stay, or a recursive type would not end.
     """
     node = dict(node)
-    if len(node.get("allOf", ())) == 1:                     # how pydantic before 2.9 writes a described $ref
+    if len(node.get("allOf", ())) == 1:  # how pydantic before 2.9 writes a described $ref
         node.update(node.pop("allOf")[0])
     if node.get("default", NONE) is None:
         del node["default"]
@@ -118,9 +139,15 @@ def strict(node: Mapping[str, Any], root: Mapping[str, Any], inside: tuple[str, 
         del node["$ref"]
         target = root["$defs"][ref.rsplit("/", 1)[-1]]
         return {"$ref": ref} if ref in inside else strict({**target, **node}, root, (*inside, ref))
-    if not node.keys() - {"title", "description", "default"} or "prefixItems" in node or "uniqueItems" in node \
-            or node.get("additionalProperties"):
-        raise TypeError(f"a strict schema cannot hold an open dict, set, tuple or Any: {reprlib.repr(node)}")
+    if (
+        not node.keys() - {"title", "description", "default"}
+        or "prefixItems" in node
+        or "uniqueItems" in node
+        or node.get("additionalProperties")
+    ):
+        raise TypeError(
+            f"a strict schema cannot hold an open dict, set, tuple or Any: {reprlib.repr(node)}"
+        )
     if node.get("type") == "object":
         node["additionalProperties"] = False
     if "properties" in node:

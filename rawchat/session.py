@@ -1,4 +1,5 @@
 """A conversation at a prompt: what each thing that a person says there does, questions and commands."""
+
 import os
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -17,12 +18,18 @@ class Session:
     keep        is called when a turn is finished, or taken back
     """
 
-    def __init__(self, history: History, model: Any, say: Callable[[History, Any], Any], tell: Callable[[str], Any],
-                 keep: Callable[[History], Any] = lambda history: None):
+    def __init__(
+        self,
+        history: History,
+        model: Any,
+        say: Callable[[History, Any], Any],
+        tell: Callable[[str], Any],
+        keep: Callable[[History], Any] = lambda history: None,
+    ):
         self.history, self.model = history, model
         self._say, self._tell, self._keep = say, tell, keep
-        self._unanswered: Optional[str] = None          # the last question, if it was stopped or failed
-        self._files: set[str] = set()                   # that were written by /save
+        self._unanswered: Optional[str] = None  # the last question, if it was stopped or failed
+        self._files: set[str] = set()  # that were written by /save
 
     def obey(self, text: str, quoted: bool) -> None:
         """Do what was said; what is `quoted` is no command.  Raises RawchatError, and then nothing has changed."""
@@ -34,7 +41,9 @@ class Session:
         else:
             name, *rest = text.split(None, 1)
             if name not in COMMANDS:
-                raise UsageError(f"no such command: {name} (/help lists them; // begins a message with /)")
+                raise UsageError(
+                    f"no such command: {name} (/help lists them; // begins a message with /)"
+                )
             COMMANDS[name].run(self, "".join(rest).strip())
 
     def _ask(self, question: str) -> None:
@@ -107,12 +116,16 @@ class Session:
     def tokens(self, _: str) -> None:
         """/tokens"""
         used, size = self.history.usage, sum(map(self.history.sizes, self.history))
-        self._tell(f"messages: {len(self.history)}, of about {size:.0f} tokens; "
-                   f"answers in this session: {used.calls}, for {used.prompt} tokens sent and {used.completion} made")
+        self._tell(
+            f"messages: {len(self.history)}, of about {size:.0f} tokens; "
+            f"answers in this session: {used.calls}, for {used.prompt} tokens sent and {used.completion} made"
+        )
 
     def help(self, _: str) -> None:
         """/help"""
-        lines = [f"{name} {command.takes}".ljust(17) + command.help for name, command in COMMANDS.items()]
+        lines = [
+            f"{name} {command.takes}".ljust(17) + command.help for name, command in COMMANDS.items()
+        ]
         self._tell("\n".join([*lines, *KEYS]))
 
 
@@ -120,12 +133,14 @@ class Command(NamedTuple):
     """What a word with / does."""
 
     run: Callable[[Session, str], None]
-    takes: str                              #: what may stand behind it
+    takes: str  #: what may stand behind it
     help: str
 
 
 COMMANDS = {
-    "/system": Command(Session.system, "[TEXT]", "show the instructions, or give others; @FILE reads them"),
+    "/system": Command(
+        Session.system, "[TEXT]", "show the instructions, or give others; @FILE reads them"
+    ),
     "/model": Command(Session.switch, "[NAME]", "show the model, or take another one"),
     "/retry": Command(Session.retry, "", "ask the last question again"),
     "/undo": Command(Session.undo, "", "forget the last turn"),
@@ -134,8 +149,11 @@ COMMANDS = {
     "/tokens": Command(Session.tokens, "", "how long the conversation is, and what was used"),
     "/help": Command(Session.help, "", "show this"),
 }
-KEYS = ["exit             leave; so do quit and Ctrl-D",
-        "Ctrl-C           stop the answer, or clear the line", "",
-        'A line that ends in \\ goes on in the next one. """ begins a text of several',
-        'lines, and """ ends it. What is pasted is one message, with all its lines.',
-        "// begins a message with /."]
+KEYS = [
+    "exit             leave; so do quit and Ctrl-D",
+    "Ctrl-C           stop the answer, or clear the line",
+    "",
+    'A line that ends in \\ goes on in the next one. """ begins a text of several',
+    'lines, and """ ends it. What is pasted is one message, with all its lines.',
+    "// begins a message with /.",
+]

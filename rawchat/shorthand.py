@@ -3,6 +3,7 @@
 >>> short("name, age int, likes str[]: what they like")["properties"]["likes"]
 {'type': 'array', 'items': {'type': 'string'}, 'description': 'what they like'}
 """
+
 import json
 import os
 import re
@@ -33,7 +34,9 @@ def schema_of(given: str) -> dict[str, Any]:
         for ref in refs(found):
             target(ref, found)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UsageError(f"{path or '--schema'}: not a JSON schema that can be strict: {error}") from None
+        raise UsageError(
+            f"{path or '--schema'}: not a JSON schema that can be strict: {error}"
+        ) from None
     if not found.keys() & {"type", "properties", "anyOf", "$ref", "enum"}:
         raise UsageError(f"{path or '--schema'}: not a JSON schema: it has no type")
     return found
@@ -51,15 +54,22 @@ def short(text: str) -> dict[str, Any]:
         raise UsageError("--schema: there is no name in it")
     if len(properties) < len(fields):
         raise UsageError("--schema: there is a name in it twice")
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 def field(text: str) -> tuple[str, dict[str, Any]]:
     """The name and the schema of one field."""
     match = FIELD.fullmatch(text)
     if not match:
-        raise UsageError(f"--schema: {text!r} is not 'name [type] [: description]'; types are {', '.join(KINDS)}, "
-                         "and [] for a list")
+        raise UsageError(
+            f"--schema: {text!r} is not 'name [type] [: description]'; types are {', '.join(KINDS)}, "
+            "and [] for a list"
+        )
     name, kind, many, description = match.groups()
     shape: dict[str, Any] = {"type": KINDS[kind or "str"]}
     if many:
@@ -71,5 +81,7 @@ def refs(node: Any) -> Iterator[str]:
     """Every $ref in a schema."""
     if isinstance(node, dict) and isinstance(node.get("$ref"), str):
         yield node["$ref"]
-    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+    for value in (
+        node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    ):
         yield from refs(value)

@@ -1,12 +1,15 @@
 """A streamed answer: pieces of bytes → server-sent events → `Chunk`s, merged into the `Reply` on the way."""
+
 import contextlib
 from collections.abc import Generator, Iterator
 from typing import Any, Callable, Optional
 
-from .chunk import Chunk as Chunk, read, whole_chunk, whole_texts
+from .chunk import Chunk as Chunk
+from .chunk import read, whole_chunk, whole_texts
 from .encode import mend
 from .errors import APIConnectionError, APIError, APIResponseValidationError, StreamInterruptedError
-from .events import events as events, peeked
+from .events import events as events
+from .events import peeked
 from .keys import hide
 from .merge import Merge
 from .refusals import interrupted
@@ -22,8 +25,13 @@ class Stream:
     `.partial` is the Reply so far.
     """
 
-    def __init__(self, response: Response, limit: int = MAX_BYTES, choices: int = 0,
-                 on_reply: Callable[[Reply], Any] = lambda reply: None):
+    def __init__(
+        self,
+        response: Response,
+        limit: int = MAX_BYTES,
+        choices: int = 0,
+        on_reply: Callable[[Reply], Any] = lambda reply: None,
+    ):
         """`limit` is the bytes that one event may have, `choices` how many answers there will be (else as asked)."""
         self._response, self._limit, self._on_reply = response, limit, on_reply
         self._choices = choices or response.request.choices
@@ -57,8 +65,8 @@ class Stream:
 
     def close(self) -> None:
         """Free the connection, from any thread; what has not been read is lost."""
-        self._response.close()              # first: it ends a read that another thread is in
-        with contextlib.suppress(ValueError):           # "generator already executing": there
+        self._response.close()  # first: it ends a read that another thread is in
+        with contextlib.suppress(ValueError):  # "generator already executing": there
             self._chunks.close()
 
     def __enter__(self) -> "Stream":
@@ -81,7 +89,9 @@ class Stream:
             failure = error
         finally:
             self._response.close()
-        if failure and not (isinstance(failure, APIConnectionError) and self._merge.finished(self._choices)):
+        if failure and not (
+            isinstance(failure, APIConnectionError) and self._merge.finished(self._choices)
+        ):
             raise self._carrying(failure) from failure.__cause__
         self._reply = self._so_far()
         self._on_reply(self._reply)
@@ -90,21 +100,25 @@ class Stream:
         """The chunks up to `[DONE]`; an APIError if the stream ends before it is whole."""
         response, count = self._response, 0
         start, pieces = peeked(response.pieces)
-        if start in (b"{", b"[", b"<"):         # no event begins so: the server answered without streaming
+        if start in (b"{", b"[", b"<"):  # no event begins so: the server answered without streaming
             response.pieces = pieces
             yield whole_chunk(response.read(self._limit), response)
             return
         for event in events(pieces, self._limit):
             if event.data.lstrip().startswith("[DONE]"):
                 if not count:
-                    raise APIResponseValidationError(f"the stream holds nothing but [DONE] ({response.asked})")
+                    raise APIResponseValidationError(
+                        f"the stream holds nothing but [DONE] ({response.asked})"
+                    )
                 return response.finish()
             chunk = read(event, response)
             if chunk is not None:
                 count += 1
                 yield chunk
         if not self._merge.finished(self._choices):
-            raise StreamInterruptedError(f"the stream ended after {count} chunks without [DONE] ({response.asked})")
+            raise StreamInterruptedError(
+                f"the stream ended after {count} chunks without [DONE] ({response.asked})"
+            )
 
     def _carrying(self, error: APIError) -> APIError:
         """`error`, told as one of a stream, with all that is known at this point and without the key."""

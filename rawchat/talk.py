@@ -1,4 +1,5 @@
 """The chat prompt: hear what a person says, do it, and stay until the person leaves."""
+
 import contextlib
 import os
 import sys
@@ -23,8 +24,15 @@ from .window import turns
 LEAVE = {"exit", "quit", "/exit", "/quit"}
 
 
-def talk(client: Client, question: Question, options: Options, out: Output, notes: Notes, record: Record,
-         saved: Optional[Saved] = None) -> int:
+def talk(
+    client: Client,
+    question: Question,
+    options: Options,
+    out: Output,
+    notes: Notes,
+    record: Record,
+    saved: Optional[Saved] = None,
+) -> int:
     """Open the chat prompt: `question` has what is asked beside the messages.  Gives the exit code."""
     history = saved.history if saved else History()
     history[:] = question.content[:-1]
@@ -35,7 +43,7 @@ def talk(client: Client, question: Question, options: Options, out: Output, note
         try:
             answer(client, question._replace(params=params), options, out, notes, record, said)
         finally:
-            record.tell()                   # else the seconds of one that failed would count for the next one
+            record.tell()  # else the seconds of one that failed would count for the next one
 
     def tell(text: str) -> None:
         out.write(text)
@@ -60,7 +68,9 @@ def listen(session: Session, read: Read, out: Output, notes: Notes) -> None:
     """Hear what is said and do it, until the person leaves."""
     going = True
     while going:
-        with contextlib.suppress(KeyboardInterrupt):        # one that comes between two steps stops nothing
+        with contextlib.suppress(
+            KeyboardInterrupt
+        ):  # one that comes between two steps stops nothing
             going = step(session, read, out, notes)
 
 
@@ -69,7 +79,7 @@ def step(session: Session, read: Read, out: Output, notes: Notes) -> bool:
     try:
         text, quoted = message(read)
     except (KeyboardInterrupt, EOFError) as end:
-        out.end()                           # below the line that was begun
+        out.end()  # below the line that was begun
         return isinstance(end, KeyboardInterrupt)
     if not quoted and text.strip() in LEAVE:
         return False

@@ -1,4 +1,5 @@
 """The functions of a Python file as tools, each call of which the person allows or refuses."""
+
 import contextlib
 import functools
 import inspect
@@ -15,7 +16,7 @@ from .errors import one_line
 from .history import History
 from .prompt import UsageError
 
-Ask = Callable[[Call], Optional[bool]]      # None: there is nobody to ask
+Ask = Callable[[Call], Optional[bool]]  # None: there is nobody to ask
 REFUSED = "error: the user refused this call"
 NOBODY = "error: refused, as there is no terminal on which the user could be asked"
 
@@ -27,14 +28,18 @@ def functions_in(path: str) -> list[Function]:
     """
     module = types.ModuleType("__tools__")
     module.__file__ = path
-    sys.modules[module.__name__] = module           # dataclasses look there for the types of their fields
-    sys.path.append(os.path.dirname(os.path.abspath(path)))         # last: it must not hide what we need
+    sys.modules[module.__name__] = module  # dataclasses look there for the types of their fields
+    sys.path.append(os.path.dirname(os.path.abspath(path)))  # last: it must not hide what we need
     try:
         with open(path, "rb") as file, contextlib.redirect_stdout(sys.stderr):
             exec(compile(file.read(), path, "exec"), module.__dict__)
         found: list[Function] = [
-            thing for name, thing in vars(module).items()
-            if inspect.isfunction(thing) and thing.__module__ == module.__name__ and not name.startswith("_")]
+            thing
+            for name, thing in vars(module).items()
+            if inspect.isfunction(thing)
+            and thing.__module__ == module.__name__
+            and not name.startswith("_")
+        ]
         specs(found)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
@@ -52,6 +57,7 @@ def specs(functions: Sequence[Function]) -> list[dict[str, Any]]:
 
 def approved(function: Function, say: Callable[[str], Any], ask: Optional[Ask]) -> Function:
     """`function`, with every call shown, and made only if `ask` says so; with None in its place it is."""
+
     @functools.wraps(function)
     def guarded(**arguments: Any) -> Any:
         call = Call(function.__name__, arguments)
@@ -61,7 +67,10 @@ def approved(function: Function, say: Callable[[str], Any], ask: Optional[Ask]) 
         allowed = ask(call)
         if allowed:
             return function(**arguments)
-        say(f"refused {call}" + ("" if allowed is False else ": no terminal to ask on; --yes allows all calls"))
+        say(
+            f"refused {call}"
+            + ("" if allowed is False else ": no terminal to ask on; --yes allows all calls")
+        )
         return NOBODY if allowed is None else REFUSED
 
     return guarded
@@ -78,8 +87,12 @@ class Rounds(list[Any]):
     A `history` of these messages grows with them, and decides which are sent.
     """
 
-    def __init__(self, messages: Sequence[Any], heard: Callable[[list[Any], Callable[[], Any]], Any],
-                 history: Optional[History] = None):
+    def __init__(
+        self,
+        messages: Sequence[Any],
+        heard: Callable[[list[Any], Callable[[], Any]], Any],
+        history: Optional[History] = None,
+    ):
         super().__init__(messages)
         self._heard, self._history = heard, history
 

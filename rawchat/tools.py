@@ -1,13 +1,14 @@
 """The tool loop: the model calls functions, is told what they return, and goes on until it answers in words.
 
-    def temperature(city: str, unit: Literal["C", "F"] = "C") -> float:
-        '''The temperature in a city right now.
+def temperature(city: str, unit: Literal["C", "F"] = "C") -> float:
+    '''The temperature in a city right now.
 
-        city: its name in English
-        '''
+    city: its name in English
+    '''
 
-    reply = tools.run("How warm is it in Paris?", tools=[temperature])
+reply = tools.run("How warm is it in Paris?", tools=[temperature])
 """
+
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Optional, Union
@@ -23,9 +24,16 @@ from .reply import Reply
 from .schema import schema
 
 
-def run(messages: Messages, tools: Iterable[Union[Function, Mapping[str, Any]]], client: Optional[Client] = None,
-        max_rounds: int = 10, functions: Optional[Mapping[str, Function]] = None, parallel: bool = False,
-        on_text: Optional[Callable[[str], Any]] = None, **params: Any) -> Reply:
+def run(
+    messages: Messages,
+    tools: Iterable[Union[Function, Mapping[str, Any]]],
+    client: Optional[Client] = None,
+    max_rounds: int = 10,
+    functions: Optional[Mapping[str, Function]] = None,
+    parallel: bool = False,
+    on_text: Optional[Callable[[str], Any]] = None,
+    **params: Any,
+) -> Reply:
     """Ask until the reply calls no tool, at most `max_rounds` times; gives that reply.
 
     messages    a text, or messages; a list, such as a History, grows by all that is said, if it ends well
@@ -48,10 +56,14 @@ def run(messages: Messages, tools: Iterable[Union[Function, Mapping[str, Any]]],
             reply = _heard(said, lambda sent: _reply(client, sent, on_text, params))
             if not reply.tool_calls:
                 if reply.finish_reason == "tool_calls" and not reply.text:
-                    raise APIResponseValidationError("the reply is said to call tools, but no call in it can be read")
+                    raise APIResponseValidationError(
+                        "the reply is said to call tools, but no call in it can be read"
+                    )
                 return reply
             said.extend(answered(reply.tool_calls, known, parallel))
-        failure = ToolRoundsError(f"the model still calls tools after {max_rounds} rounds; max_rounds= allows more")
+        failure = ToolRoundsError(
+            f"the model still calls tools after {max_rounds} rounds; max_rounds= allows more"
+        )
         failure.messages = list(said)
         raise failure
 
@@ -59,9 +71,15 @@ def run(messages: Messages, tools: Iterable[Union[Function, Mapping[str, Any]]],
 def spec(function: Function) -> dict[str, Any]:
     """The tool dict of a function: its name, the first paragraph of its docstring, its parameters."""
     text = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
-    return {"type": "function", "function": {
-        "name": function.__name__, **({"description": text} if text else {}),
-        "parameters": schema(function), "strict": True}}
+    return {
+        "type": "function",
+        "function": {
+            "name": function.__name__,
+            **({"description": text} if text else {}),
+            "parameters": schema(function),
+            "strict": True,
+        },
+    }
 
 
 def _tool(given: Any, functions: Mapping[str, Function]) -> Tool:
@@ -83,10 +101,14 @@ def _heard(said: Any, say: Callable[[Any], Reply]) -> Reply:
     return reply
 
 
-def _reply(client: Client, sent: Any, on_text: Optional[Callable[[str], Any]], params: Mapping[str, Any]) -> Reply:
+def _reply(
+    client: Client, sent: Any, on_text: Optional[Callable[[str], Any]], params: Mapping[str, Any]
+) -> Reply:
     if on_text is None:
         return client.chat(sent, **params)
-    with client.stream_chat(sent, **{"stream_options": {"include_usage": True}, **params}) as stream:
+    with client.stream_chat(
+        sent, **{"stream_options": {"include_usage": True}, **params}
+    ) as stream:
         for piece in stream.texts():
             on_text(piece)
     return stream.reply

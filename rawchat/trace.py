@@ -4,6 +4,7 @@
 
 Credentials are hidden in all that comes out of here.
 """
+
 import codecs
 import functools
 import json
@@ -20,7 +21,7 @@ from .keys import without
 from .urls import keys_in, without_keys
 from .wire import Request, Response, Transport
 
-SHORTEST = 5                #: characters of a secret: what is shorter than any real key is left to be a word
+SHORTEST = 5  #: characters of a secret: what is shorter than any real key is left to be a word
 
 
 def secrets(request: Request) -> list[str]:
@@ -31,7 +32,9 @@ def secrets(request: Request) -> list[str]:
     found = set()
     given = [*request.headers.secrets, *keys_in(request.url)]
     for name, value in request.headers.items():
-        if SECRET.fullmatch(name) and not name.lower().endswith("authorization"):       # that one begins with a scheme
+        if SECRET.fullmatch(name) and not name.lower().endswith(
+            "authorization"
+        ):  # that one begins with a scheme
             given.append(value)
     for secret in given:
         if len(secret) >= SHORTEST:
@@ -49,7 +52,9 @@ class Redactor:
     """
 
     def __init__(self, secrets: Sequence[str]):
-        self._secrets = sorted(secrets, key=len, reverse=True)      # one that begins with another is hidden whole
+        self._secrets = sorted(
+            secrets, key=len, reverse=True
+        )  # one that begins with another is hidden whole
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
 
@@ -59,7 +64,7 @@ class Redactor:
         cut = len(text) - self._begun(text)
         for secret in self._secrets:
             start = text.find(secret, max(0, cut - len(secret) + 1))
-            if 0 <= start < cut:            # a whole one must not be cut by the beginning of another
+            if 0 <= start < cut:  # a whole one must not be cut by the beginning of another
                 cut = start
         self._held = text[cut:]
         return str(without(self._secrets, text[:cut]))
@@ -69,7 +74,7 @@ class Redactor:
         text = str(without(self._secrets, self._held + self._decoder.decode(b"", True)))
         self._held = ""
         begun = self._begun(text)
-        return text[:len(text) - begun] + "***" if begun >= SHORTEST else text
+        return text[: len(text) - begun] + "***" if begun >= SHORTEST else text
 
     def _begun(self, text: str) -> int:
         """Return the length of the longest end of `text` that begins a secret but does not complete it."""
@@ -86,18 +91,23 @@ class Exchange:
     """One attempt, seen from outside: what went out, what came back, and when, in seconds since it was sent."""
 
     def __init__(self, request: Request, began: float):
-        self.request, self.began = request, began       # seconds since 1970
+        self.request, self.began = request, began  # seconds since 1970
         self.response: Optional[Response] = None
         self.error: Optional[BaseException] = None
-        self.head = self.end = 0.0                      # when the headers came, and when it ended
+        self.head = self.end = 0.0  # when the headers came, and when it ended
         self.over = False
-        self.pieces: list[tuple[float, bytes]] = []     # when each part of the body came
+        self.pieces: list[tuple[float, bytes]] = []  # when each part of the body came
         self.redactor = Redactor(secrets(request))
 
 
-def observed(transport: Transport, see: Callable[[Exchange, str], Any], clock: Callable[[], float] = time.monotonic,
-             now: Callable[[], float] = time.time) -> Transport:
+def observed(
+    transport: Transport,
+    see: Callable[[Exchange, str], Any],
+    clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], float] = time.time,
+) -> Transport:
     """`transport`, with `see(exchange, what)` called as things happen: request, response, piece, then end or error."""
+
     @functools.wraps(transport, assigned=())
     def watching(request: Request) -> Response:
         exchange, start = Exchange(request, now()), clock()
@@ -113,8 +123,9 @@ def observed(transport: Transport, see: Callable[[Exchange, str], Any], clock: C
         def ending(end: Callable[[], None]) -> Callable[[], None]:
             def told() -> None:
                 end()
-                if not exchange.over:       # it may be closed more than once
+                if not exchange.over:  # it may be closed more than once
                     tell("end")
+
             return told
 
         tell("request")
@@ -132,7 +143,9 @@ def observed(transport: Transport, see: Callable[[Exchange, str], Any], clock: C
     return watching
 
 
-def passing(pieces: Any, exchange: Exchange, tell: Callable[..., None], since: Callable[[], float]) -> Iterator[bytes]:
+def passing(
+    pieces: Any, exchange: Exchange, tell: Callable[..., None], since: Callable[[], float]
+) -> Iterator[bytes]:
     """The pieces of a body on their way through, each written down when it comes."""
     try:
         for piece in pieces:
@@ -144,12 +157,14 @@ def passing(pieces: Any, exchange: Exchange, tell: Callable[..., None], since: C
         raise
 
 
-def traced(transport: Transport, say: Callable[[str], Any], clock: Callable[[], float] = time.monotonic) -> Transport:
+def traced(
+    transport: Transport, say: Callable[[str], Any], clock: Callable[[], float] = time.monotonic
+) -> Transport:
     """`transport`, with every attempt told to `say`, a line at a time, as it happens.
 
     > what went out, < what came (with the seconds since it was sent), * what there is to know.
     """
-    before: list[Exchange] = []             # the last attempt, to tell the next one from a new call
+    before: list[Exchange] = []  # the last attempt, to tell the next one from a new call
     attempts = 1
 
     def see(exchange: Exchange, what: str) -> None:
@@ -171,12 +186,22 @@ def told(exchange: Exchange, what: str, before: Exchange, attempt: int) -> Itera
         yield from (f"> {line}" for line in text(exchange.request).splitlines())
     elif what == "response" and exchange.response:
         yield f"< {exchange.head:7.3f}  {exchange.response.status}"
-        yield from (f"< {'':7}  {name}: {value}" for name, value in shown(exchange.response.headers).items())
+        yield from (
+            f"< {'':7}  {name}: {value}" for name, value in shown(exchange.response.headers).items()
+        )
     elif what == "piece":
         seconds, piece = exchange.pieces[-1]
-        yield from (f"< {seconds:7.3f}  {line}" for line in exchange.redactor.feed(piece).splitlines() if line)
+        yield from (
+            f"< {seconds:7.3f}  {line}"
+            for line in exchange.redactor.feed(piece).splitlines()
+            if line
+        )
     else:
-        yield from (f"< {exchange.end:7.3f}  {line}" for line in exchange.redactor.end().splitlines() if line)
+        yield from (
+            f"< {exchange.end:7.3f}  {line}"
+            for line in exchange.redactor.end().splitlines()
+            if line
+        )
         yield f"* {summary(exchange, attempt)}"
 
 
@@ -189,7 +214,12 @@ def text(request: Request) -> str:
 
 def shown(headers: Headers) -> Headers:
     """Headers with their secrets hidden, those of a URL in a value too (Location)."""
-    return Headers({name: "***" if SECRET.fullmatch(name) else without_keys(value) for name, value in headers.items()})
+    return Headers(
+        {
+            name: "***" if SECRET.fullmatch(name) else without_keys(value)
+            for name, value in headers.items()
+        }
+    )
 
 
 def same(before: Exchange, exchange: Exchange) -> bool:
@@ -224,7 +254,9 @@ def summary(exchange: Exchange, attempts: int) -> str:
     if times:
         facts.append(f"first token after {times[0]:.3f} s")
         count, took = usage or len(times), times[-1] - times[0]
-        facts.append(f"{count} tokens" + (f", {(count - 1) / took:.1f} a second" if took > 0 else ""))
+        facts.append(
+            f"{count} tokens" + (f", {(count - 1) / took:.1f} a second" if took > 0 else "")
+        )
     facts += [f"{size} bytes", f"{exchange.end:.3f} s in all", f"attempt {attempts}"]
     if exchange.response and exchange.response.reused is not None:
         facts.append("connection reused" if exchange.response.reused else "connection new")
@@ -237,20 +269,33 @@ def tokens(exchange: Exchange) -> tuple[list[float], Optional[int]]:
     for seconds, piece in exchange.pieces:
         for line in piece.splitlines():
             try:
-                chunk = decode_json(line[5:].decode("utf-8", "replace")) if line.startswith(b"data:") else {}
+                chunk = (
+                    decode_json(line[5:].decode("utf-8", "replace"))
+                    if line.startswith(b"data:")
+                    else {}
+                )
                 choices = chunk.get("choices") or [{}]
-                times += [seconds] * bool(choices[0].get("text") or (choices[0].get("delta") or {}).get("content"))
+                times += [seconds] * bool(
+                    choices[0].get("text") or (choices[0].get("delta") or {}).get("content")
+                )
                 usage = (chunk.get("usage") or {}).get("completion_tokens", usage)
             except (ValueError, AttributeError, TypeError, KeyError, IndexError):
-                continue                    # a line cut in two, or none of ours
+                continue  # a line cut in two, or none of ours
     return times, usage
 
 
 def curl(request: Request) -> str:
     """A curl command that sends the same request when it is pasted into a shell; the key is $OPENAI_API_KEY."""
-    parts = ["curl", "--no-buffer", "--compressed", "--request", request.method, shlex.quote(without_keys(request.url))]
+    parts = [
+        "curl",
+        "--no-buffer",
+        "--compressed",
+        "--request",
+        request.method,
+        shlex.quote(without_keys(request.url)),
+    ]
     for name, value in request.headers.items():
-        if SECRET.fullmatch(name):          # double quotes: the shell fills it in
+        if SECRET.fullmatch(name):  # double quotes: the shell fills it in
             scheme = "Bearer " if value.startswith("Bearer ") else ""
             parts += ["--header", f'"{name}: {scheme}$OPENAI_API_KEY"']
         else:

@@ -3,6 +3,7 @@
 Of `requests` only the floor that speaks HTTP is used, its adapter.  The floor above, `Session`, would keep cookies,
 take keys from ~/.netrc, turn a redirected POST into a GET, and read the environment anew on every call.
 """
+
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -16,21 +17,32 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from .alarm import Alarm
 from .connection import Bare, as_they_come, endings, pool_of, sending, used
-from .errors import APIConnectionError, APITimeoutError, ConfigError, DeadlineExceededError, one_line
+from .errors import (
+    APIConnectionError,
+    APITimeoutError,
+    ConfigError,
+    DeadlineExceededError,
+    one_line,
+)
 from .headers import Headers
 from .urls import BASE_URL, network, origin, proxies_for, redirected
 from .wire import Request, Response
 
-POOL = 1000                 #: idle connections kept for one host, as many as the SDK may open at all
-REDIRECTS = 5               #: ... that are followed; the key goes along, so only within one origin
-TIMEOUTS = (TimeoutError, socket.timeout)   # one and the same from Python 3.10 on
+POOL = 1000  #: idle connections kept for one host, as many as the SDK may open at all
+REDIRECTS = 5  #: ... that are followed; the key goes along, so only within one origin
+TIMEOUTS = (TimeoutError, socket.timeout)  # one and the same from Python 3.10 on
 Adapter: Any = type("Adapter", (Bare, HTTPAdapter), {})
-POOLS = {"http": pool_of(urllib3.HTTPConnectionPool, HTTPConnection),
-         "https": pool_of(urllib3.HTTPSConnectionPool, HTTPSConnection)}
+POOLS = {
+    "http": pool_of(urllib3.HTTPConnectionPool, HTTPConnection),
+    "https": pool_of(urllib3.HTTPSConnectionPool, HTTPSConnection),
+}
 
 
-def over_http(base_url: str = BASE_URL, ca_bundle: Optional[str] = None,
-              environ: Optional[Mapping[str, str]] = None) -> "Http":
+def over_http(
+    base_url: str = BASE_URL,
+    ca_bundle: Optional[str] = None,
+    environ: Optional[Mapping[str, str]] = None,
+) -> "Http":
     """A transport to `base_url`, with a pool of connections that threads share.
 
     `ca_bundle` is a file of certificates to trust; else REQUESTS_CA_BUNDLE or SSL_CERT_FILE.  Proxies come from
@@ -54,22 +66,26 @@ class Http:
         self.base_url, self._verify, self._settings = base_url, verify, settings
         self._adapter = Adapter(pool_maxsize=POOL)
         self._adapter.poolmanager.pool_classes_by_scheme = POOLS
-        self._owner = os.getpid()           # the process that opened the connections
+        self._owner = os.getpid()  # the process that opened the connections
 
     def __call__(self, request: Request) -> Response:
         """Send `request` and return as soon as the headers are there.
 
         Raises APIConnectionError or APITimeoutError, which name host, port and cause.
         """
-        if self._owner != os.getpid():      # after a fork: a child must not read the answers of its parent
+        if (
+            self._owner != os.getpid()
+        ):  # after a fork: a child must not read the answers of its parent
             self.__init__(self.base_url, self._verify, self._settings)  # type: ignore[misc]
         alarm = Alarm(request.deadline, request.where)
         for _ in range(REDIRECTS):
             response = self._send(request, alarm)
-            target = redirected(request.method, request.url, response.status, response.headers.get("location"))
+            target = redirected(
+                request.method, request.url, response.status, response.headers.get("location")
+            )
             if target is None:
                 return response
-            response.finish()               # its body read, the connection serves the next request
+            response.finish()  # its body read, the connection serves the next request
             request = request._replace(url=target)
         return self._send(request, alarm)
 
@@ -80,20 +96,33 @@ class Http:
         for proxy in proxies.values():
             self._route(proxy)
         try:
-            answer = self._adapter.send(prepared(request), stream=True, timeout=alarm.within(request.timeout),
-                                        verify=self._verify, proxies=proxies)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, DeadlineExceededError) as error:
+            answer = self._adapter.send(
+                prepared(request),
+                stream=True,
+                timeout=alarm.within(request.timeout),
+                verify=self._verify,
+                proxies=proxies,
+            )
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            DeadlineExceededError,
+        ) as error:
             failure: APIConnectionError = translated(error, request, alarm)
         else:
             body = pieces(answer, request, alarm)
-            response = Response(answer.status_code, answer.headers, body, *endings(answer.raw, body, alarm))
+            response = Response(
+                answer.status_code, answer.headers, body, *endings(answer.raw, body, alarm)
+            )
             response.reused = getattr(used(), "asked", 1) > 1
-            if not alarm.over():            # else it may have cut the headers, which then pass for an empty 200
+            if (
+                not alarm.over()
+            ):  # else it may have cut the headers, which then pass for an empty 200
                 return response
             response.close()
             failure = alarm.late()
         alarm.stop()
-        raise failure                       # out here, without a context: the frames in there hold the key
+        raise failure  # out here, without a context: the frames in there hold the key
 
     def _route(self, proxy: str) -> None:
         """Get the pools for a proxy ready; raise ConfigError if the libraries refuse it, without their words."""
@@ -101,7 +130,7 @@ class Http:
             self._adapter.proxy_manager_for(proxy).pool_classes_by_scheme = POOLS
             return
         except (ValueError, AssertionError, urllib3.exceptions.HTTPError):
-            pass                            # what they say may hold a part of the URL, and so of the password
+            pass  # what they say may hold a part of the URL, and so of the password
         raise ConfigError("the proxy's URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) cannot be used")
 
     def close(self) -> None:
@@ -109,7 +138,11 @@ class Http:
         self._adapter.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Http, (self.base_url, self._verify, self._settings)      # settings travel, connections do not
+        return Http, (
+            self.base_url,
+            self._verify,
+            self._settings,
+        )  # settings travel, connections do not
 
 
 def prepared(request: Request) -> requests.PreparedRequest:
@@ -117,8 +150,10 @@ def prepared(request: Request) -> requests.PreparedRequest:
     ready = requests.PreparedRequest()
     ready.method, ready.url, ready.body = request.method, request.url, request.body
     length = {} if request.body is None else {"Content-Length": str(len(request.body))}
-    skipped = dict.fromkeys(("User-Agent", "Accept-Encoding"), urllib3.util.SKIP_HEADER)     # else it adds its own
-    ready.headers = Headers(skipped, request.headers, length)       # type: ignore[assignment]
+    skipped = dict.fromkeys(
+        ("User-Agent", "Accept-Encoding"), urllib3.util.SKIP_HEADER
+    )  # else it adds its own
+    ready.headers = Headers(skipped, request.headers, length)  # type: ignore[assignment]
     return ready
 
 
@@ -128,10 +163,16 @@ def pieces(answer: requests.Response, request: Request, alarm: Alarm) -> Iterato
         for piece in as_they_come(answer.raw):
             yield piece
             alarm.check()
-        alarm.check()                       # an end that the alarm has made is none
+        alarm.check()  # an end that the alarm has made is none
         return
-    except (DeadlineExceededError, requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError,
-            ValueError) as error:           # http.client raises ValueError for some bad chunk sizes
+    except (
+        DeadlineExceededError,
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        HTTPException,
+        OSError,
+        ValueError,
+    ) as error:  # http.client raises ValueError for some bad chunk sizes
         failure = translated(error, request, alarm)
     raise failure
 
@@ -143,9 +184,13 @@ def translated(error: Exception, request: Request, alarm: Alarm) -> APIConnectio
     cause: BaseException = error
     while below := cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__):
         cause = below
-    slow = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)) or isinstance(cause, TIMEOUTS)
+    slow = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)) or isinstance(
+        cause, TIMEOUTS
+    )
     reason = one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
     _, host, port = origin(request.url)
-    failure = (APITimeoutError if slow else APIConnectionError)(f"{host}:{port}: {reason} ({request.where})")
-    failure.__cause__ = cause.with_traceback(None)          # its frames hold the headers, and so the key
+    failure = (APITimeoutError if slow else APIConnectionError)(
+        f"{host}:{port}: {reason} ({request.where})"
+    )
+    failure.__cause__ = cause.with_traceback(None)  # its frames hold the headers, and so the key
     return failure

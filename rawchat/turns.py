@@ -1,4 +1,5 @@
 """Whose turn it is: so many a minute (`Pace`), and so many at once (`Seats`), first come, first served."""
+
 import math
 import threading
 from collections import deque
@@ -46,7 +47,7 @@ class Seats:
     def take(self, timeout: Optional[float] = None) -> bool:
         """Wait for a seat, for `timeout` seconds at most; False if there was none."""
         with self._lock:
-            if self._free > 0:              # then nobody waits: see `give`
+            if self._free > 0:  # then nobody waits: see `give`
                 self._free -= 1
                 return True
             mine = threading.Event()
@@ -55,7 +56,7 @@ class Seats:
         try:
             seated = mine.wait(timeout)
         finally:
-            if not seated:                  # too late, or Ctrl-C
+            if not seated:  # too late, or Ctrl-C
                 self._leave(mine)
         return seated
 

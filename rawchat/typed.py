@@ -6,6 +6,7 @@
 Traceback (most recent call last):
 rawchat.typed.MismatchError: [1]: not int: '2'
 """
+
 import json
 import re
 import reprlib
@@ -45,7 +46,9 @@ def decode(text: str) -> Any:
     """The value of a JSON text; raises MismatchError."""
     try:
         value = json.loads(text, parse_constant=_refused)
-        return mend(value) if "\\u" in text else value         # half of a character may be escaped in the text
+        return (
+            mend(value) if "\\u" in text else value
+        )  # half of a character may be escaped in the text
     except (ValueError, RecursionError) as error:
         raise MismatchError(f"not JSON: {error}") from None
 
@@ -62,12 +65,16 @@ def build(kind: Any, value: Any, place: str = "") -> Any:
     if origin is Literal or is_enum(kind):
         for option in args or kind:
             meant = plain(option)
-            if meant == value and isinstance(meant, bool) is isinstance(value, bool):     # 1 == True, in Python only
+            if meant == value and isinstance(meant, bool) is isinstance(
+                value, bool
+            ):  # 1 == True, in Python only
                 return option
     elif is_object(kind):
         return _called(kind, fill(fields(kind), value, place), place)
     elif kind is float:
-        if type(value) in (int, float) and abs(value) <= sys.float_info.max:            # 1e999 becomes infinity
+        if (
+            type(value) in (int, float) and abs(value) <= sys.float_info.max
+        ):  # 1e999 becomes infinity
             return float(value)
     elif isinstance(kind, type) and type(value) is kind:
         return value
@@ -82,10 +89,15 @@ def fill(wanted: Iterable[Field], value: Any, place: str = "") -> dict[str, Any]
     missing = [field.name for field in wanted if field.needed and field.name not in value]
     unknown = value.keys() - {field.name for field in wanted}
     if missing or unknown:
-        reasons = ["missing " + ", ".join(missing)] * bool(missing) + ["unknown " + ", ".join(unknown)] * bool(unknown)
+        reasons = ["missing " + ", ".join(missing)] * bool(missing) + [
+            "unknown " + ", ".join(unknown)
+        ] * bool(unknown)
         raise MismatchError(f"{place or 'the top'}: {'; '.join(reasons)}")
-    return {field.name: build(field.kind, value[field.name], f"{place}.{field.name}".lstrip("."))
-            for field in wanted if field.name in value}
+    return {
+        field.name: build(field.kind, value[field.name], f"{place}.{field.name}".lstrip("."))
+        for field in wanted
+        if field.name in value
+    }
 
 
 def _one_of(kind: Any, value: Any, place: str) -> Any:
@@ -103,7 +115,7 @@ def _one_of(kind: Any, value: Any, place: str) -> Any:
 def _called(kind: Any, arguments: dict[str, Any], place: str) -> Any:
     try:
         return kind(**arguments)
-    except (TypeError, ValueError) as error:                # a __post_init__ that checks more
+    except (TypeError, ValueError) as error:  # a __post_init__ that checks more
         raise MismatchError(f"{place or 'the top'}: {error}") from error
 
 

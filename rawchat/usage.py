@@ -4,20 +4,21 @@
 >>> used.cost({"prompt": 2.5, "completion": 10})            # dollars per million tokens
 0.0035
 """
+
 import threading
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
-MOST = 10**15               #: no reply uses so many tokens: what is beyond is nonsense
+MOST = 10**15  #: no reply uses so many tokens: what is beyond is nonsense
 
 
 @dataclass(frozen=True)
 class Usage:
     """A sum of tokens; add them up with +."""
 
-    prompt: int = 0             #: sent, the cached ones included
-    completion: int = 0         #: made, the reasoning included
+    prompt: int = 0  #: sent, the cached ones included
+    completion: int = 0  #: made, the reasoning included
     cached: int = 0
     reasoning: int = 0
     calls: int = 0
@@ -26,9 +27,16 @@ class Usage:
     def of(cls, reply: Mapping[str, Any]) -> "Usage":
         """What one reply used; zeros where the server does not say.  Pictures are counted as input and output."""
         said = _mapping(reply.get("usage"))
-        sent, made = _mapping(said.get("prompt_tokens_details")), _mapping(said.get("completion_tokens_details"))
-        counts = (said.get("prompt_tokens", said.get("input_tokens")), sent.get("cached_tokens"),
-                  said.get("completion_tokens", said.get("output_tokens")), made.get("reasoning_tokens"))
+        sent, made = (
+            _mapping(said.get("prompt_tokens_details")),
+            _mapping(said.get("completion_tokens_details")),
+        )
+        counts = (
+            said.get("prompt_tokens", said.get("input_tokens")),
+            sent.get("cached_tokens"),
+            said.get("completion_tokens", said.get("output_tokens")),
+            made.get("reasoning_tokens"),
+        )
         prompt, cached, completion, reasoning = map(_count, counts)
         return cls(prompt, completion, cached, reasoning, 1)
 
@@ -43,8 +51,11 @@ class Usage:
     def cost(self, prices: Mapping[str, float]) -> float:
         """Dollars, by `prices` in dollars per million tokens: `prompt`, `completion`, and `cached` if it differs."""
         cached = prices.get("cached", prices["prompt"])
-        return ((self.prompt - self.cached) * prices["prompt"] + self.cached * cached
-                + self.completion * prices["completion"]) / 1e6
+        return (
+            (self.prompt - self.cached) * prices["prompt"]
+            + self.cached * cached
+            + self.completion * prices["completion"]
+        ) / 1e6
 
 
 class Meter:
@@ -62,11 +73,15 @@ class Meter:
     @property
     def usage(self) -> Usage:
         """The sum over all models."""
-        return sum([*self.models.values()], Usage())        # a copy: other threads may add a model meanwhile
+        return sum(
+            [*self.models.values()], Usage()
+        )  # a copy: other threads may add a model meanwhile
 
     def cost(self, prices: Mapping[str, Mapping[str, float]]) -> float:
         """Dollars, by the prices of each model; raises KeyError for a model that has none."""
-        return sum(used.cost(prices[priced(model, prices)]) for model, used in [*self.models.items()])
+        return sum(
+            used.cost(prices[priced(model, prices)]) for model, used in [*self.models.items()]
+        )
 
 
 def priced(model: str, prices: Mapping[str, Any]) -> str:

@@ -1,4 +1,5 @@
 """Is an answer what was asked for?  The exit code says it, and a line on standard error what its text does not show."""
+
 from typing import Optional
 
 from .errors import APIResponseValidationError
@@ -8,7 +9,7 @@ from .question import Question
 from .refusals import objects
 from .reply import Reply
 
-CUT, UNFIT, HARMFUL = 9, 10, 11             # exit codes
+CUT, UNFIT, HARMFUL = 9, 10, 11  # exit codes
 
 
 def verdict(whole: Reply, question: Question, options: Options, notes: Notes) -> int:
@@ -17,7 +18,10 @@ def verdict(whole: Reply, question: Question, options: Options, notes: Notes) ->
     cut = [reason for reason in ("length", "content_filter") if reason in reasons]
     wrong = unfit(whole, question)
     if cut:
-        notes.complain(f"the answer was cut ({cut[0]})" + ("; --max-tokens allows more" if "length" in cut else ""))
+        notes.complain(
+            f"the answer was cut ({cut[0]})"
+            + ("; --max-tokens allows more" if "length" in cut else "")
+        )
     elif whole.message.get("refusal"):
         notes.complain(f"the model refused: {whole.message['refusal']}")
     elif wrong:
@@ -26,7 +30,9 @@ def verdict(whole: Reply, question: Question, options: Options, notes: Notes) ->
         notes.complain("the answer is tool calls, no text; --json shows them")
     if question.kind == "moderate":
         results = objects(whole.get("results"))
-        if not results or any("flagged" not in result for result in results):       # 0 would say that it is harmless
+        if not results or any(
+            "flagged" not in result for result in results
+        ):  # 0 would say that it is harmless
             raise APIResponseValidationError("the reply holds no verdict")
         if whole.flagged:
             return HARMFUL
@@ -37,8 +43,9 @@ def unfit(whole: Reply, question: Question) -> Optional[str]:
     """What does not fit in the first answer that is not as --schema or --json-mode want it."""
     if question.wanted is None:
         return None
-    from .fit import misfit                 # here, not above: few commands need them
+    from .fit import misfit  # here, not above: few commands need them
     from .typed import MismatchError, decode
+
     for text in whole.texts or [""]:
         try:
             wrong = misfit(decode(bare(text)), question.wanted)
@@ -52,5 +59,6 @@ def unfit(whole: Reply, question: Question) -> Optional[str]:
 def bare(text: str) -> str:
     """JSON without the fence that some models put around it."""
     from .typed import FENCED
+
     fenced = FENCED.fullmatch(text)
     return fenced[1] if fenced else text

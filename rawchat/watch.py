@@ -1,4 +1,5 @@
 """What --trace and --har see: every attempt, through wrappers around the transport."""
+
 import contextlib
 import json
 import logging
@@ -18,8 +19,7 @@ from .wire import Transport
 
 @contextlib.contextmanager
 def watching(options: Options, notes: Notes) -> Iterator[Callable[[Transport], Transport]]:
-    """While the block runs, what is to be put around its transport; the archive is written at its end, however it ends.
-    """
+    """While the block runs, what is to be put around its transport; the archive is written at its end, however it ends."""
     exchanges: list[trace.Exchange] = []
 
     def watched(transport: Transport) -> Transport:
@@ -56,9 +56,11 @@ def write(path: str, file: Any, exchanges: list[trace.Exchange]) -> None:
     """Write the archive of `exchanges` to `file`, and close it; raises RawchatError that names `path`."""
     try:
         with file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):       # a device or a pipe has no length
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device or a pipe has no length
                 file.truncate()
-            file.write(utf8(json.dumps(har.archive(exchanges), ensure_ascii=False, indent=1)) + b"\n")
+            file.write(
+                utf8(json.dumps(har.archive(exchanges), ensure_ascii=False, indent=1)) + b"\n"
+            )
     except OSError as error:
         raise unwritten(path, error) from None
 
@@ -66,6 +68,7 @@ def write(path: str, file: Any, exchanges: list[trace.Exchange]) -> None:
 @contextlib.contextmanager
 def logged(notes: Notes, level: int) -> Iterator[None]:
     """Say what rawchat logs: at INFO each wait before a retry, and why; at WARNING what goes wrong with a tool."""
+
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             text = record.getMessage()

@@ -5,6 +5,7 @@
 >>> [message["content"] for message in fitting(talk, 2, None, Sizes())]
 ['Be brief.', 'How are you?']
 """
+
 import contextlib
 import hashlib
 import json
@@ -17,7 +18,7 @@ from .normalise import normalise
 
 Message = dict[str, Any]
 Talk = TypeVar("Talk", bound=list[Any])
-SUMMARY = "Summary of the conversation so far: "        #: begins the system message that `History.summarise` makes
+SUMMARY = "Summary of the conversation so far: "  #: begins the system message that `History.summarise` makes
 
 
 def is_system(message: Message) -> bool:
@@ -42,8 +43,12 @@ def since(messages: list[Message], start: int) -> list[Message]:
     return [message for at, message in enumerate(messages) if at >= start or is_system(message)]
 
 
-def fitting(messages: list[Message], max_messages: Optional[int], max_tokens: Optional[int],
-            size: Callable[[Message], float]) -> list[Message]:
+def fitting(
+    messages: list[Message],
+    max_messages: Optional[int],
+    max_tokens: Optional[int],
+    size: Callable[[Message], float],
+) -> list[Message]:
     """The system messages and the newest whole turns, so many as fit; the last turn in any case."""
     fixed = [message for message in messages if is_system(message)]
     count, tokens = len(fixed), sum(map(size, fixed))
@@ -51,7 +56,9 @@ def fitting(messages: list[Message], max_messages: Optional[int], max_tokens: Op
     for start in reversed(turns(messages)):
         turn = [message for message in messages[start:oldest] if not is_system(message)]
         count, tokens = count + len(turn), tokens + sum(map(size, turn))
-        over = (max_messages is not None and count > max_messages) or (max_tokens is not None and tokens > max_tokens)
+        over = (max_messages is not None and count > max_messages) or (
+            max_tokens is not None and tokens > max_tokens
+        )
         if over and oldest < end:
             break
         oldest = start
@@ -62,7 +69,11 @@ def kept(message: Message) -> Message:
     """An answer as it is added to a conversation: what is empty in it and not needed is left out."""
     if not message:
         raise APIResponseValidationError("the reply holds no message")
-    return {name: value for name, value in normalise(message).items() if value or name in ("role", "content")}
+    return {
+        name: value
+        for name, value in normalise(message).items()
+        if value or name in ("role", "content")
+    }
 
 
 @contextlib.contextmanager

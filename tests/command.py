@@ -1,4 +1,5 @@
 """The command line as tests run it: `cli.main` in this process, or the command in a process of its own."""
+
 import contextlib
 import os
 import pathlib
@@ -23,13 +24,19 @@ Run = Callable[..., Ran]
 
 
 @contextlib.contextmanager
-def started(*argv: str, env: Optional[dict[str, str]] = None, sh: str = "", **options: Any
-            ) -> Iterator["subprocess.Popen[bytes]"]:
+def started(
+    *argv: str, env: Optional[dict[str, str]] = None, sh: str = "", **options: Any
+) -> Iterator["subprocess.Popen[bytes]"]:
     """The command in a process of its own, with pipes; `sh` is a redirection for the shell to make."""
     command = [sys.executable, "-m", "rawchat", *argv]
     if sh:
         command = ["sh", "-c", f'exec "$@" {sh}', "sh", *command]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    pipes = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        **options,
+    }
     with subprocess.Popen(command, env={**os.environ, **PLAIN, **(env or {})}, **pipes) as process:
         try:
             yield process
@@ -39,7 +46,9 @@ def started(*argv: str, env: Optional[dict[str, str]] = None, sh: str = "", **op
 
 def ran(*argv: str, input: Optional[bytes] = None, **options: Any) -> Ran:
     """The same, from its start to its end."""
-    with started(*argv, **options, **({"stdin": subprocess.PIPE} if input is not None else {})) as process:
+    with started(
+        *argv, **options, **({"stdin": subprocess.PIPE} if input is not None else {})
+    ) as process:
         out, err = process.communicate(input, timeout=60)
     return Ran(process.returncode, out or b"", (err or b"").decode())
 
@@ -50,4 +59,4 @@ def line(result: Ran) -> str:
     assert result.err.count("\n") == 1
     assert result.err.endswith("\n")
     assert "Traceback" not in result.err
-    return result.err[len("rawchat: "):-1]
+    return result.err[len("rawchat: ") : -1]

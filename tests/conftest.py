@@ -1,4 +1,5 @@
 """What all tests share: no key and no .env of the developer's, clients that do not wait, one local model."""
+
 import io
 import os
 import sys
@@ -12,8 +13,18 @@ from rawchat import cli
 
 from .command import Ran, Run
 
-SETTINGS = ("OPENAI_", "MODEL_NAME", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE",
-            "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "RAWCHAT_")
+SETTINGS = (
+    "OPENAI_",
+    "MODEL_NAME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "RAWCHAT_",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -52,12 +63,15 @@ def local_url() -> Iterator[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "row(*numbers): the rows of tests/rows.py that a test proves")
+    config.addinivalue_line(
+        "markers", "row(*numbers): the rows of tests/rows.py that a test proves"
+    )
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run("-t", "0", "Hi", stdin=b"...")`: cli.main in this process; `stdin=None` is a terminal."""
+
     def ran(*argv: str, stdin: Optional[bytes] = b"") -> Ran:
         out, err, given = (io.TextIOWrapper(io.BytesIO(text)) for text in (b"", b"", stdin or b""))
         monkeypatch.setattr(given, "isatty", lambda: stdin is None)
@@ -71,5 +85,6 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
                 code = int(left.code or 0)
         out.flush()
         err.flush()
-        return Ran(code, out.buffer.getvalue(), err.buffer.getvalue().decode())     # type: ignore[attr-defined]
+        return Ran(code, out.buffer.getvalue(), err.buffer.getvalue().decode())  # type: ignore[attr-defined]
+
     return ran

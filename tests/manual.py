@@ -6,6 +6,7 @@ A block ```console is a transcript of a shell: `$ ` starts a command, `> ` goes 
 what it printed, standard error too.  One shell runs them all, in an empty folder.  A block ```console screen is one
 command on a terminal: what a person types stands after its `> `.  `make test` runs the page again and compares.
 """
+
 import math
 import os
 import pathlib
@@ -24,18 +25,28 @@ from .terminal import Terminal, plain
 ROOT = pathlib.Path(rawchat.__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "cli.md"
 BLOCK = re.compile(r"^```console(?P<screen> screen)?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-PATIENCE = 1800             # seconds: a busy machine takes minutes where an idle one takes ten seconds
-PORT = "8080"               # what the page calls the server's
-AFTER = "{}\nafter=$?; printf '\\0'; (exit $after)\n"            # what ends a command's output leaves its $? as it is
-HOME = "/home/ann"          # what it calls the folder
+PATIENCE = 1800  # seconds: a busy machine takes minutes where an idle one takes ten seconds
+PORT = "8080"  # what the page calls the server's
+AFTER = "{}\nafter=$?; printf '\\0'; (exit $after)\n"  # what ends a command's output leaves its $? as it is
+HOME = "/home/ann"  # what it calls the folder
 
 
 ARITHMETIC = re.compile(r"<!-- arithmetic: (.*) -->")
 # What is another each time: times, speeds, sizes that hold times, names of answers, what the server has at hand.
-VARYING = re.compile("|".join([
-    r"[\d.]+(?= (?:s|bytes|cached|(?:tokens )?a second)\b)", r"(?m:(?<=^<) +[\d.]+)", r"(?<=chatcmpl-)\w+",
-    r"(?<=Python/)[\d.]+", r'(?<="created":) ?\d+', r'(?<="cached_tokens": )\d+', r'(?<="seconds": )[\d.]+',
-    r'(?<="time": ).*']))
+VARYING = re.compile(
+    "|".join(
+        [
+            r"[\d.]+(?= (?:s|bytes|cached|(?:tokens )?a second)\b)",
+            r"(?m:(?<=^<) +[\d.]+)",
+            r"(?<=chatcmpl-)\w+",
+            r"(?<=Python/)[\d.]+",
+            r'(?<="created":) ?\d+',
+            r'(?<="cached_tokens": )\d+',
+            r'(?<="seconds": )[\d.]+',
+            r'(?<="time": ).*',
+        ]
+    )
+)
 
 
 class Shown(NamedTuple):
@@ -55,13 +66,19 @@ class Block(NamedTuple):
 
 def blocks(page: str) -> list[Block]:
     """The transcripts of a page."""
-    return [Block(list((on_terminal if found["screen"] else commands)(found["text"])), bool(found["screen"]),
-                  found.span("text")) for found in BLOCK.finditer(page)]
+    return [
+        Block(
+            list((on_terminal if found["screen"] else commands)(found["text"])),
+            bool(found["screen"]),
+            found.span("text"),
+        )
+        for found in BLOCK.finditer(page)
+    ]
 
 
 def on_terminal(text: str) -> Iterator[Shown]:
     """The command of a screen."""
-    command, _, output = text[len("$ "):].partition("\n")
+    command, _, output = text[len("$ ") :].partition("\n")
     yield Shown(command, output)
 
 
@@ -76,35 +93,61 @@ def commands(text: str) -> Iterator[Shown]:
         typed = 0
         while "<<" in first and typed < len(lines) and lines[typed].startswith("> "):
             typed += 1
-        yield Shown("\n".join([first, *(line[2:] for line in lines[:typed])]),
-                    "".join(f"{line}\n" for line in lines[typed:]))
+        yield Shown(
+            "\n".join([first, *(line[2:] for line in lines[:typed])]),
+            "".join(f"{line}\n" for line in lines[typed:]),
+        )
 
 
 def transcript(shown: list[Shown]) -> str:
     """What `commands` reads."""
-    return "".join("$ " + command.replace("\n", "\n> ") + "\n" + output for command, output in shown)
+    return "".join(
+        "$ " + command.replace("\n", "\n> ") + "\n" + output for command, output in shown
+    )
 
 
 def played(page: str, base_url: str, folder: pathlib.Path) -> list[Block]:
     """The transcripts of a page, run again in `folder`."""
     found, port = blocks(page), base_url.split(":")[-1].split("/")[0]
-    environ = {"HOME": str(folder), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "PYTHON": sys.executable,
-               "PATH": os.environ["PATH"]}
+    environ = {
+        "HOME": str(folder),
+        "PYTHONPATH": str(ROOT),
+        "LC_ALL": "C.UTF-8",
+        "PYTHON": sys.executable,
+        "PATH": os.environ["PATH"],
+    }
     exported = dict(word.split("=", 1) for word in shlex.split(found[0].commands[0].command)[1:])
 
     def run_again(block: Block, outputs: Iterator[str]) -> Block:
-        again = [Shown(each.command, next(outputs).replace(f":{port}", f":{PORT}").replace(str(folder), HOME))
-                 for each in block.commands]
+        again = [
+            Shown(
+                each.command,
+                next(outputs).replace(f":{port}", f":{PORT}").replace(str(folder), HOME),
+            )
+            for each in block.commands
+        ]
         return block._replace(commands=again)
 
     def here(text: str) -> str:
         return text.replace(f":{PORT}", f":{port}")
 
-    shell = iter(in_shell([here(each.command) for block in found if not block.screen for each in block.commands],
-                          folder, environ))
+    shell = iter(
+        in_shell(
+            [here(each.command) for block in found if not block.screen for each in block.commands],
+            folder,
+            environ,
+        )
+    )
     environ.update({name: here(value) for name, value in exported.items()})
-    return [run_again(block, (on_screen(each, folder, environ) for each in block.commands) if block.screen else shell)
-            for block in found]
+    return [
+        run_again(
+            block,
+            (on_screen(each, folder, environ) for each in block.commands)
+            if block.screen
+            else shell,
+        )
+        for block in found
+    ]
 
 
 def steady(text: str) -> str:
@@ -119,15 +162,23 @@ def steady(text: str) -> str:
 def arithmetic(base_url: str) -> str:
     """How this machine adds up: the model's words can be others where that is another number (-O3, AVX, …)."""
     reply = rawchat.Client(base_url=base_url, environ={}).chat(
-        "Name a colour.", temperature=0, max_tokens=8, logprobs=True, cache_prompt=False)
+        "Name a colour.", temperature=0, max_tokens=8, logprobs=True, cache_prompt=False
+    )
     return repr(math.fsum(token["logprob"] for token in reply["choices"][0]["logprobs"]["content"]))
 
 
 def in_shell(typed: list[str], folder: pathlib.Path, environ: dict[str, str]) -> list[str]:
     """What each of these commands prints, one shell for all of them."""
     script = 'python() { "$PYTHON" "$@"; }\n' + "".join(AFTER.format(command) for command in typed)
-    ran = subprocess.run(["bash", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, cwd=folder, env=environ, timeout=PATIENCE)
+    ran = subprocess.run(
+        ["bash", "-c", script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        env=environ,
+        timeout=PATIENCE,
+    )
     return ran.stdout.decode().split("\0")[:-1]
 
 
@@ -135,7 +186,9 @@ def on_screen(shown: Shown, folder: pathlib.Path, environ: dict[str, str]) -> st
     """What a terminal shows while a person types what `shown` says."""
     typed = [line[2:] for line in shown.output.splitlines() if line.startswith("> ")]
     argv = shlex.split(shown.command)[1:]
-    with Terminal(*argv, env={**environ, "TERM": "dumb"}, patience=PATIENCE, cwd=str(folder)) as terminal:
+    with Terminal(
+        *argv, env={**environ, "TERM": "dumb"}, patience=PATIENCE, cwd=str(folder)
+    ) as terminal:
         for line in typed:
             terminal.until("> ")
             terminal.type(line + "\r")

@@ -3,16 +3,25 @@
 `=`: the same as openai-python 3.52.0.  `>`: better.  `python -m tests.rows` writes docs/behaviour.md, which leads from
 each row to its tests.
 """
+
 import ast
 import pathlib
 import sys
 
 TESTS = pathlib.Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "behaviour.md"
-SECTIONS = {"1": "Request", "2": "Time, connections, redirects", "3": "Retries", "4": "Replies and errors",
-            "5": "Streams", "6": "The merged reply of a stream", "7": "Structured output",
-            "8": "Traps of requests and sseclient-py",
-            "9": "The person's machine", "10": "Decided, where two readings were possible"}
+SECTIONS = {
+    "1": "Request",
+    "2": "Time, connections, redirects",
+    "3": "Retries",
+    "4": "Replies and errors",
+    "5": "Streams",
+    "6": "The merged reply of a stream",
+    "7": "Structured output",
+    "8": "Traps of requests and sseclient-py",
+    "9": "The person's machine",
+    "10": "Decided, where two readings were possible",
+}
 ROWS = {
     "1.1": "= the paths of the endpoints under the base path, which is never dropped; trailing slashes are folded",
     "1.2": "> a base_url with a query keeps both path and query",
@@ -78,7 +87,7 @@ ROWS = {
     "9.1": "> what comes from the network is shown on a terminal without what could steer it; a pipe gets the bytes",
     "9.2": "> no option takes a key's value",
     "9.3": "> files of what was said are 0600 from their first byte, never through a symbolic link; a saved history is "
-           "replaced atomically",
+    "replaced atomically",
     "9.4": "> TLS is always verified",
     "9.5": "> pickled clients: a key from the environment is read anew, one given travels; repr shows neither",
     "10.1": "settings live in the config; the default chat model is never added to moderations or images",
@@ -109,9 +118,13 @@ def proofs() -> dict[str, list[str]]:
 
 def page() -> str:
     """docs/behaviour.md."""
-    lines = ["# How rawchat behaves, row by row", "",
-             "`=` the same as openai-python 3.52.0, `>` better. Under each row stand the tests that prove it.",
-             "Written by `python -m tests.rows`; a test fails when it is stale.", ""]
+    lines = [
+        "# How rawchat behaves, row by row",
+        "",
+        "`=` the same as openai-python 3.52.0, `>` better. Under each row stand the tests that prove it.",
+        "Written by `python -m tests.rows`; a test fails when it is stale.",
+        "",
+    ]
     section = ""
     for number, tests in proofs().items():
         if number.split(".")[0] != section:

@@ -8,6 +8,7 @@ A script is a list of answers, one for each request in the order they come, what
 one is played again for all further requests.  An answer is bytes, or a list of steps: bytes to send, a function to
 call with the socket, a threading.Event to wait for, CLOSE or RESET.
 """
+
 import contextlib
 import json
 import socket
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 CLOSE, RESET = "close", "reset"
-PATIENCE = 10               # seconds until a test that would hang fails
+PATIENCE = 10  # seconds until a test that would hang fails
 Step = Union[bytes, str, threading.Event, Callable[[socket.socket], Any]]
 Answer = Union[bytes, Sequence[Step]]
 
@@ -52,7 +53,9 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)       # wakes `accept`, which close alone leaves waiting for ever
+            self._listener.shutdown(
+                socket.SHUT_RDWR
+            )  # wakes `accept`, which close alone leaves waiting for ever
         self._listener.close()
         for connection in self._open:
             with contextlib.suppress(OSError):
@@ -106,7 +109,7 @@ def play(connection: socket.socket, steps: Sequence[Step]) -> bool:
         elif callable(step):
             step(connection)
         else:
-            if step == RESET:                   # an RST instead of a FIN
+            if step == RESET:  # an RST instead of a FIN
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:
                 connection.shutdown(socket.SHUT_RDWR)
@@ -117,30 +120,60 @@ def play(connection: socket.socket, steps: Sequence[Step]) -> bool:
 
 def head(status: int = 200, headers: Optional[dict[str, str]] = None, **fields: Any) -> bytes:
     """A status line and headers, with the blank line; names in `fields` have _ for -."""
-    every = {**(headers or {}), **{name.replace("_", "-"): str(value) for name, value in fields.items()}}
-    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in every.items()), "", ""]
+    every = {
+        **(headers or {}),
+        **{name.replace("_", "-"): str(value) for name, value in fields.items()},
+    }
+    lines = [
+        f"HTTP/1.1 {status} Whatever",
+        *(f"{name}: {value}" for name, value in every.items()),
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode("latin-1")
 
 
-def answer(payload: Any = None, status: int = 200, headers: Optional[dict[str, str]] = None) -> bytes:
+def answer(
+    payload: Any = None, status: int = 200, headers: Optional[dict[str, str]] = None
+) -> bytes:
     """A plain answer: `payload` as JSON, or bytes as they are."""
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    fields = {"Content-Type": "application/json", **(headers or {}), "Content-Length": str(len(body))}
+    fields = {
+        "Content-Type": "application/json",
+        **(headers or {}),
+        "Content-Length": str(len(body)),
+    }
     return head(status, fields) + body
 
 
 def completion(text: str = "Hello", **fields: Any) -> dict[str, Any]:
     """What /chat/completions answers."""
     message = {"role": "assistant", "content": text}
-    return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m",
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], **fields}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        **fields,
+    }
 
 
-def delta(content: Any = None, finish: Optional[str] = None, index: int = 0, **fields: Any) -> dict[str, Any]:
+def delta(
+    content: Any = None, finish: Optional[str] = None, index: int = 0, **fields: Any
+) -> dict[str, Any]:
     """A chunk with one choice: `content` is its text, or its whole delta."""
-    change = content if isinstance(content, dict) else {} if content is None else {"content": content}
-    return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
-            "choices": [{"index": index, "delta": change, "finish_reason": finish}], **fields}
+    change = (
+        content if isinstance(content, dict) else {} if content is None else {"content": content}
+    )
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": index, "delta": change, "finish_reason": finish}],
+        **fields,
+    }
 
 
 def event(payload: Any) -> bytes:
@@ -149,17 +182,32 @@ def event(payload: Any) -> bytes:
     return b"data: " + (data.encode() if isinstance(data, str) else data) + b"\n\n"
 
 
-HELLO = [event(delta({"role": "assistant", "content": ""})), event(delta("Hel")), event(delta("lo")),
-         event(delta(finish="stop")), event("[DONE]")]
+HELLO = [
+    event(delta({"role": "assistant", "content": ""})),
+    event(delta("Hel")),
+    event(delta("lo")),
+    event(delta(finish="stop")),
+    event("[DONE]"),
+]
 
 
-def streamed(events: Sequence[Step] = tuple(HELLO), framing: str = "chunked",
-             headers: Optional[dict[str, str]] = None, end: bool = True) -> list[Step]:
+def streamed(
+    events: Sequence[Step] = tuple(HELLO),
+    framing: str = "chunked",
+    headers: Optional[dict[str, str]] = None,
+    end: bool = True,
+) -> list[Step]:
     """A streamed answer, in steps: `framing` is chunked, length or close; without `end` the body stays open."""
     fields = {"Content-Type": "text/event-stream", **(headers or {})}
     if framing == "chunked":
-        body: list[Step] = [b"%x\r\n%s\r\n" % (len(e), e) if isinstance(e, bytes) else e for e in events]
-        return [head(200, {**fields, "Transfer-Encoding": "chunked"}), *body, *([b"0\r\n\r\n"] if end else [])]
+        body: list[Step] = [
+            b"%x\r\n%s\r\n" % (len(e), e) if isinstance(e, bytes) else e for e in events
+        ]
+        return [
+            head(200, {**fields, "Transfer-Encoding": "chunked"}),
+            *body,
+            *([b"0\r\n\r\n"] if end else []),
+        ]
     if framing == "length":
         length = sum(len(e) for e in events if isinstance(e, bytes))
         return [head(200, {**fields, "Content-Length": str(length + (not end))}), *events]

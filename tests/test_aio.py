@@ -1,4 +1,5 @@
 """The same verbs, awaited: what is cancelled ends at once, on the wire too."""
+
 import asyncio
 import gc
 import socket
@@ -21,6 +22,7 @@ from .server import HELLO, PATIENCE, Server, answer, completion, serving, stream
 
 def play(use: Callable[[AsyncClient], Awaitable[Any]], server: Server, **settings: Any) -> Any:
     """What `use` gives with a client of `server`."""
+
     async def whole() -> Any:
         async with AsyncClient(base_url=server.url, environ={}, **settings) as client:
             return await use(client)
@@ -36,7 +38,7 @@ def test_a_loop_is_woken_once_for_all_that_has_come_by_then() -> None:
             self.woken.append(callback)
 
     loop, settled = Loop(), []
-    landing = Landing(loop)                 # type: ignore[arg-type]
+    landing = Landing(loop)  # type: ignore[arg-type]
     for round_ in (1, 2):
         for name in "ab":
             landing.put(lambda *outcome: settled.append(outcome), name, round_, None)
@@ -61,13 +63,24 @@ def test_every_verb() -> None:
     async def use(client: AsyncClient) -> None:
         assert (await client.chat("Hi", seed=1)).text == "Hello"
         assert (await client.complete("Hi")).text == "Hello"
-        for reply in (client.moderate("Hi"), client.image("a cat"), client.models(), client.model("m")):
+        for reply in (
+            client.moderate("Hi"),
+            client.image("a cat"),
+            client.models(),
+            client.model("m"),
+        ):
             assert (await reply).text == "Hello"
 
     with serving(answer(completion())) as server:
         play(use, server)
     assert [seen.target[3:] for seen in server.requests] == [
-        "/chat/completions", "/completions", "/moderations", "/images/generations", "/models", "/models/m"]
+        "/chat/completions",
+        "/completions",
+        "/moderations",
+        "/images/generations",
+        "/models",
+        "/models/m",
+    ]
     assert server.requests[0].json["seed"] == 1
 
 
@@ -85,7 +98,10 @@ def test_streams_are_read_chunk_by_chunk_and_merged() -> None:
 
 
 def test_errors_are_those_of_the_client() -> None:
-    with serving(answer({"error": {"message": "no"}}, 404)) as server, pytest.raises(rawchat.NotFoundError):
+    with (
+        serving(answer({"error": {"message": "no"}}, 404)) as server,
+        pytest.raises(rawchat.NotFoundError),
+    ):
         play(lambda client: client.chat("Hi"), server)
     broken = streamed(HELLO[:2], end=False)
 
@@ -93,7 +109,10 @@ def test_errors_are_those_of_the_client() -> None:
         async for _ in await client.stream_chat("Hi"):
             pass
 
-    with serving([*broken, "close"]) as server, pytest.raises(rawchat.StreamInterruptedError) as caught:
+    with (
+        serving([*broken, "close"]) as server,
+        pytest.raises(rawchat.StreamInterruptedError) as caught,
+    ):
         play(use, server)
     assert caught.value.partial.text == "Hel"
 
@@ -106,7 +125,7 @@ def test_chunks_are_read_only_when_they_are_asked_for() -> None:
             chunks = stream.__aiter__()
             for _ in range(2):
                 await chunks.__anext__()
-            came.set()                      # else the server does not go on: nothing can have been read ahead
+            came.set()  # else the server does not go on: nothing can have been read ahead
             assert asked.wait(PATIENCE)
             assert [chunk.text async for chunk in chunks] == ["lo", ""]
 
@@ -126,10 +145,12 @@ def test_to_cancel_closes_the_socket_at_once_and_tries_nothing_more(verb: str) -
         with pytest.raises(asyncio.CancelledError):
             await call
         assert await asyncio.to_thread(hangup.came.wait, PATIENCE)
-        assert (await client.chat("Hi")).text == "Hello"        # the client is as good as before
+        assert (await client.chat("Hi")).text == "Hello"  # the client is as good as before
 
     with serving([lambda connection: begun.set(), hangup, "close"], answer(completion())) as server:
-        play(use, server, max_concurrency=1)        # the next call waits for the thread of the cancelled one
+        play(
+            use, server, max_concurrency=1
+        )  # the next call waits for the thread of the cancelled one
     assert len(server.requests) == 2
 
 
@@ -165,6 +186,7 @@ def test_a_stream_whose_read_is_cancelled_hangs_up() -> None:
 
 def test_a_wait_between_attempts_is_cancelled_too() -> None:
     with serving(answer({}, 503, {"Retry-After": "100"})) as server:
+
         async def use(client: AsyncClient) -> None:
             call = asyncio.ensure_future(client.chat("Hi"))
             while not server.requests:
@@ -189,7 +211,7 @@ def test_at_most_so_many_at_the_same_time() -> None:
         with lock:
             now += 1
             most = max(most, now)
-        full.wait(PATIENCE)                 # four get here, or the test fails
+        full.wait(PATIENCE)  # four get here, or the test fails
         with lock:
             now -= 1
 
@@ -206,7 +228,10 @@ def test_after_close_a_call_is_an_error() -> None:
         await client.close()
         await client.chat("Hi")
 
-    with serving(answer({})) as server, pytest.raises(rawchat.RawchatError, match="this client is closed"):
+    with (
+        serving(answer({})) as server,
+        pytest.raises(rawchat.RawchatError, match="this client is closed"),
+    ):
         play(use, server)
     assert server.requests == []
 
@@ -220,6 +245,7 @@ def test_parse_and_pictures_are_those_of_the_client() -> None:
 
 
 # ---- the threads
+
 
 def test_calls_one_after_the_other_take_one_thread_and_it_ends_with_the_client() -> None:
     used = set[threading.Thread]()
@@ -242,8 +268,8 @@ def test_threads_end_when_nobody_holds_them_and_hold_nothing_while_they_rest() -
     async def use() -> tuple[threading.Thread, Any]:
         threads, big = Threads(2), Big()
         thread = await threads.submit(lambda given: threading.current_thread(), big)
-        watched, big = weakref.ref(big), None           # type: ignore[assignment]
-        while watched():                    # until the thread has let go of its job
+        watched, big = weakref.ref(big), None  # type: ignore[assignment]
+        while watched():  # until the thread has let go of its job
             gc.collect()
             await asyncio.sleep(0)
         return thread, weakref.ref(threads)
@@ -341,10 +367,14 @@ def test_a_conversation_is_awaited() -> None:
         return talk.history
 
     usage = {"usage": {"prompt_tokens": 7, "completion_tokens": 2}}
-    with serving(answer(completion(**usage)), streamed(), answer(completion("Greetings."))) as server:
+    with serving(
+        answer(completion(**usage)), streamed(), answer(completion("Greetings."))
+    ) as server:
         history = play(use, server)
     assert [message["content"] for message in history] == [
-        "Be brief.", "Summary of the conversation so far: Greetings."]
+        "Be brief.",
+        "Summary of the conversation so far: Greetings.",
+    ]
     assert (history.usage.total, history.usage.calls) == (9, 3)
     assert server.requests[0].json["seed"] == 1
     assert server.requests[1].json["stream_options"] == {"include_usage": True}
@@ -360,7 +390,9 @@ def test_a_saved_conversation_goes_on_with_the_client_that_is_given(tmp_path: An
     old.save(tmp_path / "talk.jsonl")
 
     async def use(client: AsyncClient) -> None:
-        talk = AsyncHistory(client, History.load(tmp_path / "talk.jsonl", old.client, max_messages=2))
+        talk = AsyncHistory(
+            client, History.load(tmp_path / "talk.jsonl", old.client, max_messages=2)
+        )
         await talk.ask("Again")
         assert [message["content"] for message in talk.history] == ["Hi", "Hello", "Again", "Hello"]
         assert talk.history.client is old.client
@@ -384,14 +416,14 @@ def test_a_cancelled_call_leaves_a_conversation_as_it_was(verb: str) -> None:
         was = before(talk.history)
         call = asyncio.ensure_future(getattr(talk, verb)(*["Hi"] * (verb == "ask")))
         await asyncio.to_thread(begun.wait, PATIENCE)
-        assert before(talk.history) == was              # not even while it is under way
+        assert before(talk.history) == was  # not even while it is under way
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
         assert before(talk.history) == was
         assert await asyncio.to_thread(hangup.came.wait, PATIENCE)
         assert before(talk.history) == was
-        await talk.ask("Hi")                            # and it can go on
+        await talk.ask("Hi")  # and it can go on
         assert talk.history[1:] == SAID * 4
 
     with serving([lambda connection: begun.set(), hangup, "close"], answer(completion())) as server:
@@ -412,7 +444,7 @@ def test_a_stream_that_is_cancelled_or_left_leaves_a_conversation_as_it_was() ->
                 heard.append(piece)
 
         call = asyncio.ensure_future(listen())
-        while not heard:                    # cancelled in the midst of it, while it waits for the next piece
+        while not heard:  # cancelled in the midst of it, while it waits for the next piece
             await asyncio.sleep(0)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -422,14 +454,16 @@ def test_a_stream_that_is_cancelled_or_left_leaves_a_conversation_as_it_was() ->
 
         pieces = talk.stream("And?")
         assert await pieces.__anext__() == "Hel"
-        await pieces.aclose()               # type: ignore[attr-defined]
+        await pieces.aclose()  # type: ignore[attr-defined]
         assert (talk.history, talk.history.usage.calls) == (SAID, 0)
         assert await asyncio.to_thread(left.came.wait, PATIENCE)
 
         await listen()
         assert talk.history == [*SAID, {"role": "user", "content": "And?"}, SAID[1]]
 
-    with serving(streamed([*HELLO[:2], cut, "close"]), streamed([*HELLO[:2], left, "close"]), streamed()) as server:
+    with serving(
+        streamed([*HELLO[:2], cut, "close"]), streamed([*HELLO[:2], left, "close"]), streamed()
+    ) as server:
         play(use, server)
 
 
@@ -446,7 +480,9 @@ def test_a_call_that_fails_leaves_a_conversation_as_it_was_but_for_what_it_cost(
         assert (talk.history, talk.history.usage.total) == ([], 9)
 
     empty = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}
-    with serving(answer({"error": "no"}, 400), [*streamed(HELLO[:2], end=False), "close"], answer(empty)) as server:
+    with serving(
+        answer({"error": "no"}, 400), [*streamed(HELLO[:2], end=False), "close"], answer(empty)
+    ) as server:
         play(use, server)
 
 
@@ -462,7 +498,18 @@ def test_a_conversation_asks_one_question_at_a_time() -> None:
         await answers
         return talk.history
 
-    with serving(answer(completion("a")), answer(completion("b")), answer(completion("c"))) as server:
+    with serving(
+        answer(completion("a")), answer(completion("b")), answer(completion("c"))
+    ) as server:
         history = play(use, server)
-    assert [message["content"] for message in history] == ["0", "1", "a", "in between", "2", "b", "3", "c"]
+    assert [message["content"] for message in history] == [
+        "0",
+        "1",
+        "a",
+        "in between",
+        "2",
+        "b",
+        "3",
+        "c",
+    ]
     assert [len(seen.json["messages"]) for seen in server.requests] == [2, 5, 7]

@@ -1,4 +1,5 @@
 """The places where the official SDK cannot be installed: tight, bare, or with another package of the same name."""
+
 import json
 import os
 import pathlib
@@ -23,8 +24,14 @@ ALL = sorted(path.stem for path in pathlib.Path(ROOT, "rawchat").glob("[a-z]*.py
 def python(code: str, *options: str, path: Optional[list[str]] = None, **env: str) -> Any:
     """Run `code` in a Python of its own, with `path` before all else."""
     code = f"import sys; sys.path[:0] = {[ROOT] if path is None else path!r}\n{code}"
-    return subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, encoding="utf-8",
-                          env={**os.environ, **env}, timeout=60)
+    return subprocess.run(
+        [sys.executable, *options, "-c", code],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, **env},
+        timeout=60,
+    )
 
 
 # ---- tight places: what is taken away first, the options of Python, the environment
@@ -53,7 +60,8 @@ PLACES: dict[str, tuple[str, list[str], dict[str, str]]] = {
     "docstrings stripped": ("", ["-OO"], {}),
     "warnings are errors": ("", ["-W", "error"], {}),
     "no time zones": ("", [], {"TZ": "Nowhere/Never", "PYTHONTZPATH": ""}),
-    "LANG=C": ("", [], {"LC_ALL": "C", "LANG": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"})}
+    "LANG=C": ("", [], {"LC_ALL": "C", "LANG": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}),
+}
 JOB = """
 import importlib, json
 for name in {modules}:
@@ -82,7 +90,9 @@ def test_it_works_in_a_tight_place(place: str) -> None:
     """Every module is imported; requests are built, streams decoded, and a real call goes over the loopback."""
     prepare, options, env = PLACES[place]
     with serving(answer(completion()), streamed()) as server:
-        job = JOB.format(modules=ALL, pieces=HELLO, plain=json.dumps(completion("Hä")).encode(), url=server.url)
+        job = JOB.format(
+            modules=ALL, pieces=HELLO, plain=json.dumps(completion("Hä")).encode(), url=server.url
+        )
         done = python(prepare + "\n" + job, *options, **env)
     assert (done.stdout, done.stderr, done.returncode) == ("well", "", 0)
 
@@ -100,18 +110,42 @@ def test_the_pure_parts_need_no_dependency_at_all() -> None:
     needy = dict(line.split(" needs ") for line in done.stdout.splitlines())
     assert done.stderr == ""
     assert set(needy.values()) == {"requests", "sseclient"}
-    assert not set(needy) & {"errors", "backoff", "wire", "reply", "config", "endpoints", "schema", "usage", "merge"}
+    assert not set(needy) & {
+        "errors",
+        "backoff",
+        "wire",
+        "reply",
+        "config",
+        "endpoints",
+        "schema",
+        "usage",
+        "merge",
+    }
 
 
-@pytest.mark.parametrize(("prepare", "settings", "said"), [
-    (PLACES["no ssl"][0], "base_url='https://localhost:9/v1'", "ConfigError: https:// needs the ssl module"),
-    (NO_THREADS, "base_url='http://localhost:{port}/v1', deadline=9", "ConfigError: a deadline needs a thread"),
-    ("sys.modules['requests'] = None", "base_url='http://localhost:{port}/v1'", "requests"),
-    ("sys.modules['sseclient'] = None", "base_url='http://localhost:{port}/v1'", "sseclient")])
+@pytest.mark.parametrize(
+    ("prepare", "settings", "said"),
+    [
+        (
+            PLACES["no ssl"][0],
+            "base_url='https://localhost:9/v1'",
+            "ConfigError: https:// needs the ssl module",
+        ),
+        (
+            NO_THREADS,
+            "base_url='http://localhost:{port}/v1', deadline=9",
+            "ConfigError: a deadline needs a thread",
+        ),
+        ("sys.modules['requests'] = None", "base_url='http://localhost:{port}/v1'", "requests"),
+        ("sys.modules['sseclient'] = None", "base_url='http://localhost:{port}/v1'", "sseclient"),
+    ],
+)
 def test_what_cannot_work_says_why_in_one_line(prepare: str, settings: str, said: str) -> None:
     with serving(answer(completion())) as server:
         settings = settings.format(port=server.port)
-        done = python(f"{prepare}\nimport rawchat\nrawchat.Client({settings}, environ={{}}).chat('Hi')")
+        done = python(
+            f"{prepare}\nimport rawchat\nrawchat.Client({settings}, environ={{}}).chat('Hi')"
+        )
     assert done.returncode == 1
     assert said in done.stderr.splitlines()[-1]
 
@@ -126,7 +160,7 @@ def test_the_command_line_says_in_one_line_which_dependency_is_missing() -> None
     assert done.stderr.count("\n") == 1
 
 
-LOOKALIKE = "class Event: pass\nclass SSEClient:\n    def __init__(self, url): pass\n"    # as in sseclient 0.0.27
+LOOKALIKE = "class Event: pass\nclass SSEClient:\n    def __init__(self, url): pass\n"  # as in sseclient 0.0.27
 
 
 @row("8.9")
@@ -134,8 +168,10 @@ def test_another_package_with_the_name_of_sseclient_is_recognised(tmp_path: path
     (tmp_path / "sseclient.py").write_text(LOOKALIKE, encoding="utf-8")
     done = python(ASKING, path=[str(tmp_path), ROOT])
     assert done.returncode == 1
-    assert done.stderr == ("rawchat: the module sseclient is of another package here: pip uninstall -y sseclient && "
-                           "pip install --force-reinstall sseclient-py\n")
+    assert done.stderr == (
+        "rawchat: the module sseclient is of another package here: pip uninstall -y sseclient && "
+        "pip install --force-reinstall sseclient-py\n"
+    )
 
 
 # ---- no side effects
@@ -174,20 +210,27 @@ def test_importing_has_no_side_effect() -> None:
 def test_importing_every_module_has_no_side_effect_of_ours() -> None:
     """What the standard library and the dependencies do when they are imported is theirs: they come first."""
     theirs = "import requests, urllib3, sseclient, urllib.request, email.utils, asyncio, argparse, concurrent.futures"
-    stdlib = "import " + ", ".join(sorted({"json", "dataclasses", "typing", "random", "logging", "http.client"}))
+    stdlib = "import " + ", ".join(
+        sorted({"json", "dataclasses", "typing", "random", "logging", "http.client"})
+    )
     ours = "\n".join(f"import rawchat.{name}" for name in ALL)
-    loaded = f"{theirs}\n{stdlib}\n{ours}\nfor name in list(sys.modules):\n    if name.startswith('rawchat'): " \
-             "del sys.modules[name]"
+    loaded = (
+        f"{theirs}\n{stdlib}\n{ours}\nfor name in list(sys.modules):\n    if name.startswith('rawchat'): "
+        "del sys.modules[name]"
+    )
     assert audited(ours, before=loaded) == "[] 1 [] []"
 
 
 def test_the_audit_does_see_side_effects() -> None:
-    seen = audited(f"open({os.devnull!r}).close(); os.environ.get('HOME'); import socket; socket.socket().close()")
+    seen = audited(
+        f"open({os.devnull!r}).close(); os.environ.get('HOME'); import socket; socket.socket().close()"
+    )
     assert all(word in seen for word in ("'open'", "'environ'", "socket.__new__"))
 
 
 def test_importing_takes_at_most_a_third_of_what_the_dependencies_take() -> None:
     """The best of five, each in a Python of its own, one after the other in the same run."""
+
     def seconds(what: str) -> float:
         clock = f"import time; start = time.perf_counter(); import {what}; print(time.perf_counter() - start)"
         return min(float(python(clock).stdout) for _ in range(5))

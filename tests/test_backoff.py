@@ -1,4 +1,5 @@
 """Retries as arithmetic: nobody waits."""
+
 import email.utils
 from typing import Optional
 
@@ -10,8 +11,13 @@ row = pytest.mark.row
 NOW = 1_700_000_000.0
 
 
-def delay(status: Optional[int] = 503, code: Optional[str] = None, retries: int = 0, random: float = 0.0,
-          **headers: str) -> Optional[float]:
+def delay(
+    status: Optional[int] = 503,
+    code: Optional[str] = None,
+    retries: int = 0,
+    random: float = 0.0,
+    **headers: str,
+) -> Optional[float]:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     return backoff.delay(status, fields, code, retries, lambda: random, lambda: NOW)
 
@@ -50,26 +56,47 @@ def test_the_own_wait_doubles_up_to_eight_seconds_less_up_to_a_quarter() -> None
 
 
 @row("3.2")
-@pytest.mark.parametrize(("headers", "seconds"), [
-    ({"retry_after": "7"}, 7), ({"retry_after": "0.25"}, 0.25), ({"retry_after": " 3 "}, 3),
-    ({"retry_after": "120"}, 120),
-    ({"retry_after_ms": "1500"}, 1.5), ({"retry_after_ms": "1500", "retry_after": "9"}, 1.5),
-    ({"retry_after_ms": "junk", "retry_after": "9"}, 9),
-    ({"retry_after": email.utils.formatdate(NOW + 30, usegmt=True)}, 30)])
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry_after": "7"}, 7),
+        ({"retry_after": "0.25"}, 0.25),
+        ({"retry_after": " 3 "}, 3),
+        ({"retry_after": "120"}, 120),
+        ({"retry_after_ms": "1500"}, 1.5),
+        ({"retry_after_ms": "1500", "retry_after": "9"}, 1.5),
+        ({"retry_after_ms": "junk", "retry_after": "9"}, 9),
+        ({"retry_after": email.utils.formatdate(NOW + 30, usegmt=True)}, 30),
+    ],
+)
 def test_the_servers_wish_is_used_as_it_stands(headers: dict[str, str], seconds: float) -> None:
     assert delay(random=1.0, **headers) == seconds
 
 
 @row("3.2")
-@pytest.mark.parametrize("wish", ["0", "-3", "nan", "inf", "-inf", "junk", "", "12 apples",
-                                  "Mon, 99 Foo 2020 99:99:99 GMT",
-                                  email.utils.formatdate(NOW - 30, usegmt=True)])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "0",
+        "-3",
+        "nan",
+        "inf",
+        "-inf",
+        "junk",
+        "",
+        "12 apples",
+        "Mon, 99 Foo 2020 99:99:99 GMT",
+        email.utils.formatdate(NOW - 30, usegmt=True),
+    ],
+)
 def test_a_wish_that_makes_no_sense_leaves_the_own_wait(wish: str) -> None:
     assert delay(retry_after=wish) == 0.5
 
 
 @row("3.2")
-@pytest.mark.parametrize("wish", ["121", "1e9", "1e999", email.utils.formatdate(NOW + 1000, usegmt=True)])
+@pytest.mark.parametrize(
+    "wish", ["121", "1e9", "1e999", email.utils.formatdate(NOW + 1000, usegmt=True)]
+)
 def test_a_server_that_asks_for_too_long_is_not_asked_again(wish: str) -> None:
     assert delay(retry_after=wish) is None
     assert delay(retry_after=wish, x_should_retry="true") is None

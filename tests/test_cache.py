@@ -1,4 +1,5 @@
 """`cached`: the same question is asked once, and nothing but whole answers is kept."""
+
 import contextlib
 import pathlib
 import pickle
@@ -21,17 +22,23 @@ OK = answer(completion(), headers={"x-request-id": "req_1", "Set-Cookie": "sessi
 
 
 def client_of(server: Any, store: Any, **settings: Any) -> rawchat.Client:
-    return rawchat.Client(KEY, transport=cached(over_http(server.url), store, **settings), environ={}, max_retries=0)
+    return rawchat.Client(
+        KEY, transport=cached(over_http(server.url), store, **settings), environ={}, max_retries=0
+    )
 
 
 @pytest.mark.parametrize("shelved", [False, True])
 def test_the_same_question_is_asked_once(shelved: bool, tmp_path: pathlib.Path) -> None:
-    opened: Any = shelve.open(str(tmp_path / "answers")) if shelved else contextlib.nullcontext({})     # noqa: SIM115
+    opened: Any = shelve.open(str(tmp_path / "answers")) if shelved else contextlib.nullcontext({})  # noqa: SIM115
     with opened as store, serving(OK, streamed()) as server:
         client = client_of(server, store)
         first, second = client.chat("Hi"), client.chat("Hi")
         assert first == second == completion()
-        assert (second.request_id, first.headers.get("age"), second.headers.get("age")) == ("req_1", None, "0")
+        assert (second.request_id, first.headers.get("age"), second.headers.get("age")) == (
+            "req_1",
+            None,
+            "0",
+        )
         asked = client.stream_chat("Hi")
         chunks = list(asked)
         kept = client.stream_chat("Hi")
@@ -66,14 +73,22 @@ def test_headers_do_not_make_another_question_but_all_else_does() -> None:
         assert len(server.requests) == 5
 
 
-@pytest.mark.parametrize(("broken", "ends"), [
-    ([head(200, Content_Length=99), b'{"cho', CLOSE], False), ([head(200), b'{"choices": [', CLOSE], False),
-    ([head(200, Transfer_Encoding="chunked"), b"5\r\n{", RESET], False), ([answer({}, 500)], False),
-    ([answer({"error": {"message": "no"}})], False),
-    ([answer({"object": "error", "message": "no", "code": 40303})], False),
-    ([answer(b"<html>")], False), ([answer(b"[]")], False),
-    (streamed(HELLO[:3]), True), (streamed([*HELLO[:3], RESET], end=False), True),
-    (streamed([*HELLO[:2], event({"error": {"message": "no"}}), event("[DONE]")]), True)])
+@pytest.mark.parametrize(
+    ("broken", "ends"),
+    [
+        ([head(200, Content_Length=99), b'{"cho', CLOSE], False),
+        ([head(200), b'{"choices": [', CLOSE], False),
+        ([head(200, Transfer_Encoding="chunked"), b"5\r\n{", RESET], False),
+        ([answer({}, 500)], False),
+        ([answer({"error": {"message": "no"}})], False),
+        ([answer({"object": "error", "message": "no", "code": 40303})], False),
+        ([answer(b"<html>")], False),
+        ([answer(b"[]")], False),
+        (streamed(HELLO[:3]), True),
+        (streamed([*HELLO[:3], RESET], end=False), True),
+        (streamed([*HELLO[:2], event({"error": {"message": "no"}}), event("[DONE]")]), True),
+    ],
+)
 def test_what_broke_off_or_failed_is_not_kept(broken: Any, ends: bool) -> None:
     store: dict[str, Any] = {}
     with serving(broken, streamed() if ends else OK) as server:
@@ -121,7 +136,13 @@ def test_a_kept_answer_has_its_time_and_says_its_age() -> None:
 
 def test_an_old_answer_is_given_while_the_server_is_down() -> None:
     now = [1000.0]
-    script = [OK, answer({}, 503), [CLOSE], answer({"error": {"message": "who?"}}, 401), answer(completion("new"))]
+    script = [
+        OK,
+        answer({}, 503),
+        [CLOSE],
+        answer({"error": {"message": "who?"}}, 401),
+        answer(completion("new")),
+    ]
     with serving(*script) as server:
         client = client_of(server, {}, ttl=60, stale_if_error=True, now=lambda: now[0])
         assert client.chat("Hi").text == "Hello"
@@ -133,8 +154,12 @@ def test_an_old_answer_is_given_while_the_server_is_down() -> None:
         assert client.chat("Hi").text == "new"
 
 
-@pytest.mark.parametrize(("trouble", "kind"), [(answer({}, 503), InternalServerError), ([CLOSE], APIConnectionError)])
-def test_without_stale_if_error_or_an_old_answer_the_error_is_raised(trouble: Any, kind: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "kind"), [(answer({}, 503), InternalServerError), ([CLOSE], APIConnectionError)]
+)
+def test_without_stale_if_error_or_an_old_answer_the_error_is_raised(
+    trouble: Any, kind: type[Exception]
+) -> None:
     now = [1000.0]
     for settings, question in (({}, "Hi"), ({"stale_if_error": True}, "Ho")):
         with serving(OK, trouble) as server:
@@ -167,7 +192,9 @@ def test_a_broken_answer_to_a_raw_request_is_not_kept() -> None:
         raise StreamInterruptedError("cut")
 
     with pytest.raises(StreamInterruptedError):
-        cached(lambda request: Response(200, {}, broken()), store)(Request("GET", "http://localhost")).read()
+        cached(lambda request: Response(200, {}, broken()), store)(
+            Request("GET", "http://localhost")
+        ).read()
     assert store == {}
 
 
@@ -180,7 +207,10 @@ def test_connections_are_given_back() -> None:
     closed: list[int] = []
     script = [Response(200, {}, [b"{}"]), Response(503, {}, [], close=lambda: closed.append(503))]
     transport = cached(lambda request: script.pop(0), {}, ttl=0, stale_if_error=True)
-    assert [transport(Request("GET", "http://localhost")).read() for _ in range(2)] == [b"{}", b"{}"]
+    assert [transport(Request("GET", "http://localhost")).read() for _ in range(2)] == [
+        b"{}",
+        b"{}",
+    ]
     assert closed == [503]
 
 
@@ -189,6 +219,8 @@ def test_with_the_clock_set_back_an_entry_counts_as_stale() -> None:
         for second, requests in ((1000.0, 1), (1001.0, 1), (500.0, 2), (501.0, 2)):
             if second == 1000.0:
                 store: dict[str, Any] = {}
-            transport = cached(over_http(server.url), store, ttl=60, now=lambda second=second: second)
+            transport = cached(
+                over_http(server.url), store, ttl=60, now=lambda second=second: second
+            )
             rawchat.Client(base_url=server.url, transport=transport, environ={}).chat("Hi")
             assert len(server.requests) == requests

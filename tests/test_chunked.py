@@ -1,4 +1,5 @@
 """Chunks are taken off wherever the bytes are cut, at once, and nonsense is refused after what came before it."""
+
 from collections.abc import Iterator
 from http.client import HTTPException
 
@@ -8,10 +9,12 @@ from rawchat.chunked import LINE, unchunked
 
 from .test_stream import cut
 
-WHOLE = b"5\r\nHello\r\n00a;x=\"y\"\r\n, \r\nworld!\r\n0\r\n\r\n"
+WHOLE = b'5\r\nHello\r\n00a;x="y"\r\n, \r\nworld!\r\n0\r\n\r\n'
 
 
-@pytest.mark.parametrize("end", [b"\r\n", b"X-Trailer: a\r\nX-Other: b\r\n\r\n", b"", b"X-Trailer: a\r\n"])
+@pytest.mark.parametrize(
+    "end", [b"\r\n", b"X-Trailer: a\r\nX-Other: b\r\n\r\n", b"", b"X-Trailer: a\r\n"]
+)
 def test_cut_anywhere(end: bytes) -> None:
     for pieces in cut(WHOLE[:-2] + end):
         assert b"".join(unchunked(pieces)) == b"Hello, \r\nworld!", pieces
@@ -40,13 +43,17 @@ def test_a_trailer_is_read_to_its_end_and_no_further(end: bytes) -> None:
         assert b"".join(left)[-4:] == b"next", pieces
 
 
-@pytest.mark.parametrize("broken", [b"", b"5", b"5\r\n", b"5\r\nHel", b"5\r\nHello", b"5\r\nHello\r\n"])
+@pytest.mark.parametrize(
+    "broken", [b"", b"5", b"5\r\n", b"5\r\nHel", b"5\r\nHello", b"5\r\nHello\r\n"]
+)
 def test_a_body_that_breaks_off(broken: bytes) -> None:
     with pytest.raises(HTTPException, match="breaks off"):
         list(unchunked([broken]))
 
 
-@pytest.mark.parametrize("size", [b"-5", b"+5", b"5_0", b"0x5", b"", b"five", b"5 5", b"\xff", b"5" * (LINE + 1)])
+@pytest.mark.parametrize(
+    "size", [b"-5", b"+5", b"5_0", b"0x5", b"", b"five", b"5 5", b"\xff", b"5" * (LINE + 1)]
+)
 def test_nonsense_for_a_size_comes_after_what_was_whole(size: bytes) -> None:
     body = unchunked([b"2\r\nab\r\n" + size, b"\r\nHello\r\n"])
     assert next(body) == b"ab"

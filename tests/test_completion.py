@@ -1,4 +1,5 @@
 """Completion scripts, tried in the shells themselves: bash everywhere, zsh and fish where they are."""
+
 import pathlib
 import shutil
 import subprocess
@@ -25,26 +26,47 @@ def shell(name: str, *argv: str) -> str:
     if not shutil.which(name):
         pytest.skip(f"no {name} here")
     pathlib.Path("rawchat.script").write_text(script(name), encoding="utf-8")
-    return subprocess.run([name, *argv], check=True, capture_output=True, text=True, timeout=30).stdout
+    return subprocess.run(
+        [name, *argv], check=True, capture_output=True, text=True, timeout=30
+    ).stdout
 
 
 def bash(*words: str) -> list[str]:
     """What bash offers for the last of `words`."""
-    code = ('source rawchat.script; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rawchat; '
-            'printf "%s\\n" "${COMPREPLY[@]}"')
-    return [text for text in shell("bash", "--norc", "-c", code, "bash", "rawchat", *words).splitlines() if text]
+    code = (
+        'source rawchat.script; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rawchat; '
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    return [
+        text
+        for text in shell("bash", "--norc", "-c", code, "bash", "rawchat", *words).splitlines()
+        if text
+    ]
 
 
-@pytest.mark.parametrize(("words", "offered"), [
-    (["--mod"], ["--model", "--models", "--moderate"]), (["Hi", "--retr"], ["--retries"]),
-    (["--completion", ""], ["bash", "fish", "zsh"]), (["--color", "a"], ["always", "auto"]),
-    (["--color", "="], ["always", "auto", "never"]), (["--color", "=", "ne"], ["never"]),
-    (["--key-file", "key"], ["key one.txt", "keys.json"]), (["--key-file", "=", "keys"], ["keys.json"]),
-    (["-a", "oth"], ["other"]), (["--har", "keys"], ["keys.json"]),
-    (["-s", "@keys"], ["@keys.json"]), (["@key"], ["@key one.txt", "@keys.json"]),
-    (["-m", ""], []), (["keys"], []), (["--nonsense"], [])])
-def test_bash_completes_options_their_values_and_files(folder: pathlib.Path, words: list[str],
-                                                       offered: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["--mod"], ["--model", "--models", "--moderate"]),
+        (["Hi", "--retr"], ["--retries"]),
+        (["--completion", ""], ["bash", "fish", "zsh"]),
+        (["--color", "a"], ["always", "auto"]),
+        (["--color", "="], ["always", "auto", "never"]),
+        (["--color", "=", "ne"], ["never"]),
+        (["--key-file", "key"], ["key one.txt", "keys.json"]),
+        (["--key-file", "=", "keys"], ["keys.json"]),
+        (["-a", "oth"], ["other"]),
+        (["--har", "keys"], ["keys.json"]),
+        (["-s", "@keys"], ["@keys.json"]),
+        (["@key"], ["@key one.txt", "@keys.json"]),
+        (["-m", ""], []),
+        (["keys"], []),
+        (["--nonsense"], []),
+    ],
+)
+def test_bash_completes_options_their_values_and_files(
+    folder: pathlib.Path, words: list[str], offered: list[str]
+) -> None:
     assert sorted(bash(*words)) == offered
 
 
@@ -53,14 +75,20 @@ def test_bash_offers_every_option() -> None:
 
 
 def test_bash_has_it_for_the_command() -> None:
-    assert shell("bash", "--norc", "-c", "source rawchat.script; complete -p rawchat") \
+    assert (
+        shell("bash", "--norc", "-c", "source rawchat.script; complete -p rawchat")
         == "complete -F _rawchat rawchat\n"
+    )
 
 
 def fish(line: str) -> list[str]:
     """What fish offers for a command line."""
-    return [each.split("\t")[0] for each in shell(
-        "fish", "--no-config", "-c", f"source rawchat.script; complete -C {line!r}").splitlines()]
+    return [
+        each.split("\t")[0]
+        for each in shell(
+            "fish", "--no-config", "-c", f"source rawchat.script; complete -C {line!r}"
+        ).splitlines()
+    ]
 
 
 def test_fish_completes_options_their_values_and_files(folder: pathlib.Path) -> None:
@@ -72,13 +100,21 @@ def test_fish_completes_options_their_values_and_files(folder: pathlib.Path) -> 
 
 
 def test_zsh_reads_its_script_and_has_it_for_the_command() -> None:
-    code = ("autoload -Uz compinit; compinit -D -u; source rawchat.script; print ${_comps[rawchat]}; "
-            "_arguments() { print -rl -- $@ }; _rawchat")
+    code = (
+        "autoload -Uz compinit; compinit -D -u; source rawchat.script; print ${_comps[rawchat]}; "
+        "_arguments() { print -rl -- $@ }; _rawchat"
+    )
     name, *specs = shell("zsh", "-f", "-c", code).splitlines()
     assert name == "_rawchat"
-    assert any(spec.startswith("(--color)--color=[colour on standard error\\: auto") and
-               spec.endswith("]:WHEN:(auto always never)") for spec in specs)
-    assert "(-m --model)--model=[the model (default\\: OPENAI_MODEL, then gpt-4o-mini)]:NAME: " in specs
+    assert any(
+        spec.startswith("(--color)--color=[colour on standard error\\: auto")
+        and spec.endswith("]:WHEN:(auto always never)")
+        for spec in specs
+    )
+    assert (
+        "(-m --model)--model=[the model (default\\: OPENAI_MODEL, then gpt-4o-mini)]:NAME: "
+        in specs
+    )
     for flag in ALL:
         assert any(f"){flag}" in spec or f"*{flag}" in spec for spec in specs)
 
@@ -89,7 +125,9 @@ def test_the_script_is_printed_and_names_every_option(run: Run, name: str) -> No
     assert (result.code, result.err) == (0, "")
     assert result.out.decode() == script(name)
     for flag in ALL:
-        spelled = {"fish": f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}"}.get(name, flag)
+        spelled = {"fish": f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}"}.get(
+            name, flag
+        )
         assert spelled in script(name)
 
 

@@ -1,4 +1,5 @@
 """Where the settings come from, and which are refused."""
+
 import math
 import pathlib
 from typing import Any, Optional
@@ -40,11 +41,21 @@ def test_arguments_before_environment_before_dotenv_before_defaults() -> None:
 
 @row("1.5")
 def test_every_variable_is_known() -> None:
-    settings = made({"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "https://h/v1/", "OPENAI_ORG_ID": "o",
-                     "OPENAI_PROJECT_ID": "p", "MODEL_NAME": "m", "OPENAI_CUSTOM_HEADERS": "X-A: 1\n\nX-B:two: three"})
+    settings = made(
+        {
+            "OPENAI_API_KEY": "sk-1",
+            "OPENAI_BASE_URL": "https://h/v1/",
+            "OPENAI_ORG_ID": "o",
+            "OPENAI_PROJECT_ID": "p",
+            "MODEL_NAME": "m",
+            "OPENAI_CUSTOM_HEADERS": "X-A: 1\n\nX-B:two: three",
+        }
+    )
     assert (settings.base_url, settings.model) == ("https://h/v1", "m")
-    assert settings.headers[:2] == ({"OpenAI-Organization": "o", "OpenAI-Project": "p"},
-                                    {"X-A": "1", "X-B": "two: three"})
+    assert settings.headers[:2] == (
+        {"OpenAI-Organization": "o", "OpenAI-Project": "p"},
+        {"X-A": "1", "X-B": "two: three"},
+    )
     assert made({"OPENAI_API_KEY": "sk-1", "MODEL_NAME": "m", "OPENAI_MODEL": "n"}).model == "n"
     with pytest.raises(ConfigError, match="Name: value"):
         made({"OPENAI_API_KEY": "sk-1", "OPENAI_CUSTOM_HEADERS": "nonsense"})
@@ -78,10 +89,18 @@ def test_a_function_is_asked_each_time() -> None:
 
 
 @row("1.8", "8.5")
-@pytest.mark.parametrize(("key", "say"), [
-    ("sk-secret\nkey", r"U\+000A at position 10 of 13"), ("sk-secretü", r"U\+00FC at position 10 of 10"),
-    ("sk secret", r"U\+0020 at position 3 of 9"), ("sk-secret\u200b", r"U\+200B at position 10"),
-    ("sk-secret\x00x", r"U\+0000 at position 10"), (b"sk-secret", "not a string but bytes"), (7, "not iterable")])
+@pytest.mark.parametrize(
+    ("key", "say"),
+    [
+        ("sk-secret\nkey", r"U\+000A at position 10 of 13"),
+        ("sk-secretü", r"U\+00FC at position 10 of 10"),
+        ("sk secret", r"U\+0020 at position 3 of 9"),
+        ("sk-secret\u200b", r"U\+200B at position 10"),
+        ("sk-secret\x00x", r"U\+0000 at position 10"),
+        (b"sk-secret", "not a string but bytes"),
+        (7, "not iterable"),
+    ],
+)
 def test_a_key_that_no_header_can_carry_is_refused_by_its_position(key: Any, say: str) -> None:
     with pytest.raises((ConfigError, TypeError), match=say) as caught:
         made(api_key=key)
@@ -96,9 +115,22 @@ def test_blanks_around_a_key_are_trimmed_and_its_repr_hides_it() -> None:
 
 
 @row("1.10")
-@pytest.mark.parametrize("url", ["", "api.openai.com/v1", "ftp://h/v1", "http://", "http:///v1", "https://h:port/v1",
-                                 "https://h v/1",
-                                 "https://h/\nv1", "https://[::1/v1", "file:///etc/passwd", 7])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "api.openai.com/v1",
+        "ftp://h/v1",
+        "http://",
+        "http:///v1",
+        "https://h:port/v1",
+        "https://h v/1",
+        "https://h/\nv1",
+        "https://[::1/v1",
+        "file:///etc/passwd",
+        7,
+    ],
+)
 def test_what_is_no_url_is_refused(url: Any) -> None:
     with pytest.raises(ConfigError, match="not an http"):
         made(api_key="sk-1", base_url=url)
@@ -114,7 +146,9 @@ def test_credentials_and_fragments_in_a_url_are_refused() -> None:
 
 
 @row("1.10", "4.5")
-@pytest.mark.parametrize("url", ["http://user:hunter2@host:port/v1", "sk-abcdefgh12345678", "https://h v/hunter2 x"])
+@pytest.mark.parametrize(
+    "url", ["http://user:hunter2@host:port/v1", "sk-abcdefgh12345678", "https://h v/hunter2 x"]
+)
 def test_what_is_no_url_is_not_repeated_where_it_may_be_a_secret(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         made(api_key="sk-1", base_url=url)
@@ -143,8 +177,10 @@ def test_a_key_may_go_over_http_within_this_machine(host: str) -> None:
 
 
 @row("1.12")
-@pytest.mark.parametrize("host", ["h", "192.168.1.2", "localhost.evil.com", "127.0.0.1.evil.com", "notlocalhost",
-                                  "0.0.0.0"])
+@pytest.mark.parametrize(
+    "host",
+    ["h", "192.168.1.2", "localhost.evil.com", "127.0.0.1.evil.com", "notlocalhost", "0.0.0.0"],
+)
 def test_a_key_must_not_go_over_http_to_another(host: str) -> None:
     for key in ("sk-1", lambda: "sk-1"):
         with pytest.raises(ConfigError, match="allow_http=True"):
@@ -156,16 +192,26 @@ def test_a_key_must_not_go_over_http_to_another(host: str) -> None:
 @row("1.13", "10.7")
 def test_a_dotenv_never_sends_an_inherited_key_elsewhere() -> None:
     evil = "OPENAI_BASE_URL=https://evil/v1\n"
-    for environ, given in (({"OPENAI_API_KEY": "sk-1"}, {}), ({"OPENAI_API_KEYS": "sk-1,sk-2"}, {}),
-                           ({}, {"api_key": "sk-1"}),
-                           ({}, {"api_key": lambda: "sk-1"}), ({"OPENAI_CUSTOM_HEADERS": "api-key: sk-1"}, {})):
-        with pytest.raises(ConfigError, match=r"base_url comes from \.env, the key from the (environment|arguments)"):
+    for environ, given in (
+        ({"OPENAI_API_KEY": "sk-1"}, {}),
+        ({"OPENAI_API_KEYS": "sk-1,sk-2"}, {}),
+        ({}, {"api_key": "sk-1"}),
+        ({}, {"api_key": lambda: "sk-1"}),
+        ({"OPENAI_CUSTOM_HEADERS": "api-key: sk-1"}, {}),
+    ):
+        with pytest.raises(
+            ConfigError,
+            match=r"base_url comes from \.env, the key from the (environment|arguments)",
+        ):
             made(environ, evil, **given)
     with pytest.raises(ConfigError, match="base_url comes from"):
         made({"OPENAI_API_KEY": "sk-1"}, evil + "OPENAI_API_KEY=sk-2")
     assert made({}, evil + "OPENAI_API_KEY=sk-2").keys() == ("sk-2",)
     assert made({}, evil).base_url == "https://evil/v1"
-    assert made({"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "https://good/v1"}, evil).base_url == "https://good/v1"
+    assert (
+        made({"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "https://good/v1"}, evil).base_url
+        == "https://good/v1"
+    )
 
 
 @row("1.13")
@@ -186,19 +232,34 @@ def test_a_directory_of_that_name_is_no_dotenv() -> None:
 
 
 @row("2.1")
-@pytest.mark.parametrize(("given", "pair"), [(None, (5, 600)), (30, (30, 30)), (0.5, (0.5, 0.5)), ((1, 2), (1, 2)),
-                                             ([1, 2], (1, 2))])
+@pytest.mark.parametrize(
+    ("given", "pair"),
+    [(None, (5, 600)), (30, (30, 30)), (0.5, (0.5, 0.5)), ((1, 2), (1, 2)), ([1, 2], (1, 2))],
+)
 def test_timeouts(given: Any, pair: tuple[float, float]) -> None:
     assert made(api_key="sk-1", timeout=given).timeout == pair
 
 
 @row("10.9")
-@pytest.mark.parametrize("given", [
-    {"timeout": 0}, {"timeout": -1}, {"timeout": math.inf}, {"timeout": math.nan}, {"timeout": "5"},
-    {"timeout": (1, 2, 3)},
-    {"timeout": True}, {"deadline": 0}, {"deadline": "x"}, {"max_retries": -1}, {"max_retries": 1.5},
-    {"max_retries": True},
-    {"max_retries": "2"}, {"max_bytes": -1}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": math.inf},
+        {"timeout": math.nan},
+        {"timeout": "5"},
+        {"timeout": (1, 2, 3)},
+        {"timeout": True},
+        {"deadline": 0},
+        {"deadline": "x"},
+        {"max_retries": -1},
+        {"max_retries": 1.5},
+        {"max_retries": True},
+        {"max_retries": "2"},
+        {"max_bytes": -1},
+    ],
+)
 def test_a_number_that_makes_no_sense_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(given))):
         made(api_key="sk-1", **given)
@@ -206,14 +267,30 @@ def test_a_number_that_makes_no_sense_is_refused(given: dict[str, Any]) -> None:
 
 @row("1.5", "8.7")
 def test_the_networks_settings_are_taken_along() -> None:
-    environ = {"HTTPS_PROXY": "http://big", "https_proxy": "http://small", "NO_PROXY": "h", "PATH": "/bin",
-               "ALL_PROXY": ""}
+    environ = {
+        "HTTPS_PROXY": "http://big",
+        "https_proxy": "http://small",
+        "NO_PROXY": "h",
+        "PATH": "/bin",
+        "ALL_PROXY": "",
+    }
     assert made(environ, api_key="sk-1").network == {"https_proxy": "http://small", "no_proxy": "h"}
 
 
-CREDENTIALS = ("Authorization", "authorization", "api-key", "X-Api-Key", "Cookie", "Proxy-Authorization",
-               "X-Auth-Token", "x-goog-api-key", "Ocp-Apim-Subscription-Key", "X-Amz-Security-Token", "X-Auth-User",
-               "X-Session-Id")
+CREDENTIALS = (
+    "Authorization",
+    "authorization",
+    "api-key",
+    "X-Api-Key",
+    "Cookie",
+    "Proxy-Authorization",
+    "X-Auth-Token",
+    "x-goog-api-key",
+    "Ocp-Apim-Subscription-Key",
+    "X-Amz-Security-Token",
+    "X-Auth-User",
+    "X-Session-Id",
+)
 
 
 @row("1.13", "10.7")
@@ -221,7 +298,9 @@ CREDENTIALS = ("Authorization", "authorization", "api-key", "X-Api-Key", "Cookie
 def test_a_dotenv_never_receives_a_credential_from_a_header(name: str) -> None:
     evil = "OPENAI_BASE_URL=http://127.0.0.1:1/v1\n"
     for dotenv in (evil, evil + "OPENAI_API_KEY=sk-2\n", evil + "OPENAI_API_KEYS=sk-2,sk-3\n"):
-        with pytest.raises(ConfigError, match=r"base_url comes from \.env, the key from the arguments") as caught:
+        with pytest.raises(
+            ConfigError, match=r"base_url comes from \.env, the key from the arguments"
+        ) as caught:
             made({}, dotenv, default_headers={name: "hunter2"})
         assert "hunter2" not in str(caught.value)
     assert made({}, evil, default_headers={name: None}).from_dotenv
@@ -232,12 +311,21 @@ def test_a_dotenv_never_receives_a_credential_from_a_header(name: str) -> None:
 @row("1.13")
 def test_a_dotenv_never_receives_a_credential_by_its_value_or_in_a_query() -> None:
     evil = "OPENAI_BASE_URL=http://127.0.0.1:1/v1\n"
-    for given in ({"default_headers": {"X-Upstream": "Bearer hunter2"}}, {"default_headers": {"X-Upstream": "sk-1"}},
-                  {"default_query": {"key": "hunter2"}}, {"default_query": {"sig": "hunter2"}},
-                  {"default_query": {"access_token": "hunter2"}}):
+    for given in (
+        {"default_headers": {"X-Upstream": "Bearer hunter2"}},
+        {"default_headers": {"X-Upstream": "sk-1"}},
+        {"default_query": {"key": "hunter2"}},
+        {"default_query": {"sig": "hunter2"}},
+        {"default_query": {"access_token": "hunter2"}},
+    ):
         with pytest.raises(ConfigError, match=r"base_url comes from \.env"):
             made({}, evil, **given)
-    assert made({}, evil, default_headers={"X-Title": "x", "Idempotency-Key": "1"}, default_query={"api-version": "1"})
+    assert made(
+        {},
+        evil,
+        default_headers={"X-Title": "x", "Idempotency-Key": "1"},
+        default_query={"api-version": "1"},
+    )
     assert made({"OPENAI_CUSTOM_HEADERS": ""}, evil)
 
 
@@ -247,7 +335,11 @@ def test_a_call_never_sends_a_credential_to_the_server_of_a_dotenv() -> None:
 
     def transport(request: Request) -> Response:
         sent.append(request)
-        return Response(200, {"content-type": "application/json"}, [b'{"choices": [{"message": {"content": "Hi"}}]}'])
+        return Response(
+            200,
+            {"content-type": "application/json"},
+            [b'{"choices": [{"message": {"content": "Hi"}}]}'],
+        )
 
     pathlib.Path(".env").write_text("OPENAI_BASE_URL=http://127.0.0.1:1/v1\n", encoding="utf-8")
     client = rawchat.Client(transport=transport, environ={})
@@ -266,7 +358,8 @@ def test_a_call_never_sends_a_credential_to_the_server_of_a_dotenv() -> None:
 @row("1.13")
 @pytest.mark.parametrize("variable", [False, True])
 def test_the_command_line_never_sends_a_header_to_the_server_of_a_dotenv(
-        variable: bool, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    variable: bool, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with serving(answer(completion())) as server:
         pathlib.Path(".env").write_text(f"OPENAI_BASE_URL={server.url}\n", encoding="utf-8")
         if variable:
@@ -281,75 +374,295 @@ def test_the_command_line_never_sends_a_header_to_the_server_of_a_dotenv(
 # ---- a setting that is misspelt
 
 BODY = [
-    "messages", "model", "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs",
-    "max_completion_tokens", "max_tokens", "metadata", "modalities", "moderation", "n", "parallel_tool_calls",
-    "prediction", "presence_penalty", "prompt_cache_key", "prompt_cache_retention", "reasoning_effort",
-    "response_format", "safety_identifier", "seed", "service_tier", "stop", "store", "stream", "stream_options",
-    "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity", "web_search_options",
-    "best_of", "echo", "suffix", "prompt", "top_k", "min_p", "top_a", "typical_p", "typ_p", "repetition_penalty",
-    "repeat_penalty", "repeat_last_n", "length_penalty", "min_tokens", "ignore_eos", "stop_token_ids", "bad_words",
-    "use_beam_search", "early_stopping", "skip_special_tokens", "spaces_between_special_tokens",
-    "include_stop_str_in_output", "prompt_logprobs", "truncate_prompt_tokens", "allowed_token_ids",
-    "logits_processors", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
-    "guided_decoding_backend", "guided_whitespace_pattern", "structured_outputs", "chat_template",
-    "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "add_special_tokens", "documents",
-    "priority", "request_id", "return_tokens_as_token_ids", "return_token_ids", "cache_salt", "kv_transfer_params",
-    "vllm_xargs", "mm_processor_kwargs", "lora_path", "custom_logit_processor", "session_params",
-    "return_hidden_states", "separate_reasoning", "stream_reasoning", "keep_alive", "num_ctx", "num_predict",
-    "num_keep", "num_gpu", "num_batch", "num_thread", "options", "format", "template", "raw", "think", "images",
-    "system", "context", "main_gpu", "low_vram", "use_mmap", "use_mlock", "penalize_newline", "mirostat",
-    "mirostat_tau", "mirostat_eta", "tfs_z", "dynatemp_range", "dynatemp_exponent", "xtc_probability",
-    "xtc_threshold", "dry_multiplier", "dry_base", "dry_allowed_length", "dry_penalty_last_n",
-    "dry_sequence_breakers", "grammar", "json_schema", "samplers", "cache_prompt", "id_slot", "n_probs",
-    "n_predict", "n_keep", "t_max_predict_ms", "timings_per_token", "post_sampling_probs", "lora",
-    "reasoning_format", "thinking_forced_open", "reasoning_budget", "models", "route", "transforms", "provider",
-    "plugins", "reasoning", "include_reasoning", "usage", "preset", "session_id", "trace", "random_seed",
-    "safe_prompt", "prompt_mode", "mode", "search_mode", "search_domain_filter", "search_recency_filter",
-    "return_images", "return_related_questions", "search_after_date_filter", "search_before_date_filter",
-    "reasoning_content", "safety_settings", "cached_content", "extra_content", "thinking", "thinking_budget",
-    "enable_thinking", "enable_search", "search_options", "vl_high_resolution_images", "translation_options",
-    "result_format", "incremental_output", "search_parameters", "deferred", "citation_options", "compound_custom",
-    "disable_tool_validation", "exclude_domains", "include_domains", "context_length_exceeded_behavior",
-    "prompt_truncate_len", "perf_metrics_in_response", "raw_output", "safety_model", "data_sources", "enhancements",
-    "project_id", "space_id", "model_id", "time_limit", "decoding_method", "input", "voice", "speed", "size",
-    "quality", "style", "background", "output_format", "output_compression", "customer_identifier", "client_id",
-    "end_user", "extra", "num_retries_after", "do_sample", "num_beams", "max_new_tokens", "details", "watermark"]
+    "messages",
+    "model",
+    "audio",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "metadata",
+    "modalities",
+    "moderation",
+    "n",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "reasoning_effort",
+    "response_format",
+    "safety_identifier",
+    "seed",
+    "service_tier",
+    "stop",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "user",
+    "verbosity",
+    "web_search_options",
+    "best_of",
+    "echo",
+    "suffix",
+    "prompt",
+    "top_k",
+    "min_p",
+    "top_a",
+    "typical_p",
+    "typ_p",
+    "repetition_penalty",
+    "repeat_penalty",
+    "repeat_last_n",
+    "length_penalty",
+    "min_tokens",
+    "ignore_eos",
+    "stop_token_ids",
+    "bad_words",
+    "use_beam_search",
+    "early_stopping",
+    "skip_special_tokens",
+    "spaces_between_special_tokens",
+    "include_stop_str_in_output",
+    "prompt_logprobs",
+    "truncate_prompt_tokens",
+    "allowed_token_ids",
+    "logits_processors",
+    "guided_json",
+    "guided_regex",
+    "guided_choice",
+    "guided_grammar",
+    "guided_decoding_backend",
+    "guided_whitespace_pattern",
+    "structured_outputs",
+    "chat_template",
+    "chat_template_kwargs",
+    "add_generation_prompt",
+    "continue_final_message",
+    "add_special_tokens",
+    "documents",
+    "priority",
+    "request_id",
+    "return_tokens_as_token_ids",
+    "return_token_ids",
+    "cache_salt",
+    "kv_transfer_params",
+    "vllm_xargs",
+    "mm_processor_kwargs",
+    "lora_path",
+    "custom_logit_processor",
+    "session_params",
+    "return_hidden_states",
+    "separate_reasoning",
+    "stream_reasoning",
+    "keep_alive",
+    "num_ctx",
+    "num_predict",
+    "num_keep",
+    "num_gpu",
+    "num_batch",
+    "num_thread",
+    "options",
+    "format",
+    "template",
+    "raw",
+    "think",
+    "images",
+    "system",
+    "context",
+    "main_gpu",
+    "low_vram",
+    "use_mmap",
+    "use_mlock",
+    "penalize_newline",
+    "mirostat",
+    "mirostat_tau",
+    "mirostat_eta",
+    "tfs_z",
+    "dynatemp_range",
+    "dynatemp_exponent",
+    "xtc_probability",
+    "xtc_threshold",
+    "dry_multiplier",
+    "dry_base",
+    "dry_allowed_length",
+    "dry_penalty_last_n",
+    "dry_sequence_breakers",
+    "grammar",
+    "json_schema",
+    "samplers",
+    "cache_prompt",
+    "id_slot",
+    "n_probs",
+    "n_predict",
+    "n_keep",
+    "t_max_predict_ms",
+    "timings_per_token",
+    "post_sampling_probs",
+    "lora",
+    "reasoning_format",
+    "thinking_forced_open",
+    "reasoning_budget",
+    "models",
+    "route",
+    "transforms",
+    "provider",
+    "plugins",
+    "reasoning",
+    "include_reasoning",
+    "usage",
+    "preset",
+    "session_id",
+    "trace",
+    "random_seed",
+    "safe_prompt",
+    "prompt_mode",
+    "mode",
+    "search_mode",
+    "search_domain_filter",
+    "search_recency_filter",
+    "return_images",
+    "return_related_questions",
+    "search_after_date_filter",
+    "search_before_date_filter",
+    "reasoning_content",
+    "safety_settings",
+    "cached_content",
+    "extra_content",
+    "thinking",
+    "thinking_budget",
+    "enable_thinking",
+    "enable_search",
+    "search_options",
+    "vl_high_resolution_images",
+    "translation_options",
+    "result_format",
+    "incremental_output",
+    "search_parameters",
+    "deferred",
+    "citation_options",
+    "compound_custom",
+    "disable_tool_validation",
+    "exclude_domains",
+    "include_domains",
+    "context_length_exceeded_behavior",
+    "prompt_truncate_len",
+    "perf_metrics_in_response",
+    "raw_output",
+    "safety_model",
+    "data_sources",
+    "enhancements",
+    "project_id",
+    "space_id",
+    "model_id",
+    "time_limit",
+    "decoding_method",
+    "input",
+    "voice",
+    "speed",
+    "size",
+    "quality",
+    "style",
+    "background",
+    "output_format",
+    "output_compression",
+    "customer_identifier",
+    "client_id",
+    "end_user",
+    "extra",
+    "num_retries_after",
+    "do_sample",
+    "num_beams",
+    "max_new_tokens",
+    "details",
+    "watermark",
+]
 
 
 @row("1.5", "3.4")
 @pytest.mark.parametrize("name", [name for name in BODY if name != "model"])
 def test_a_real_parameter_of_a_body_is_never_refused(name: str) -> None:
     for value in (1, "x", [1], {"a": 1}, None):
-        assert rawchat.Client(base_url=LOCAL, environ={}, **{name: value}).config.params == {name: value}
+        assert rawchat.Client(base_url=LOCAL, environ={}, **{name: value}).config.params == {
+            name: value
+        }
 
 
 @row("1.5")
-@pytest.mark.parametrize(("name", "meant"), [
-    ("apikey", "api_key"), ("apiKey", "api_key"), ("API_KEY", "api_key"), ("api_keys", "api_key"),
-    ("ap_key", "api_key"), ("key", "api_key"), ("token", "api_key"), ("openai_api_key", "api_key"),
-    ("base_ulr", "base_url"),
-    ("baseurl", "base_url"), ("baseURL", "base_url"), ("url", "base_url"), ("api_base", "base_url"),
-    ("base_urls", "base_url"), ("retries", "max_retries"), ("maxretries", "max_retries"), ("max_retry", "max_retries"),
-    ("timeouts", "timeout"), ("time_out", "timeout"), ("request_timeout", "timeout"), ("dead_line", "deadline"),
-    ("organisation", "organization"), ("projects", "project"), ("headers", "default_headers"),
-    ("default_header", "default_headers"), ("default_querry", "default_query"), ("allowHttp", "allow_http"),
-    ("max_byte", "max_bytes"), ("transports", "transport"), ("http_client", "transport"), ("on_replies", "on_reply"),
-    ("rotate_afer", "rotate_after"), ("modle", "model")])
-def test_a_setting_that_is_misspelt_is_refused_and_the_right_one_is_named(name: str, meant: str) -> None:
-    with pytest.raises(TypeError, match=f"{name}= is no setting.*did you mean .*{meant}=") as caught:
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("apikey", "api_key"),
+        ("apiKey", "api_key"),
+        ("API_KEY", "api_key"),
+        ("api_keys", "api_key"),
+        ("ap_key", "api_key"),
+        ("key", "api_key"),
+        ("token", "api_key"),
+        ("openai_api_key", "api_key"),
+        ("base_ulr", "base_url"),
+        ("baseurl", "base_url"),
+        ("baseURL", "base_url"),
+        ("url", "base_url"),
+        ("api_base", "base_url"),
+        ("base_urls", "base_url"),
+        ("retries", "max_retries"),
+        ("maxretries", "max_retries"),
+        ("max_retry", "max_retries"),
+        ("timeouts", "timeout"),
+        ("time_out", "timeout"),
+        ("request_timeout", "timeout"),
+        ("dead_line", "deadline"),
+        ("organisation", "organization"),
+        ("projects", "project"),
+        ("headers", "default_headers"),
+        ("default_header", "default_headers"),
+        ("default_querry", "default_query"),
+        ("allowHttp", "allow_http"),
+        ("max_byte", "max_bytes"),
+        ("transports", "transport"),
+        ("http_client", "transport"),
+        ("on_replies", "on_reply"),
+        ("rotate_afer", "rotate_after"),
+        ("modle", "model"),
+    ],
+)
+def test_a_setting_that_is_misspelt_is_refused_and_the_right_one_is_named(
+    name: str, meant: str
+) -> None:
+    with pytest.raises(
+        TypeError, match=f"{name}= is no setting.*did you mean .*{meant}="
+    ) as caught:
         rawchat.Client(base_url=LOCAL, environ={}, **{name: "sk-hunter2"})
     assert "hunter2" not in str(caught.value)
 
 
 @row("1.5")
-@pytest.mark.parametrize(("value", "meant"), [("sk-hunter2", "api_key"), ("Bearer hunter2", "api_key"),
-                                              (" sk-proj-hunter2", "api_key"), ("https://hunter2.test/v1", "base_url"),
-                                              ("HTTP://hunter2.test", "base_url")])
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("sk-hunter2", "api_key"),
+        ("Bearer hunter2", "api_key"),
+        (" sk-proj-hunter2", "api_key"),
+        ("https://hunter2.test/v1", "base_url"),
+        ("HTTP://hunter2.test", "base_url"),
+    ],
+)
 def test_a_key_or_a_url_under_a_name_nobody_knows_is_refused(value: str, meant: str) -> None:
     with pytest.raises(TypeError, match=f"zzz=.*did you mean {meant}=") as caught:
         rawchat.Client(base_url=LOCAL, environ={}, zzz=value)
     assert "hunter2" not in str(caught.value)
-    assert rawchat.Client(base_url=LOCAL, environ={}, zzz="anything else").config.params == {"zzz": "anything else"}
+    assert rawchat.Client(base_url=LOCAL, environ={}, zzz="anything else").config.params == {
+        "zzz": "anything else"
+    }
 
 
 @row("1.5")
@@ -359,12 +672,16 @@ def test_a_call_does_not_send_a_setting_of_the_client_as_a_parameter(name: str) 
 
     def transport(request: Request) -> Response:
         sent.append(request)
-        return Response(200, {"content-type": "application/json"}, [b'{"choices": [{"message": {"content": "Hi"}}]}'])
+        return Response(
+            200,
+            {"content-type": "application/json"},
+            [b'{"choices": [{"message": {"content": "Hi"}}]}'],
+        )
 
     client = rawchat.Client(base_url=LOCAL, transport=transport, environ={})
     with pytest.raises(TypeError, match=f"{name}= is a setting of the client") as caught:
         client.chat("Hi", **{name: "sk-hunter2"})
     assert "hunter2" not in str(caught.value)
     assert not sent
-    client.chat("Hi", extra_body={name: "sk-hunter2"})      # some gateways want it
+    client.chat("Hi", extra_body={name: "sk-hunter2"})  # some gateways want it
     assert len(sent) == 1

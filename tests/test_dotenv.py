@@ -1,4 +1,5 @@
 """The lines of a .env file."""
+
 import os
 import socket
 import subprocess
@@ -18,12 +19,31 @@ NAMES = {"A", "B", "OPENAI_API_KEY"}
 
 
 @row("1.13")
-@pytest.mark.parametrize(("text", "value"), [
-    ("A=one", "one"), ("  A = one  ", "one"), ("export A=one", "one"), ("A='one two'", "one two"),
-    ('A="one\\ttwo\\"\\\\"', 'one\ttwo"\\'), ("A='no \\n escape'", "no \\n escape"), ("A=one # comment", "one"),
-    ("A=one#two", "one#two"), ("A='one # two' # three", "one # two"), ("A=", ""), ("A= # nothing", ""), ("A=''", ""),
-    ("A=it's", "it's"), ("A=a b", "a b"), ("A=http://h/v1?x=1", "http://h/v1?x=1"), ("A=$HOME/${B}", "$HOME/${B}"),
-    ("\ufeffA=one", "one"), ("# A=two\r\nA=one\r\n\r\n", "one"), ("A=two\rA=one", "one"), ("A=ü\u2028x", "ü\u2028x")])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("A=one", "one"),
+        ("  A = one  ", "one"),
+        ("export A=one", "one"),
+        ("A='one two'", "one two"),
+        ('A="one\\ttwo\\"\\\\"', 'one\ttwo"\\'),
+        ("A='no \\n escape'", "no \\n escape"),
+        ("A=one # comment", "one"),
+        ("A=one#two", "one#two"),
+        ("A='one # two' # three", "one # two"),
+        ("A=", ""),
+        ("A= # nothing", ""),
+        ("A=''", ""),
+        ("A=it's", "it's"),
+        ("A=a b", "a b"),
+        ("A=http://h/v1?x=1", "http://h/v1?x=1"),
+        ("A=$HOME/${B}", "$HOME/${B}"),
+        ("\ufeffA=one", "one"),
+        ("# A=two\r\nA=one\r\n\r\n", "one"),
+        ("A=two\rA=one", "one"),
+        ("A=ü\u2028x", "ü\u2028x"),
+    ],
+)
 def test_a_value(text: str, value: str) -> None:
     assert parse(text, NAMES) == {"A": value}
 
@@ -44,6 +64,7 @@ def test_a_bad_line_names_its_number_and_never_its_text(line: str) -> None:
 
 
 # ---- a .env that is no file
+
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFO here")
 @row("1.13")
@@ -86,13 +107,17 @@ def test_a_socket_is_refused() -> None:
 @row("1.13")
 def test_a_huge_file_is_refused() -> None:
     with open(".env", "wb") as file:
-        file.truncate(2**33)                # sparse
+        file.truncate(2**33)  # sparse
     with pytest.raises(ConfigError, match="over 1048576 bytes"):
         read(".", NAMES)
 
 
 @row("1.13")
-@pytest.mark.parametrize("line", ["A={}'", "{}A=1 '", "A='x'{}y", 'A="x"{}y', "export{}1=x", "A{}B", "A=x{}", 'A="{}'])
+@pytest.mark.parametrize(
+    "line", ["A={}'", "{}A=1 '", "A='x'{}y", 'A="x"{}y', "export{}1=x", "A{}B", "A=x{}", 'A="{}']
+)
 def test_a_line_of_a_million_blanks_takes_no_time(line: str) -> None:
     code = f"from rawchat.dotenv import parse; parse({line!r}.format(' ' * 1000000), ())"
-    subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, cwd=ROOT, timeout=60, check=False)
+    subprocess.run(
+        [sys.executable, "-c", code], stderr=subprocess.DEVNULL, cwd=ROOT, timeout=60, check=False
+    )

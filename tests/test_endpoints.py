@@ -1,4 +1,5 @@
 """From arguments to a Request."""
+
 import json
 import pathlib
 from collections.abc import Iterator
@@ -15,8 +16,12 @@ row = pytest.mark.row
 BASE = "https://h/v1"
 
 
-def chat(messages: Any = "Hi", stream: bool = False, settings: Any = None, **params: Any) -> Request:
-    return endpoints.chat(load({"base_url": BASE, **(settings or {})}, {}), messages, params, stream)
+def chat(
+    messages: Any = "Hi", stream: bool = False, settings: Any = None, **params: Any
+) -> Request:
+    return endpoints.chat(
+        load({"base_url": BASE, **(settings or {})}, {}), messages, params, stream
+    )
 
 
 def body(request: Request) -> Any:
@@ -24,33 +29,57 @@ def body(request: Request) -> Any:
 
 
 @row("1.1")
-@pytest.mark.parametrize("base", ["https://h/proxy/v1", "https://h/proxy/v1/", "https://h/proxy/v1///"])
+@pytest.mark.parametrize(
+    "base", ["https://h/proxy/v1", "https://h/proxy/v1/", "https://h/proxy/v1///"]
+)
 def test_the_paths_stand_under_the_base(base: str) -> None:
     settings = load({"base_url": base}, {})
-    requests = [endpoints.chat(settings, "x", {}), endpoints.completion(settings, "x", {}),
-                endpoints.moderation(settings, "x", {}), endpoints.image(settings, "x", {}),
-                endpoints.models(settings, {}),
-                endpoints.model(settings, "m", {})]
+    requests = [
+        endpoints.chat(settings, "x", {}),
+        endpoints.completion(settings, "x", {}),
+        endpoints.moderation(settings, "x", {}),
+        endpoints.image(settings, "x", {}),
+        endpoints.models(settings, {}),
+        endpoints.model(settings, "m", {}),
+    ]
     assert [(r.method, r.url) for r in requests] == [
-        ("POST", "https://h/proxy/v1/chat/completions"), ("POST", "https://h/proxy/v1/completions"),
-        ("POST", "https://h/proxy/v1/moderations"), ("POST", "https://h/proxy/v1/images/generations"),
-        ("GET", "https://h/proxy/v1/models"), ("GET", "https://h/proxy/v1/models/m")]
+        ("POST", "https://h/proxy/v1/chat/completions"),
+        ("POST", "https://h/proxy/v1/completions"),
+        ("POST", "https://h/proxy/v1/moderations"),
+        ("POST", "https://h/proxy/v1/images/generations"),
+        ("GET", "https://h/proxy/v1/models"),
+        ("GET", "https://h/proxy/v1/models/m"),
+    ]
     assert endpoints.models(load({"base_url": "https://h"}, {}), {}).url == "https://h/models"
 
 
 @row("1.2", "10.9")
 def test_the_query_of_the_base_stays_and_more_is_added() -> None:
-    settings = {"base_url": "https://h/v1?api-version=x&y", "default_query": {"a": 1, "b": True, "c": None}}
+    settings = {
+        "base_url": "https://h/v1?api-version=x&y",
+        "default_query": {"a": 1, "b": True, "c": None},
+    }
     request = chat(settings=settings, extra_query={"a": [1, "two words"], "d": False})
-    assert request.url == "https://h/v1/chat/completions?api-version=x&y&a=1&a=two%20words&b=true&d=false"
+    assert (
+        request.url
+        == "https://h/v1/chat/completions?api-version=x&y&a=1&a=two%20words&b=true&d=false"
+    )
     with pytest.raises(TypeError, match="query parameter 'a': no place for dict"):
         chat(extra_query={"a": {"b": 1}})
 
 
 @row("1.3")
-@pytest.mark.parametrize(("id", "segment"), [
-    ("gpt-4o", "gpt-4o"), ("org/model:ft 1", "org%2Fmodel:ft%201"), ("a?b#c%d", "a%3Fb%23c%25d"), ("ü", "%C3%BC"),
-    ("..x", "..x"), ("%2e%2e", "%252e%252e")])
+@pytest.mark.parametrize(
+    ("id", "segment"),
+    [
+        ("gpt-4o", "gpt-4o"),
+        ("org/model:ft 1", "org%2Fmodel:ft%201"),
+        ("a?b#c%d", "a%3Fb%23c%25d"),
+        ("ü", "%C3%BC"),
+        ("..x", "..x"),
+        ("%2e%2e", "%252e%252e"),
+    ],
+)
 def test_a_model_id_is_one_segment(id: str, segment: str) -> None:
     assert endpoints.model(load({"base_url": BASE}, {}), id, {}).url == f"{BASE}/models/{segment}"
 
@@ -67,8 +96,12 @@ def test_the_headers_of_a_request() -> None:
     request = chat(settings={"organization": "o", "project": "p"}, stream=True)
     assert request.headers.pop("User-Agent").startswith("rawchat/")
     assert dict(request.headers) == {
-        "Accept": "application/json", "Accept-Encoding": "gzip, deflate", "Content-Type": "application/json",
-        "OpenAI-Organization": "o", "OpenAI-Project": "p"}
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip, deflate",
+        "Content-Type": "application/json",
+        "OpenAI-Organization": "o",
+        "OpenAI-Project": "p",
+    }
     assert "Content-Type" not in endpoints.models(load({"base_url": BASE}, {}), {}).headers
 
 
@@ -77,7 +110,11 @@ def test_extra_headers_beat_default_headers_beat_the_built_in_ones() -> None:
     settings = {"default_headers": {"user-agent": "mine", "X-A": "1", "X-B": "2", "accept": None}}
     request = chat(settings=settings, extra_headers={"x-a": "3", "X-B": None})
     assert {name.lower(): value for name, value in request.headers.items()} == {
-        "accept-encoding": "gzip, deflate", "content-type": "application/json", "user-agent": "mine", "x-a": "3"}
+        "accept-encoding": "gzip, deflate",
+        "content-type": "application/json",
+        "user-agent": "mine",
+        "x-a": "3",
+    }
     assert chat(settings=settings).headers["x-b"] == "2"
 
 
@@ -89,11 +126,19 @@ def test_an_authorization_of_the_callers_keeps_the_key_out() -> None:
 
 
 @row("1.4", "8.5")
-@pytest.mark.parametrize(("headers", "say"), [
-    ({"X": "a\nEvil: 1"}, r"U\+000A at position 2"), ({"X": "a\x00"}, r"U\+0000"),
-    ({"X": "€"}, r"U\+20AC at position 1"),
-    ({"X Y": "1"}, "not a header name"), ({"X\n": "1"}, "not a header name"), ({"": "1"}, "not a header name"),
-    ({"X": 1}, "not a string but int"), ({"X": b"secret"}, "not a string but bytes")])
+@pytest.mark.parametrize(
+    ("headers", "say"),
+    [
+        ({"X": "a\nEvil: 1"}, r"U\+000A at position 2"),
+        ({"X": "a\x00"}, r"U\+0000"),
+        ({"X": "€"}, r"U\+20AC at position 1"),
+        ({"X Y": "1"}, "not a header name"),
+        ({"X\n": "1"}, "not a header name"),
+        ({"": "1"}, "not a header name"),
+        ({"X": 1}, "not a string but int"),
+        ({"X": b"secret"}, "not a string but bytes"),
+    ],
+)
 def test_a_header_that_cannot_be_sent_is_refused_without_its_value(headers: Any, say: str) -> None:
     with pytest.raises(ConfigError, match=say) as caught:
         chat(extra_headers=headers)
@@ -104,14 +149,28 @@ def test_a_header_that_cannot_be_sent_is_refused_without_its_value(headers: Any,
 @row("1.6")
 def test_the_body_is_compact_utf8() -> None:
     request = chat("ü€😀", model="m", settings={"params": {"temperature": 0}})
-    assert request.body == ('{"model":"m","temperature":0,"messages":[{"role":"user","content":"ü€😀"}]}').encode()
+    assert (
+        request.body
+        == ('{"model":"m","temperature":0,"messages":[{"role":"user","content":"ü€😀"}]}').encode()
+    )
 
 
 @row("1.6")
 def test_params_pass_untouched_none_is_null_and_extra_body_wins() -> None:
-    request = chat(temperature=1, seed=None, what_is_new={"deep": [1, None]}, extra_body={"temperature": 2, "x": 1})
-    assert body(request) == {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], "temperature": 2,
-                             "seed": None, "what_is_new": {"deep": [1, None]}, "x": 1}
+    request = chat(
+        temperature=1,
+        seed=None,
+        what_is_new={"deep": [1, None]},
+        extra_body={"temperature": 2, "x": 1},
+    )
+    assert body(request) == {
+        "model": "gpt-4o-mini",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "temperature": 2,
+        "seed": None,
+        "what_is_new": {"deep": [1, None]},
+        "x": 1,
+    }
 
 
 @row("1.6")
@@ -138,14 +197,29 @@ def test_the_callers_values_are_not_changed() -> None:
 
 
 @row("1.6", "1.7")
-@pytest.mark.parametrize(("value", "kind", "say"), [
-    (b"x", TypeError, r"messages\[0\].content: bytes has no form in JSON"),
-    ({1, 2}, TypeError, r"messages\[0\].content: set"), (object, TypeError, r"messages\[0\].content"),
-    (pathlib.Path("x"), TypeError, "Path has no form"),
-    (float("nan"), ValueError, r"messages\[0\].content: JSON has no nan"),
-    ([{"text": [1, float("inf")]}], ValueError, r"messages\[0\].content\[0\].text\[1\]: JSON has no inf"),
-    ("ab\ud800c", ValueError, r"messages\[0\].content: U\+D800 at position 3 is half of a character")])
-def test_what_json_cannot_carry_is_refused_with_its_place(value: Any, kind: type[Exception], say: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "kind", "say"),
+    [
+        (b"x", TypeError, r"messages\[0\].content: bytes has no form in JSON"),
+        ({1, 2}, TypeError, r"messages\[0\].content: set"),
+        (object, TypeError, r"messages\[0\].content"),
+        (pathlib.Path("x"), TypeError, "Path has no form"),
+        (float("nan"), ValueError, r"messages\[0\].content: JSON has no nan"),
+        (
+            [{"text": [1, float("inf")]}],
+            ValueError,
+            r"messages\[0\].content\[0\].text\[1\]: JSON has no inf",
+        ),
+        (
+            "ab\ud800c",
+            ValueError,
+            r"messages\[0\].content: U\+D800 at position 3 is half of a character",
+        ),
+    ],
+)
+def test_what_json_cannot_carry_is_refused_with_its_place(
+    value: Any, kind: type[Exception], say: str
+) -> None:
     with pytest.raises(kind, match=say):
         chat([{"role": "user", "content": value}])
 
@@ -162,7 +236,10 @@ def test_a_bad_name_and_a_loop_are_refused_too() -> None:
 
 def test_streaming_is_another_verb() -> None:
     assert body(chat(stream=True))["stream"] is True
-    assert body(endpoints.chat(load({"base_url": BASE}, {}), "x", {"stream": False}))["stream"] is False
+    assert (
+        body(endpoints.chat(load({"base_url": BASE}, {}), "x", {"stream": False}))["stream"]
+        is False
+    )
     for params in ({"stream": True}, {"extra_body": {"stream": True}}):
         with pytest.raises(TypeError, match="stream_chat"):
             endpoints.chat(load({"base_url": BASE}, {}), "x", params)
@@ -175,7 +252,10 @@ def test_the_default_model_belongs_to_chats_and_completions() -> None:
     assert body(endpoints.completion(named, "x", {}))["model"] == "mine"
     assert body(endpoints.moderation(named, "x", {})) == {"input": "x"}
     assert body(endpoints.image(named, "x", {"n": 2})) == {"prompt": "x", "n": 2}
-    assert body(endpoints.completion(load({"base_url": BASE}, {}), "x", {}))["model"] == "gpt-3.5-turbo-instruct"
+    assert (
+        body(endpoints.completion(load({"base_url": BASE}, {}), "x", {}))["model"]
+        == "gpt-3.5-turbo-instruct"
+    )
 
 
 def test_a_get_has_no_body() -> None:

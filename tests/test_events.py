@@ -1,4 +1,5 @@
 """Bytes to events, fed whole, in halves, byte by byte: the WHATWG's examples (HTML, 9.2.6), and its odd corners."""
+
 import sys
 import time
 from collections.abc import Iterator
@@ -24,23 +25,41 @@ def cut(whole: bytes) -> Iterator[list[bytes]]:
 
 
 @row("5.3", "8.2")
-@pytest.mark.parametrize(("text", "found"), [
-    ("data: YHOO\ndata: +2\ndata: 10\n\n", [("message", "YHOO\n+2\n10")]),
-    (": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n",
-     [("message", "first event"), ("message", "second event"), ("message", " third event")]),
-    ("data\n\ndata\ndata\n\ndata:", [("message", ""), ("message", "\n")]),
-    ("data:test\n\ndata: test\n\n", [("message", "test"), ("message", "test")]),
-    ("event: add\ndata: 1\n\nevent: remove\ndata: 2\n\n", [("add", "1"), ("remove", "2")]),
-    ("event: x\n\ndata: 1\n\n", [("message", "1")]), ("event: x\nevent:\ndata: 1\n\n", [("message", "1")]),
-    ("data: a: b\n\n", [("message", "a: b")]), ("retry: 5\ndata: a\nunknown: x\n:c\n\n", [("message", "a")]),
-    ("data: a\r\rdata: b\r\n\r\ndata: c\n\r\ndata: d\r\n\n",
-     [("message", "a"), ("message", "b"), ("message", "c"), ("message", "d")]),
-    ("\n\n\r\ndata: a\n\n\n\n\ndata: b\n\n", [("message", "a"), ("message", "b")]),
-    ("data: a\u2028b\u0085c\x0bd\x0ce\x1cf\x00g\n\n", [("message", "a\u2028b\u0085c\x0bd\x0ce\x1cf\x00g")]),
-    ("\ufeffdata: a\n\n", [("message", "a")]), ("\ufeff\ufeffdata: a\n\n", []),
-    ("data: \ufeffa\n\n", [("message", "\ufeffa")]),
-    (" data: a\n\ndata : b\n\n", []), ("Data: a\n\n", []), ("", []), ("\n", []), ("data: half", []),
-    ("data: half\n", [])])
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("data: YHOO\ndata: +2\ndata: 10\n\n", [("message", "YHOO\n+2\n10")]),
+        (
+            ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n",
+            [("message", "first event"), ("message", "second event"), ("message", " third event")],
+        ),
+        ("data\n\ndata\ndata\n\ndata:", [("message", ""), ("message", "\n")]),
+        ("data:test\n\ndata: test\n\n", [("message", "test"), ("message", "test")]),
+        ("event: add\ndata: 1\n\nevent: remove\ndata: 2\n\n", [("add", "1"), ("remove", "2")]),
+        ("event: x\n\ndata: 1\n\n", [("message", "1")]),
+        ("event: x\nevent:\ndata: 1\n\n", [("message", "1")]),
+        ("data: a: b\n\n", [("message", "a: b")]),
+        ("retry: 5\ndata: a\nunknown: x\n:c\n\n", [("message", "a")]),
+        (
+            "data: a\r\rdata: b\r\n\r\ndata: c\n\r\ndata: d\r\n\n",
+            [("message", "a"), ("message", "b"), ("message", "c"), ("message", "d")],
+        ),
+        ("\n\n\r\ndata: a\n\n\n\n\ndata: b\n\n", [("message", "a"), ("message", "b")]),
+        (
+            "data: a\u2028b\u0085c\x0bd\x0ce\x1cf\x00g\n\n",
+            [("message", "a\u2028b\u0085c\x0bd\x0ce\x1cf\x00g")],
+        ),
+        ("\ufeffdata: a\n\n", [("message", "a")]),
+        ("\ufeff\ufeffdata: a\n\n", []),
+        ("data: \ufeffa\n\n", [("message", "\ufeffa")]),
+        (" data: a\n\ndata : b\n\n", []),
+        ("Data: a\n\n", []),
+        ("", []),
+        ("\n", []),
+        ("data: half", []),
+        ("data: half\n", []),
+    ],
+)
 def test_events_cut_anywhere(text: str, found: list[tuple[str, str]]) -> None:
     for pieces in cut(text.encode()):
         assert [(event.event, event.data) for event in events(pieces)] == found, pieces
@@ -53,17 +72,32 @@ def test_invalid_utf8_becomes_the_replacement_character() -> None:
 
 
 @row("5.5")
-@pytest.mark.parametrize(("tail", "found"), [
-    (b"data: [DONE]", ["[DONE]"]), (b"data:[DONE]\n", ["[DONE]"]), (b'data: {"a": 1}', ['{"a": 1}']),
-    (b'data: {"a": 1}\nda', ['{"a": 1}']), (b'data: {"a": 1', []), (b"data: 1", []), (b"data: [1]", []),
-    (b"data: text", [])])
-def test_a_last_event_without_its_blank_line_counts_if_it_is_whole(tail: bytes, found: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("tail", "found"),
+    [
+        (b"data: [DONE]", ["[DONE]"]),
+        (b"data:[DONE]\n", ["[DONE]"]),
+        (b'data: {"a": 1}', ['{"a": 1}']),
+        (b'data: {"a": 1}\nda', ['{"a": 1}']),
+        (b'data: {"a": 1', []),
+        (b"data: 1", []),
+        (b"data: [1]", []),
+        (b"data: text", []),
+    ],
+)
+def test_a_last_event_without_its_blank_line_counts_if_it_is_whole(
+    tail: bytes, found: list[str]
+) -> None:
     assert data(b"data: a\n\n" + tail) == ["a", *found]
 
 
 @row("2.8")
 def test_an_event_is_bounded_in_one_piece_or_many() -> None:
-    for pieces in ([b"data: " + b"x" * 200 + b"\n\n"], [b"data: "] + [b"x"] * 200, [b": x\n"] * 100):
+    for pieces in (
+        [b"data: " + b"x" * 200 + b"\n\n"],
+        [b"data: "] + [b"x"] * 200,
+        [b": x\n"] * 100,
+    ):
         with pytest.raises(APIError, match="over 100 bytes; raise max_bytes"):
             list(events(pieces, 100))
     assert len(list(events([b"data: " + b"x" * 90 + b"\n\n"] * 50, 100))) == 50
@@ -71,10 +105,13 @@ def test_an_event_is_bounded_in_one_piece_or_many() -> None:
 
 
 @row("5.11", "8.2")
-@pytest.mark.parametrize("line", [b"x" * 999 + b"\n", b"x" * 1000, b"data: " + b"x" * 993 + b"\n", b"data:\n",
-                                  b": comment\n"])
+@pytest.mark.parametrize(
+    "line",
+    [b"x" * 999 + b"\n", b"x" * 1000, b"data: " + b"x" * 993 + b"\n", b"data:\n", b": comment\n"],
+)
 def test_time_is_linear_in_the_size_of_an_event(line: bytes) -> None:
     """Twice the size takes about twice the time, measured in one run; a quadratic reader takes four times."""
+
     def seconds(size: int) -> float:
         best = 1e9
         for _ in range(3):
@@ -92,8 +129,17 @@ def test_time_is_linear_in_the_size_of_an_event(line: bytes) -> None:
 @row("8.2")
 def test_a_long_event_keeps_its_name_and_every_line() -> None:
     lines = [f"data: {number}" for number in range(1000)]
-    text = "\n".join([*lines[:150], "event: first", *lines[150:650], "event: last", *lines[650:], *[": c"] * 300,
-                      "id: 7"])
+    text = "\n".join(
+        [
+            *lines[:150],
+            "event: first",
+            *lines[150:650],
+            "event: last",
+            *lines[650:],
+            *[": c"] * 300,
+            "id: 7",
+        ]
+    )
     (found,) = events([(text + "\n\n").encode()])
     assert (found.event, found.data) == ("last", "\n".join(str(number) for number in range(1000)))
     assert data(b": c\n" * 500 + b"\n") == []

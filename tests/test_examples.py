@@ -1,4 +1,5 @@
 """Every file of examples/ runs: against the embedded model, or where that cannot answer, a scripted server."""
+
 import base64
 import json
 import os
@@ -22,8 +23,20 @@ PICTURE = {"data": [{"b64_json": base64.b64encode(PNG).decode()}]}
 def shown(name: str, url: str, typed: str = "", **environ: str) -> str:
     """What an example prints, told where to ask and what to read."""
     command = [sys.executable, "-X", "utf8", str(ROOT / "examples" / f"{name}.py")]
-    ran = subprocess.run(command, input=typed, capture_output=True, encoding="utf-8", timeout=120, check=False, env={
-        **environ, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "OPENAI_BASE_URL": url})
+    ran = subprocess.run(
+        command,
+        input=typed,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+        env={
+            **environ,
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "OPENAI_BASE_URL": url,
+        },
+    )
     assert (ran.returncode, "Traceback" in ran.stderr) == (0, False), ran.stderr
     return ran.stdout + ran.stderr
 
@@ -34,44 +47,78 @@ def scripted(name: str, *script: Answer, typed: str = "", **environ: str) -> tup
         return shown(name, server.url, typed, **environ), server.requests
 
 
-@pytest.mark.parametrize(("name", "typed", "told"), [
-    ("memoryless", "Say hi\nSay bye\n", ""), ("memory", "My name is Ann.\nWho am I?\n", ""),
-    ("streamed_memory", "Say hi\nAgain\n", ""), ("pirate", "", "assistant says: "),
-    ("tokens", "", " tokens, $0.000"), ("window", "", "9 messages are kept, 5 are in the window"),
-    ("calendar_event", "", "CalendarEvent(name="), ("completions", "", "Once upon a time"),
-    ("together", "", "Bob hears: ")])
-def test_with_the_embedded_model(local_url: str, tmp_path: pathlib.Path, name: str, typed: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "typed", "told"),
+    [
+        ("memoryless", "Say hi\nSay bye\n", ""),
+        ("memory", "My name is Ann.\nWho am I?\n", ""),
+        ("streamed_memory", "Say hi\nAgain\n", ""),
+        ("pirate", "", "assistant says: "),
+        ("tokens", "", " tokens, $0.000"),
+        ("window", "", "9 messages are kept, 5 are in the window"),
+        ("calendar_event", "", "CalendarEvent(name="),
+        ("completions", "", "Once upon a time"),
+        ("together", "", "Bob hears: "),
+    ],
+)
+def test_with_the_embedded_model(
+    local_url: str, tmp_path: pathlib.Path, name: str, typed: str, told: str
+) -> None:
     text = shown(name, local_url, typed)
     assert told in text
     assert len(text.strip()) > len(told)
     if name == "memory":
         assert [message["role"] for message in rawchat.History.load(tmp_path / "talk.jsonl")] == [
-            "system", "user", "assistant", "user", "assistant"]
+            "system",
+            "user",
+            "assistant",
+            "user",
+            "assistant",
+        ]
 
 
 def test_a_memory_goes_on_where_it_ended(tmp_path: pathlib.Path) -> None:
     scripted("memory", answer(completion("Hello Ann")), typed="I am Ann.\n")
     _, seen = scripted("memory", answer(completion("Ann")), typed="Who am I?\n")
     assert [message["content"] for message in seen[0].json["messages"]] == [
-        "You are a helpful assistant.", "I am Ann.\n", "Hello Ann", "Who am I?\n"]
+        "You are a helpful assistant.",
+        "I am Ann.\n",
+        "Hello Ann",
+        "Who am I?\n",
+    ]
 
 
 def test_maths_steps() -> None:
-    solution = {"steps": [{"explanation": "Take 7", "output": "8x = -30"}], "final_answer": "x = -3.75"}
+    solution = {
+        "steps": [{"explanation": "Take 7", "output": "8x = -30"}],
+        "final_answer": "x = -3.75",
+    }
     text, _ = scripted("maths_steps", answer(completion(json.dumps(solution))))
     assert text == "1. Take 7  8x = -30\nAnswer: x = -3.75\n"
 
 
-@pytest.mark.parametrize(("said", "told"), [
-    ('{"fit": false, "category": "spam"}', "unfit: spam"), ('{"fit": true, "category": null}', "fit"),
-    ("I think it is spam.", "no verdict: ")])
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('{"fit": false, "category": "spam"}', "unfit: spam"),
+        ('{"fit": true, "category": null}', "fit"),
+        ("I think it is spam.", "no verdict: "),
+    ],
+)
 def test_content_review(said: str, told: str) -> None:
     assert scripted("content_review", answer(completion(said)))[0].startswith(told)
 
 
-@pytest.mark.parametrize(("said", "told"), [
-    ('{"name": "Ann Lee", "email": "ann@example.org", "wish": "a call"}', "Ann Lee <ann@example.org> wants: a call"),
-    ('{"name": "Ann Lee"}', "not what was asked for")])
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            '{"name": "Ann Lee", "email": "ann@example.org", "wish": "a call"}',
+            "Ann Lee <ann@example.org> wants: a call",
+        ),
+        ('{"name": "Ann Lee"}', "not what was asked for"),
+    ],
+)
 def test_email_in_json_mode(said: str, told: str) -> None:
     text, seen = scripted("email_json", answer(completion(said)))
     assert text.startswith(told)
@@ -89,15 +136,24 @@ def test_image(tmp_path: pathlib.Path) -> None:
     text, seen = scripted("image", answer(PICTURE), answer(completion("A lighthouse.")))
     assert text == "saved lighthouse.png\nA lighthouse.\n"
     assert (tmp_path / "lighthouse.png").read_bytes() == PNG
-    assert seen[1].json["messages"][0]["content"][1]["image_url"]["url"].startswith("data:image/png;base64,")
+    assert (
+        seen[1]
+        .json["messages"][0]["content"][1]["image_url"]["url"]
+        .startswith("data:image/png;base64,")
+    )
 
 
 def test_moderation() -> None:
     def verdict(**categories: bool) -> bytes:
-        return answer({"results": [{"flagged": any(categories.values()), "categories": categories}]})
+        return answer(
+            {"results": [{"flagged": any(categories.values()), "categories": categories}]}
+        )
+
     fine, bad = verdict(violence=False), verdict(violence=True)
     hello, boo = answer(completion("Hello")), answer(completion("Boo"))
-    text, seen = scripted("moderation", fine, hello, fine, bad, fine, boo, bad, typed="Hi\nHarm\nScare me\n")
+    text, seen = scripted(
+        "moderation", fine, hello, fine, bad, fine, boo, bad, typed="Hi\nHarm\nScare me\n"
+    )
     assert text == "Hello\n(not shown: violence)\n(not shown: violence)\n3 messages kept\n"
     assert [request.target for request in seen].count("/v1/chat/completions") == 2
 
@@ -111,10 +167,17 @@ def test_retry() -> None:
 
 
 def test_several_keys() -> None:
-    text, seen = scripted("several_keys", answer({"error": "no"}, 401), answer(completion("Hi")),
-                          OPENAI_API_KEYS="key-number-1,key-number-2")
+    text, seen = scripted(
+        "several_keys",
+        answer({"error": "no"}, 401),
+        answer(completion("Hi")),
+        OPENAI_API_KEYS="key-number-1,key-number-2",
+    )
     assert text == "Hi (after 1 retries)\n"
-    assert [request.headers["authorization"] for request in seen] == ["Bearer key-number-1", "Bearer key-number-2"]
+    assert [request.headers["authorization"] for request in seen] == [
+        "Bearer key-number-1",
+        "Bearer key-number-2",
+    ]
 
 
 def test_many_machines() -> None:
@@ -124,7 +187,8 @@ def test_many_machines() -> None:
     text, seen = scripted("many_machines", answer(completion("Hi")), HOME=os.getcwd())
     assert text == "40 rows, 40 answered\n"
     assert sorted(request.json["messages"][0]["content"] for request in seen) == sorted(
-        f"What is {number} squared?" for number in range(40))
+        f"What is {number} squared?" for number in range(40)
+    )
 
 
 def test_the_page_shows_the_example_that_is_run() -> None:

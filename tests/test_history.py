@@ -1,4 +1,5 @@
 """Conversations: what is sent, what stays, what a failure leaves, and what lies on the disk."""
+
 import json
 import os
 import pathlib
@@ -58,16 +59,26 @@ class Words:
 
 # asking
 
+
 def test_a_turn_is_sent_with_what_came_before_and_added() -> None:
     with serving(REPLY) as server:
         history = History(client(server), system="Be kind.")
         assert history.ask("Hi").text == "Hello"
         history.ask([{"type": "text", "text": "Again"}], temperature=0)
     assert server.requests[1].json["messages"] == [
-        said("system", "Be kind."), said("user", "Hi"), said("assistant", "Hello"),
-        said("user", [{"type": "text", "text": "Again"}])]
+        said("system", "Be kind."),
+        said("user", "Hi"),
+        said("assistant", "Hello"),
+        said("user", [{"type": "text", "text": "Again"}]),
+    ]
     assert server.requests[1].json["temperature"] == 0
-    assert contents(history) == ["Be kind.", "Hi", "Hello", [{"type": "text", "text": "Again"}], "Hello"]
+    assert contents(history) == [
+        "Be kind.",
+        "Hi",
+        "Hello",
+        [{"type": "text", "text": "Again"}],
+        "Hello",
+    ]
     assert history.usage == Usage(40, 10, calls=2)
 
 
@@ -95,7 +106,13 @@ def test_nobody_has_to_make_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_empty_in_an_answer_is_not_sent_back() -> None:
-    message = {"role": "assistant", "content": None, "refusal": None, "annotations": [], "tool_calls": [{"id": "1"}]}
+    message = {
+        "role": "assistant",
+        "content": None,
+        "refusal": None,
+        "annotations": [],
+        "tool_calls": [{"id": "1"}],
+    }
     with serving(answer({"choices": [{"index": 0, "message": message}]})) as server:
         history = History(client(server))
         history.ask("Hi")
@@ -104,10 +121,20 @@ def test_what_is_empty_in_an_answer_is_not_sent_back() -> None:
 
 # what a failure leaves
 
-@pytest.mark.parametrize("failure", [
-    answer({"error": "no"}, 500), answer(b"<html>"), answer({"choices": []}), answer({"choices": [{"text": "a"}]}),
-    [CLOSE], streamed([*HELLO[:2], event({"error": "no"})]), streamed(HELLO[:2], end=True),
-    [*streamed(HELLO[:2], framing="length", end=False), CLOSE]])
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        answer({"error": "no"}, 500),
+        answer(b"<html>"),
+        answer({"choices": []}),
+        answer({"choices": [{"text": "a"}]}),
+        [CLOSE],
+        streamed([*HELLO[:2], event({"error": "no"})]),
+        streamed(HELLO[:2], end=True),
+        [*streamed(HELLO[:2], framing="length", end=False), CLOSE],
+    ],
+)
 @pytest.mark.parametrize("ask", ["ask", "stream"])
 def test_a_failure_leaves_all_as_it_was(failure: Any, ask: str) -> None:
     with serving(REPLY, failure) as server:
@@ -124,7 +151,7 @@ def test_a_stream_that_is_left_leaves_all_as_it_was() -> None:
         history = talk(1, client=client(server))
         before = list(history)
         pieces = history.stream("More")
-        assert history == before            # nothing has been asked yet
+        assert history == before  # nothing has been asked yet
         assert next(pieces) == "Hel"
         pieces.close()
         assert history == before
@@ -146,7 +173,7 @@ def test_ctrl_c_in_a_stream_leaves_all_as_it_was() -> None:
 def test_a_turn_rolls_back_whatever_ends_it(failure: type[BaseException]) -> None:
     history = talk(2)
     before = list(history)
-    with pytest.raises(failure), history.turn():        # noqa: PT012
+    with pytest.raises(failure), history.turn():  # noqa: PT012
         del history[0]
         history.append(said("user", "x"))
         raise failure
@@ -157,6 +184,7 @@ def test_a_turn_rolls_back_whatever_ends_it(failure: type[BaseException]) -> Non
 
 
 # the window
+
 
 def test_the_window_is_the_newest_whole_turns_and_the_system_messages() -> None:
     history = talk(3, system="s", max_messages=4)
@@ -182,14 +210,21 @@ def test_a_system_message_in_the_middle_stays_in_its_place() -> None:
 
 
 def test_a_tool_call_and_its_results_are_never_torn_apart() -> None:
-    calls = [said("user", "q"), said("assistant", None, tool_calls=[{"id": "1"}, {"id": "2"}]),
-             said("tool", "r1", tool_call_id="1"), said("tool", "r2", tool_call_id="2"), said("assistant", "a")]
+    calls = [
+        said("user", "q"),
+        said("assistant", None, tool_calls=[{"id": "1"}, {"id": "2"}]),
+        said("tool", "r1", tool_call_id="1"),
+        said("tool", "r2", tool_call_id="2"),
+        said("assistant", "a"),
+    ]
     for limit in range(12):
         history = talk(1, max_messages=limit)
         history += [*calls, *calls, *talk(1)]
         roles = [message["role"] for message in history.window()]
         assert roles[0] == "user"
-        assert roles.count("tool") == 2 * sum("tool_calls" in message for message in history.window())
+        assert roles.count("tool") == 2 * sum(
+            "tool_calls" in message for message in history.window()
+        )
 
 
 def test_a_greeting_before_the_first_question_is_a_turn_of_its_own() -> None:
@@ -219,16 +254,21 @@ def test_the_window_is_what_is_sent_and_the_record_stays_whole() -> None:
 def test_sizes_are_learned_from_the_difference_of_two_replies() -> None:
     def counted(tokens: int) -> bytes:
         return answer(completion("Fine", usage={"prompt_tokens": tokens}))
+
     with serving(counted(100), counted(160), counted(200)) as server:
         history = History(client(server), system="s")
         history.ask("one")
         assert sum(map(history.sizes, history[:2])) == pytest.approx(100)
         history.ask("two")
         assert sum(map(history.sizes, history[2:4])) == pytest.approx(60)
-        assert history.sizes(history[4]) == history.sizes(history[2])      # the same words, the same size
+        assert history.sizes(history[4]) == history.sizes(
+            history[2]
+        )  # the same words, the same size
         history.ask("three")
         assert history.sizes(history[5]) == pytest.approx(200 - 160 - history.sizes(history[2]))
-        history.max_tokens = round(sum(map(history.sizes, history)) - sum(map(history.sizes, history[1:3]))) + 1
+        history.max_tokens = (
+            round(sum(map(history.sizes, history)) - sum(map(history.sizes, history[1:3]))) + 1
+        )
         assert history.window() == [history[0], *history[3:]]
 
 
@@ -249,13 +289,17 @@ def test_sizes_of_pictures_take_no_memory() -> None:
 
 # too long for the model
 
+
 @pytest.mark.parametrize("ask", ["ask", "stream"])
 def test_a_window_that_is_too_long_loses_its_oldest_turns_until_it_fits(ask: str) -> None:
     with serving(TOO_LONG, TOO_LONG, streamed() if ask == "stream" else REPLY) as server:
         history = talk(3, system="s", client=client(server))
         assert answered(history, ask, "q4") == "Hello"
     assert [contents(request.json["messages"]) for request in server.requests] == [
-        ["s", "q1", "a1", "q2", "a2", "q3", "a3", "q4"], ["s", "q2", "a2", "q3", "a3", "q4"], ["s", "q3", "a3", "q4"]]
+        ["s", "q1", "a1", "q2", "a2", "q3", "a3", "q4"],
+        ["s", "q2", "a2", "q3", "a3", "q4"],
+        ["s", "q3", "a3", "q4"],
+    ]
     assert contents(history) == ["s", "q1", "a1", "q2", "a2", "q3", "a3", "q4", "Hello"]
 
 
@@ -272,21 +316,32 @@ def test_a_question_that_is_too_long_by_itself_is_an_error() -> None:
 
 # summary, fork, clear, show
 
+
 def test_a_summary_replaces_the_oldest_turns() -> None:
     first = answer(completion("They counted.", usage={"prompt_tokens": 9}))
     with serving(first, answer(completion("More."))) as server:
         history = talk(3, system="s", client=client(server))
         reply = history.summarise(keep=1, model="cheap")
         assert reply is not None
-        assert contents(history) == ["s", "Summary of the conversation so far: They counted.", "q3", "a3"]
+        assert contents(history) == [
+            "s",
+            "Summary of the conversation so far: They counted.",
+            "q3",
+            "a3",
+        ]
         assert history[1]["role"] == "system"
         assert history.usage.prompt == 9
         assert server.requests[0].json["model"] == "cheap"
         assert contents(server.requests[0].json["messages"])[:-1] == ["q1", "a1", "q2", "a2"]
         history += talk(1)
-        history.summarise(keep=0)           # an earlier summary goes into the next one
+        history.summarise(keep=0)  # an earlier summary goes into the next one
     assert contents(server.requests[1].json["messages"])[:-1] == [
-        "Summary of the conversation so far: They counted.", "q3", "a3", "q1", "a1"]
+        "Summary of the conversation so far: They counted.",
+        "q3",
+        "a3",
+        "q1",
+        "a1",
+    ]
     assert contents(history) == ["s", "Summary of the conversation so far: More."]
 
 
@@ -294,7 +349,9 @@ def test_nothing_to_summarise_asks_nobody() -> None:
     assert talk(2).summarise(keep=2) is None
 
 
-@pytest.mark.parametrize("failure", [answer({"error": "no"}, 500), TOO_LONG, answer(completion("  "))])
+@pytest.mark.parametrize(
+    "failure", [answer({"error": "no"}, 500), TOO_LONG, answer(completion("  "))]
+)
 def test_a_summary_that_fails_keeps_all(failure: bytes) -> None:
     with serving(failure) as server:
         history = talk(3, system="s", client=client(server))
@@ -330,7 +387,7 @@ def test_the_instructions_can_be_read_and_replaced() -> None:
     history = History()
     assert history.system is None
     history += [said("system", "Summary of the conversation so far: x"), said("user", "q")]
-    assert history.system is None           # a summary is no instruction, and stays
+    assert history.system is None  # a summary is no instruction, and stays
     history.system = "Be kind."
     assert contents(history) == ["Be kind.", "Summary of the conversation so far: x", "q"]
     history[0]["role"] = "developer"
@@ -345,20 +402,32 @@ def test_the_instructions_can_be_read_and_replaced() -> None:
 
 def test_show_is_readable_and_without_system_messages() -> None:
     history = talk(1, system="s")
-    history += [said("user", [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": "data:…"}}]),
-                said("assistant", None, tool_calls=[{"function": {"name": "f", "arguments": "{}"}}])]
+    history += [
+        said(
+            "user",
+            [
+                {"type": "text", "text": "Look"},
+                {"type": "image_url", "image_url": {"url": "data:…"}},
+            ],
+        ),
+        said("assistant", None, tool_calls=[{"function": {"name": "f", "arguments": "{}"}}]),
+    ]
     history += [said("assistant", None, refusal="No.", tool_calls=None)]
     assert history.show() == (
-        "user: q1\n\nassistant: a1\n\nuser: Look [image_url]\n\nassistant: [f({})]\n\nassistant: No.")
+        "user: q1\n\nassistant: a1\n\nuser: Look [image_url]\n\nassistant: [f({})]\n\nassistant: No."
+    )
 
 
 def test_a_history_travels() -> None:
-    history = talk(1, system="s", client=rawchat.Client(api_key="sk-1234567890", environ={}), max_tokens=9)
+    history = talk(
+        1, system="s", client=rawchat.Client(api_key="sk-1234567890", environ={}), max_tokens=9
+    )
     twin = pickle.loads(pickle.dumps(history))
     assert (list(twin), twin.max_tokens) == (list(history), 9)
 
 
 # on the disk
+
 
 @row("9.3")
 def test_what_is_saved_is_loaded_and_belongs_to_its_owner_only(tmp_path: pathlib.Path) -> None:
@@ -388,12 +457,14 @@ def test_a_symbolic_link_is_replaced_and_never_written_through(tmp_path: pathlib
 
 
 @row("9.3")
-def test_the_file_is_for_its_owner_only_before_the_first_byte(tmp_path: pathlib.Path,
-                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_for_its_owner_only_before_the_first_byte(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
 
     def fsync(handle: int) -> None:
         seen.append((stat.S_IMODE(os.fstat(handle).st_mode), os.fstat(handle).st_size > 0))
+
     made = os.open
 
     def opened(path: Any, flags: int, mode: int = 0o777, **more: Any) -> int:
@@ -402,14 +473,16 @@ def test_the_file_is_for_its_owner_only_before_the_first_byte(tmp_path: pathlib.
             assert flags & os.O_EXCL
             seen.append("made")
         return made(path, flags, mode, **more)
+
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "open", opened)
     talk(1).save(tmp_path / "talk")
     assert seen == ["made", (0o600, True)]
 
 
-def test_a_save_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: pathlib.Path,
-                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_beside_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "talk"
     talk(1).save(path)
     broken = talk(1)
@@ -419,6 +492,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: p
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         talk(2).save(path)
@@ -440,7 +514,9 @@ while True:
 
 @row("9.3")
 @pytest.mark.parametrize("saves", range(1, 9))
-def test_a_kill_in_the_middle_of_save_leaves_the_old_file_or_the_new_one(tmp_path: pathlib.Path, saves: int) -> None:
+def test_a_kill_in_the_middle_of_save_leaves_the_old_file_or_the_new_one(
+    tmp_path: pathlib.Path, saves: int
+) -> None:
     path = tmp_path / "talk"
     talk(1).save(path)
     seen: set[str] = set()
@@ -448,18 +524,32 @@ def test_a_kill_in_the_middle_of_save_leaves_the_old_file_or_the_new_one(tmp_pat
     with subprocess.Popen([sys.executable, "-c", SAVES, str(path)], cwd=ROOT) as child:
         while len(seen) < saves and time.monotonic() < give_up:
             seen |= {name for name in os.listdir(tmp_path) if name.endswith(".tmp")}
-        child.kill()                        # while the last one that was seen is written
+        child.kill()  # while the last one that was seen is written
     assert len(seen) >= saves
     assert len(History.load(path)) in (2, 2000, 3000)
 
 
-@pytest.mark.parametrize(("data", "told"), [
-    (b'{"role":"user","content":"a"}\n{"role":"assi', "line 2: not a message .*; the file is torn"),
-    (b'{"role":"user","content":"a"}', "line 1: .*torn"), (b"Dear diary\n", "line 1: not a message"),
-    (b"[]\n", "line 1"),
-    (b'{"role":"user","content":"a"}\n\n', "line 2"), (b"\x89PNG\r\n", "line 1"), (b'{"content":"a"}\n', "line 1"),
-    (b'{"role":1}\n', "line 1"), (b'{"role":"user","content":"\xff"}\n', "line 1"), (b"[" * 100_000 + b"\n", "line 1")])
-def test_a_torn_or_foreign_file_is_named_with_its_line(tmp_path: pathlib.Path, data: bytes, told: str) -> None:
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (
+            b'{"role":"user","content":"a"}\n{"role":"assi',
+            "line 2: not a message .*; the file is torn",
+        ),
+        (b'{"role":"user","content":"a"}', "line 1: .*torn"),
+        (b"Dear diary\n", "line 1: not a message"),
+        (b"[]\n", "line 1"),
+        (b'{"role":"user","content":"a"}\n\n', "line 2"),
+        (b"\x89PNG\r\n", "line 1"),
+        (b'{"content":"a"}\n', "line 1"),
+        (b'{"role":1}\n', "line 1"),
+        (b'{"role":"user","content":"\xff"}\n', "line 1"),
+        (b"[" * 100_000 + b"\n", "line 1"),
+    ],
+)
+def test_a_torn_or_foreign_file_is_named_with_its_line(
+    tmp_path: pathlib.Path, data: bytes, told: str
+) -> None:
     path = tmp_path / "talk"
     path.write_bytes(data)
     with pytest.raises(rawchat.RawchatError, match=f"talk, {told}"):
@@ -475,6 +565,7 @@ def test_an_empty_history_is_an_empty_file(tmp_path: pathlib.Path) -> None:
 
 # the real model
 
+
 @pytest.fixture
 def model(local_url: str) -> rawchat.Client:
     return rawchat.Client(base_url=local_url, environ={}, seed=1)
@@ -483,7 +574,9 @@ def model(local_url: str) -> rawchat.Client:
 def test_ten_turns_never_fail(model: rawchat.Client) -> None:
     history = History(model, system="You are a helpful guide.", max_tokens=1500)
     for number in range(10):
-        reply = history.ask(f"Question {number}. " + "Tell me something new about the old town. " * 17, max_tokens=8)
+        reply = history.ask(
+            f"Question {number}. " + "Tell me something new about the old town. " * 17, max_tokens=8
+        )
         assert reply.text
         assert reply.usage
         assert reply.usage["prompt_tokens"] <= 1650, "10 % over is what estimates may cost"
@@ -494,7 +587,9 @@ def test_ten_turns_never_fail(model: rawchat.Client) -> None:
 def test_a_conversation_that_is_too_long_recovers(model: rawchat.Client) -> None:
     history = talk(0, client=model)
     for number in range(3):
-        text = f"Story {number}? " + "Once upon a time there was a king. " * (260 if number == 0 else 10)
+        text = f"Story {number}? " + "Once upon a time there was a king. " * (
+            260 if number == 0 else 10
+        )
         history += [said("user", text), said("assistant", "So.")]
     with pytest.raises(rawchat.ContextLengthExceededError):
         model.chat(history)
@@ -515,7 +610,11 @@ def test_streamed_and_plain_turns_leave_equal_histories(model: rawchat.Client) -
 
 def test_the_model_summarises(model: rawchat.Client) -> None:
     history = talk(0, system="s", client=model)
-    history += [said("user", "My name is Ann and my cat is called Tom."), said("assistant", "Nice."), *talk(1)]
+    history += [
+        said("user", "My name is Ann and my cat is called Tom."),
+        said("assistant", "Nice."),
+        *talk(1),
+    ]
     assert history.summarise(max_tokens=40, temperature=0)
     assert len(history) == 4
     assert history.ask("Hello", max_tokens=5).text

@@ -1,4 +1,5 @@
 """Pictures: as parts of messages, and saved from replies; and what a moderation says."""
+
 import base64
 import pathlib
 from typing import Any
@@ -12,7 +13,8 @@ from .command import Run, line
 from .server import Server, answer, head, serving
 
 PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def client(server: Server) -> rawchat.Client:
@@ -26,20 +28,32 @@ def drawn(*pictures: dict[str, Any]) -> bytes:
 IN_BASE64 = {"b64_json": base64.b64encode(PNG).decode()}
 
 
-@pytest.mark.parametrize(("start", "kind"), [
-    (PNG, "image/png"), (b"\xff\xd8\xff\xe0", "image/jpeg"), (b"GIF89a", "image/gif"),
-    (b"RIFF\x00\x00\x00\x00WEBP", "image/webp")])
-def test_a_file_becomes_a_data_url_of_the_type_that_its_bytes_say(tmp_path: pathlib.Path, start: bytes,
-                                                                  kind: str) -> None:
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (PNG, "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\x00\x00\x00\x00WEBP", "image/webp"),
+    ],
+)
+def test_a_file_becomes_a_data_url_of_the_type_that_its_bytes_say(
+    tmp_path: pathlib.Path, start: bytes, kind: str
+) -> None:
     path = tmp_path / "picture.txt"
     path.write_bytes(start)
-    assert rawchat.image_part(path) == {"type": "image_url", "image_url": {
-        "url": f"data:{kind};base64,{base64.b64encode(start).decode()}"}}
+    assert rawchat.image_part(path) == {
+        "type": "image_url",
+        "image_url": {"url": f"data:{kind};base64,{base64.b64encode(start).decode()}"},
+    }
 
 
 @pytest.mark.parametrize("url", ["https://h/cat.png", "http://h/cat", "data:image/png;base64,AA=="])
 def test_a_url_is_passed_on(url: str) -> None:
-    assert rawchat.image_part(url, detail="low") == {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
+    assert rawchat.image_part(url, detail="low") == {
+        "type": "image_url",
+        "image_url": {"url": url, "detail": "low"},
+    }
 
 
 def test_what_is_no_picture_or_too_large_is_refused(tmp_path: pathlib.Path) -> None:
@@ -77,37 +91,60 @@ def test_a_picture_at_a_url_is_fetched_without_the_key(tmp_path: pathlib.Path) -
     picture = head(200, {"Content-Type": "image/png", "Content-Length": str(len(PNG))}) + PNG
     with serving(picture) as other:
         with serving(drawn({"url": other.origin + "/cat?sig=1"})) as server:
-            reply = rawchat.Client(api_key="sk-1234567890", base_url=server.url, environ={}).image("a cat")
+            reply = rawchat.Client(api_key="sk-1234567890", base_url=server.url, environ={}).image(
+                "a cat"
+            )
         reply.save(tmp_path / "cat.png", transport=rawchat.transport.over_http(other.url))
         assert other.requests[0].target == "/cat?sig=1"
         assert "authorization" not in other.requests[0].headers
     assert (tmp_path / "cat.png").read_bytes() == PNG
 
 
-@pytest.mark.parametrize(("picture", "told"), [
-    ({"b64_json": base64.b64encode(b"<html>").decode()}, "not a picture"), ({"b64_json": "A"}, "neither base64"),
-    ({}, "neither base64"), ({"url": None}, "neither"), ({"url": "http://169.254.169.254/x"}, "not https://"),
-    ({"url": "file:///etc/passwd"}, "not https://")])
-def test_what_is_no_picture_is_not_written(tmp_path: pathlib.Path, picture: dict[str, Any], told: str) -> None:
-    with serving(drawn(IN_BASE64, picture)) as server, pytest.raises(rawchat.RawchatError, match=told):
+@pytest.mark.parametrize(
+    ("picture", "told"),
+    [
+        ({"b64_json": base64.b64encode(b"<html>").decode()}, "not a picture"),
+        ({"b64_json": "A"}, "neither base64"),
+        ({}, "neither base64"),
+        ({"url": None}, "neither"),
+        ({"url": "http://169.254.169.254/x"}, "not https://"),
+        ({"url": "file:///etc/passwd"}, "not https://"),
+    ],
+)
+def test_what_is_no_picture_is_not_written(
+    tmp_path: pathlib.Path, picture: dict[str, Any], told: str
+) -> None:
+    with (
+        serving(drawn(IN_BASE64, picture)) as server,
+        pytest.raises(rawchat.RawchatError, match=told),
+    ):
         client(server).image("a cat").save(tmp_path / "cat.png")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_url_that_fails_or_a_reply_without_pictures_is_an_error(tmp_path: pathlib.Path) -> None:
     odd = answer({"data": 5})
-    with serving(answer(b"gone", 404)) as other, serving(drawn({"url": other.origin}), drawn(), odd) as server:
+    with (
+        serving(answer(b"gone", 404)) as other,
+        serving(drawn({"url": other.origin}), drawn(), odd) as server,
+    ):
         with pytest.raises(rawchat.APIError, match="404 for the picture"):
-            client(server).image("a cat").save(tmp_path / "a.png", rawchat.transport.over_http(other.url))
+            client(server).image("a cat").save(
+                tmp_path / "a.png", rawchat.transport.over_http(other.url)
+            )
         for _ in range(2):
             with pytest.raises(rawchat.APIError, match="no picture"):
                 client(server).image("a cat").save(tmp_path / "a.png")
 
 
 def test_a_moderation_says_whether_and_why() -> None:
-    results = [{"flagged": False, "categories": {"hate": False}},
-               {"flagged": True, "categories": {"violence": True, "self-harm": True, "hate": False}}]
-    with serving(answer({"results": results}), answer({"results": results[:1]}), answer({})) as server:
+    results = [
+        {"flagged": False, "categories": {"hate": False}},
+        {"flagged": True, "categories": {"violence": True, "self-harm": True, "hate": False}},
+    ]
+    with serving(
+        answer({"results": results}), answer({"results": results[:1]}), answer({})
+    ) as server:
         both, fine, nothing = (client(server).moderate(["a", "b"]) for _ in range(3))
     assert (both.flagged, both.categories) == (True, ["self-harm", "violence"])
     assert (fine.flagged, fine.categories) == (nothing.flagged, nothing.categories) == (False, [])
@@ -120,7 +157,9 @@ def test_a_link_is_not_written_through(tmp_path: pathlib.Path) -> None:
     with serving(drawn(IN_BASE64, IN_BASE64)) as server:
         reply = client(server).image("a cat", n=2)
     for name, link in (("cat.png", "cat.png"), ("dog.png", "dog-2.png")):
-        with pytest.raises(rawchat.RawchatError, match=f"{link}: a symbolic link, which is not followed"):
+        with pytest.raises(
+            rawchat.RawchatError, match=f"{link}: a symbolic link, which is not followed"
+        ):
             reply.save(tmp_path / name)
     assert (tmp_path / "mine").read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "nowhere").exists()
@@ -134,8 +173,10 @@ def test_the_command_refuses_a_link_before_it_pays(run: Run, tmp_path: pathlib.P
     assert server.requests == []
 
 
-@pytest.mark.parametrize("url", [
-    "http://me:hunter2@h/x?sig=hunter2", "ftp://me:hunter2@h", "https://me:hunter2@127.0.0.1:9/x"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://me:hunter2@h/x?sig=hunter2", "ftp://me:hunter2@h", "https://me:hunter2@127.0.0.1:9/x"],
+)
 def test_no_password_of_a_url_is_printed(run: Run, url: str) -> None:
     with serving(drawn({"url": url})) as server:
         result = run("--base-url", server.url, "--image", "cat.png", "a cat")
@@ -143,7 +184,9 @@ def test_no_password_of_a_url_is_printed(run: Run, url: str) -> None:
     assert "hunter2" not in line(result)
 
 
-def test_a_picture_that_cannot_be_fetched_is_told_without_the_password(tmp_path: pathlib.Path) -> None:
+def test_a_picture_that_cannot_be_fetched_is_told_without_the_password(
+    tmp_path: pathlib.Path,
+) -> None:
     request = rawchat.Request("GET", "https://me:hunter2@h/x?sig=hunter2")
     with serving(drawn({"url": request.url})) as server:
         reply = client(server).image("a cat")

@@ -1,4 +1,5 @@
 """One property: a key shows nowhere, whatever goes wrong, and even where the server echoes it."""
+
 import base64
 import json
 import logging
@@ -18,10 +19,19 @@ from .server import CLOSE, HELLO, RESET, answer, event, serving, streamed
 
 row = pytest.mark.row
 KEY = "sk-proj-very-secret-0123456789"
-FORMS = [KEY, base64.b64encode(KEY.encode()).decode(), base64.b64encode(f"Bearer {KEY}".encode()).decode(),
-         repr(KEY)[1:-1]]
-ECHO = {"message": f"you sent Bearer {KEY}", "code": KEY, "param": KEY, "type": KEY,
-        "headers": [{"authorization": KEY}]}
+FORMS = [
+    KEY,
+    base64.b64encode(KEY.encode()).decode(),
+    base64.b64encode(f"Bearer {KEY}".encode()).decode(),
+    repr(KEY)[1:-1],
+]
+ECHO = {
+    "message": f"you sent Bearer {KEY}",
+    "code": KEY,
+    "param": KEY,
+    "type": KEY,
+    "headers": [{"authorization": KEY}],
+}
 BACK = {"X-Request-Id": KEY, "X-Echo": f"Bearer {KEY}", "Set-Cookie": KEY}
 NEVER = [lambda connection: connection.recv(1)]
 
@@ -32,53 +42,87 @@ def refused(status: int, **more: Any) -> list[bytes]:
 
 # every class that a call can raise: the script of the server, and settings of the client
 CALLS: dict[str, tuple[Sequence[Any], dict[str, Any]]] = {
-    "BadRequestError": (refused(400), {}), "AuthenticationError": (refused(401), {}),
-    "PermissionDeniedError": (refused(403), {}), "NotFoundError": (refused(404), {}),
+    "BadRequestError": (refused(400), {}),
+    "AuthenticationError": (refused(401), {}),
+    "PermissionDeniedError": (refused(403), {}),
+    "NotFoundError": (refused(404), {}),
     "ConflictError": (refused(409), {}),
-    "UnprocessableEntityError": (refused(422), {}), "RateLimitError": (refused(429), {}),
+    "UnprocessableEntityError": (refused(422), {}),
+    "RateLimitError": (refused(429), {}),
     "InternalServerError": (refused(500), {}),
     "APIStatusError": ([answer(KEY.encode(), 302, {"Location": f"/?{KEY}"})], {}),
     "ContextLengthExceededError": (refused(400, code="context_length_exceeded"), {}),
     "APIResponseValidationError": ([answer(f"<html>{KEY}".encode(), headers=BACK)], {}),
     "APIConnectionError": ([[f"{KEY} {KEY}\r\n\r\n".encode(), CLOSE]], {}),
-    "APITimeoutError": ([NEVER], {"timeout": 0.05}), "DeadlineExceededError": ([NEVER], {"deadline": 0.05}),
+    "APITimeoutError": ([NEVER], {"timeout": 0.05}),
+    "DeadlineExceededError": ([NEVER], {"deadline": 0.05}),
     "StreamInterruptedError": ([[*streamed([HELLO[1]], headers=BACK)]], {}),
-    "StreamTimeoutError": ([[*streamed([HELLO[1]], headers=BACK, end=False), *NEVER]], {"timeout": 0.05}),
-    "APIError": ([streamed([event({"error": ECHO})], headers=BACK)], {})}
+    "StreamTimeoutError": (
+        [[*streamed([HELLO[1]], headers=BACK, end=False), *NEVER]],
+        {"timeout": 0.05},
+    ),
+    "APIError": ([streamed([event({"error": ECHO})], headers=BACK)], {}),
+}
 
 
 @row("4.5", "8.5")
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_key_shows_nowhere_whatever_goes_wrong(name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_key_shows_nowhere_whatever_goes_wrong(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     script, settings = CALLS[name]
     shown: list[str] = []
     exchanges: list[trace.Exchange] = []
     with caplog.at_level(logging.DEBUG), serving(*script) as server:
-        transport = trace.observed(trace.traced(over_http(server.url, environ={}), shown.append), har.into(exchanges))
-        client = rawchat.Client(api_key=KEY, transport=transport, environ={}, max_retries=1, sleep=abs, **settings)
+        transport = trace.observed(
+            trace.traced(over_http(server.url, environ={}), shown.append), har.into(exchanges)
+        )
+        client = rawchat.Client(
+            api_key=KEY, transport=transport, environ={}, max_retries=1, sleep=abs, **settings
+        )
         with pytest.raises(errors.APIError) as caught:
             list(client.stream_chat("Hi", user=base64.b64encode(b"not a key").decode()))
         request = endpoints.chat(client.config, "Hi", {})
     error = caught.value
     assert type(error).__name__ == name
-    shown += [str(error), repr(error), repr(error.__dict__), repr(error.args), repr(error.__cause__),
-              repr(error.__context__)]
+    shown += [
+        str(error),
+        repr(error),
+        repr(error.__dict__),
+        repr(error.args),
+        repr(error.__cause__),
+        repr(error.__context__),
+    ]
     shown += traceback.format_exception(None, error, error.__traceback__)
-    shown += [pickle.dumps(error).decode("latin-1"), repr(pickle.loads(pickle.dumps(error)).__dict__)]
-    shown += [record.getMessage() for record in caplog.records] + [repr(record.args) for record in caplog.records]
-    shown += [repr(client), repr(client.config), repr(client.config.keys()),
-              repr(with_key(request, client.config.keys()[0]))]
-    shown += [trace.text(with_key(request, client.config.keys()[0])),
-              trace.curl(with_key(request, client.config.keys()[0]))]
+    shown += [
+        pickle.dumps(error).decode("latin-1"),
+        repr(pickle.loads(pickle.dumps(error)).__dict__),
+    ]
+    shown += [record.getMessage() for record in caplog.records] + [
+        repr(record.args) for record in caplog.records
+    ]
+    shown += [
+        repr(client),
+        repr(client.config),
+        repr(client.config.keys()),
+        repr(with_key(request, client.config.keys()[0])),
+    ]
+    shown += [
+        trace.text(with_key(request, client.config.keys()[0])),
+        trace.curl(with_key(request, client.config.keys()[0])),
+    ]
     shown.append(json.dumps(har.archive(exchanges)))
     assert not [text for text in shown for form in FORMS if form in text]
 
 
 @row("4.5")
 def test_every_class_that_a_call_can_raise_is_provoked() -> None:
-    ours = {name for name, home in rawchat.HOMES.items() if home == "errors" and issubclass(getattr(errors, name),
-                                                                                            errors.APIError)}
+    ours = {
+        name
+        for name, home in rawchat.HOMES.items()
+        if home == "errors" and issubclass(getattr(errors, name), errors.APIError)
+    }
     assert set(CALLS) == ours
 
 
@@ -88,15 +132,22 @@ def test_a_key_that_cannot_be_used_is_not_told(monkeypatch: pytest.MonkeyPatch) 
         for given in ({"api_key": bad}, {"api_key": [bad]}, {"environ": {"OPENAI_API_KEY": bad}}):
             with pytest.raises(errors.ConfigError) as caught:
                 rawchat.Client(**given)
-            text = "".join(traceback.format_exception(None, caught.value, caught.value.__traceback__))
+            text = "".join(
+                traceback.format_exception(None, caught.value, caught.value.__traceback__)
+            )
             assert not [form for form in FORMS if form in text + repr(caught.value)]
 
 
 @row("4.5")
 def test_a_reset_in_mid_answer_tells_no_key(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG), serving([b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + KEY.encode(),
-                                                  RESET]) as server:
+    with (
+        caplog.at_level(logging.DEBUG),
+        serving([b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + KEY.encode(), RESET]) as server,
+    ):
         with pytest.raises(errors.APIConnectionError) as caught:
             rawchat.Client(api_key=KEY, base_url=server.url, environ={}, max_retries=0).chat("Hi")
-        text = "".join(traceback.format_exception(None, caught.value, caught.value.__traceback__)) + caplog.text
+        text = (
+            "".join(traceback.format_exception(None, caught.value, caught.value.__traceback__))
+            + caplog.text
+        )
         assert KEY not in text

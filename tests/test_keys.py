@@ -1,4 +1,5 @@
 """Several keys: going round, set aside, at rest, by age, from many threads; and never shown."""
+
 import logging
 import pickle
 import threading
@@ -30,15 +31,26 @@ class World:
         key = KEYS.index(request.headers["Authorization"].partition(" ")[2]) + 1
         self.asked.append(key)
         status, headers = (self.scripts.get(key) or [(200, {})]).pop(0)
-        return Response(status, headers, [b"{}" if status == 200 else b'{"error": {"message": "no"}}'])
+        return Response(
+            status, headers, [b"{}" if status == 200 else b'{"error": {"message": "no"}}']
+        )
 
     def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.time += seconds
 
     def client(self, keys: Any = tuple(KEYS), **settings: Any) -> rawchat.Client:
-        return rawchat.Client(list(keys), "http://localhost/v1", transport=self, sleep=self.sleep, environ={},
-                              clock=lambda: self.time, now=lambda: 0.0, random=lambda: 0.0, **settings)
+        return rawchat.Client(
+            list(keys),
+            "http://localhost/v1",
+            transport=self,
+            sleep=self.sleep,
+            environ={},
+            clock=lambda: self.time,
+            now=lambda: 0.0,
+            random=lambda: 0.0,
+            **settings,
+        )
 
 
 def busy(seconds: float, times: int = 1) -> list[Any]:
@@ -63,14 +75,23 @@ def test_a_401_sets_a_key_aside_for_good() -> None:
     assert world.waits == [0]
 
 
-@pytest.mark.parametrize("headers", [{}, {"retry-after": "inf"}, {"retry-after": "0"}, {"retry-after": "-1"},
-                                     {"retry-after": "nan"}, {"retry-after-ms": "inf"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"retry-after": "inf"},
+        {"retry-after": "0"},
+        {"retry-after": "-1"},
+        {"retry-after": "nan"},
+        {"retry-after-ms": "inf"},
+    ],
+)
 def test_a_wish_that_is_none_rests_no_key(headers: dict[str, str]) -> None:
     world = World(k1=[(429, headers)], k2=[(429, headers)])
     client = world.client(KEYS[:2], max_retries=1)
     with pytest.raises(RateLimitError) as caught:
         client.models()
-    assert caught.value.key == "key 2 of 2"             # nobody knows which is free first
+    assert caught.value.key == "key 2 of 2"  # nobody knows which is free first
     assert client.models() == client.models() == {}
     assert world.asked == [1, 2, 2, 1]
     assert world.waits == [0]
@@ -84,7 +105,7 @@ def test_a_wish_that_is_none_rests_no_key(headers: dict[str, str]) -> None:
 def test_keys_without_a_wish_are_tried_again_after_a_wait() -> None:
     world = World(k1=[(429, {})], k2=[(429, {})])
     assert world.client(KEYS[:2]).models().retries == 2
-    assert world.waits == [0, 1.0]          # the second one is the usual backoff
+    assert world.waits == [0, 1.0]  # the second one is the usual backoff
 
 
 def test_keys_set_aside_are_never_said_to_be_free() -> None:
@@ -95,7 +116,7 @@ def test_keys_set_aside_are_never_said_to_be_free() -> None:
             client.models()
         assert "inf" not in str(caught.value)
         assert caught.value.key == f"key {key} of 2"
-    assert world.waits == [0]               # the second call asks at once: no wait would free a key
+    assert world.waits == [0]  # the second call asks at once: no wait would free a key
 
 
 def test_a_key_is_free_at_the_moment_that_the_server_named() -> None:
@@ -105,7 +126,7 @@ def test_a_key_is_free_at_the_moment_that_the_server_named() -> None:
     world.time += 30
     client.models()
     client.models()
-    assert sorted(world.asked[2:]) == [1, 2]            # at the very moment
+    assert sorted(world.asked[2:]) == [1, 2]  # at the very moment
 
 
 @row("3.7")
@@ -115,7 +136,9 @@ def test_a_key_without_quota_is_set_aside_too(field: str) -> None:
     ring = Ring(lambda: tuple(map(rawchat.keys.Key, KEYS)), lambda: world.time, lambda: 0.0)
     choice = ring.choice()
     assert choice.next() == KEYS[0]
-    assert choice.failed(RateLimitError("no", status_code=429, **{field: "insufficient_quota"})) == 0
+    assert (
+        choice.failed(RateLimitError("no", status_code=429, **{field: "insufficient_quota"})) == 0
+    )
     world.time += 1e9
     assert [ring.choice().next() for _ in range(3)] == [KEYS[1], KEYS[2], KEYS[1]]
 
@@ -166,15 +189,23 @@ def test_a_401_waits_for_a_key_that_rests() -> None:
 def test_a_call_that_finds_all_keys_at_rest_waits_for_the_first_and_sends_nothing_before() -> None:
     world = World(k1=busy(50), k2=busy(40))
     client = world.client(KEYS[:2], max_retries=1)
-    with pytest.raises(RateLimitError, match=r"; key 2 of 2 \(the first to be free is key 2 of 2, in 40 s\);"):
+    with pytest.raises(
+        RateLimitError, match=r"; key 2 of 2 \(the first to be free is key 2 of 2, in 40 s\);"
+    ):
         client.models()
     world.time += 10
     client.models()
     assert (world.asked, world.waits) == ([1, 2, 2], [0, 30.0])
 
 
-@pytest.mark.parametrize(("settings", "kind"), [({"max_retries": 0}, RateLimitError), ({}, RateLimitError),
-                                                ({"deadline": 60}, DeadlineExceededError)])
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        ({"max_retries": 0}, RateLimitError),
+        ({}, RateLimitError),
+        ({"deadline": 60}, DeadlineExceededError),
+    ],
+)
 def test_or_the_error_says_when(settings: dict[str, Any], kind: type[Exception]) -> None:
     seconds = 100 if settings else 300
     world = World(k1=busy(seconds), k2=busy(seconds + 1))
@@ -189,7 +220,9 @@ def test_or_the_error_says_when(settings: dict[str, Any], kind: type[Exception])
 
 def test_an_error_after_all_keys_says_which_is_free_when() -> None:
     world = World(k1=busy(300), k2=busy(400))
-    with pytest.raises(RateLimitError, match=r"key 2 of 2 \(.* free is key 1 of 2, in 300 s\)") as caught:
+    with pytest.raises(
+        RateLimitError, match=r"key 2 of 2 \(.* free is key 1 of 2, in 300 s\)"
+    ) as caught:
         world.client(KEYS[:2]).models()
     assert caught.value.key.startswith("key 2 of 2")
 
@@ -209,7 +242,9 @@ def test_rotate_after_changes_keys_by_age() -> None:
         world.time += seconds
         client.models()
     assert world.asked == [1, 1, 2, 2, 2, 3, 1, 1]
-    assert pickle.loads(pickle.dumps(rawchat.Client("sk-1", rotate_after=9))).config.rotate_after == 9
+    assert (
+        pickle.loads(pickle.dumps(rawchat.Client("sk-1", rotate_after=9))).config.rotate_after == 9
+    )
     with pytest.raises(rawchat.ConfigError, match="rotate_after is seconds, more than 0"):
         world.client(rotate_after=0)
 
@@ -221,7 +256,7 @@ def test_a_single_key_never_rests() -> None:
     for kind in (RateLimitError, errors.AuthenticationError):
         with pytest.raises(kind) as caught:
             client.models()
-        assert caught.value.key == ""       # type: ignore[attr-defined]
+        assert caught.value.key == ""  # type: ignore[attr-defined]
     assert client.models() == {}
     assert world.waits == []
 
@@ -244,7 +279,7 @@ def test_threads_share_the_ring_evenly_and_leave_a_bad_key() -> None:
     asked = Counter(world.asked)
     assert asked[1] + asked[2] == 800
     assert min(asked[1], asked[2]) > 200
-    assert asked[3] <= 16                   # each thread may have been on its way to it
+    assert asked[3] <= 16  # each thread may have been on its way to it
 
 
 @row("4.5", "8.5")

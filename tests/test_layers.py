@@ -1,4 +1,5 @@
 """The floors: imports only point down, and what is not ours comes in at one place."""
+
 import ast
 import importlib
 import pathlib
@@ -12,13 +13,13 @@ import rawchat
 from . import rows
 
 PACKAGE = pathlib.Path(rawchat.__file__).parent
-FLOORS = {                                  # within a floor, a file may use one that stands before it
+FLOORS = {  # within a floor, a file may use one that stands before it
     0: "version safe_path errors backoff budget chunked encode normalise headers keys ring turns urls alarm threads "
-       "fields schema typed usage estimate window",
+    "fields schema typed usage estimate window",
     1: "wire refusals reply parsed bounds dotenv config connection jsonl calls prompt output options precedence notes "
-       "private approval completion fit lines state",
+    "private approval completion fit lines state",
     2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits settings "
-       "shorthand",
+    "shorthand",
     3: "base client default attach",
     4: "history tools bulk aio",
     5: "local toolbox question verdict preview facts record watch connect answer saved session talk cli",
@@ -56,42 +57,78 @@ def test_imports_only_point_down(name: str) -> None:
 
 def test_what_people_do_with_it_stands_side_by_side() -> None:
     floor = FLOORS[4].split()
-    beside = {(name, other) for name in floor for other, ours in imports(name) if ours and other in floor}
-    assert beside == {("aio", "history")}           # its conversations are History's
+    beside = {
+        (name, other) for name in floor for other, ours in imports(name) if ours and other in floor
+    }
+    assert beside == {("aio", "history")}  # its conversations are History's
 
 
-@pytest.mark.parametrize(("foreign", "home"), [
-    ("requests", {"transport"}), ("urllib3", {"transport"}), ("sseclient", {"events"}),
-    ("argparse", {"cli", "local", "bulk"}), ("xllamacpp", {"local"}), ("tqdm", {"bulk"}),
-    ("socket", {"alarm", "local", "transport"})])
+@pytest.mark.parametrize(
+    ("foreign", "home"),
+    [
+        ("requests", {"transport"}),
+        ("urllib3", {"transport"}),
+        ("sseclient", {"events"}),
+        ("argparse", {"cli", "local", "bulk"}),
+        ("xllamacpp", {"local"}),
+        ("tqdm", {"bulk"}),
+        ("socket", {"alarm", "local", "transport"}),
+    ],
+)
 def test_what_is_not_ours_comes_in_at_one_place(foreign: str, home: set[str]) -> None:
     assert {name for name in MODULES if (foreign, False) in imports(name)} <= home
 
 
 def test_the_path_of_a_request_can_be_read_in_an_hour() -> None:
-    path = ["errors", "backoff", "wire", "reply", "config", "endpoints", "stream", "transport", "client"]
-    lines = [line for name in path for line in (PACKAGE / f"{name}.py").read_text(encoding="utf-8").splitlines()]
+    path = [
+        "errors",
+        "backoff",
+        "wire",
+        "reply",
+        "config",
+        "endpoints",
+        "stream",
+        "transport",
+        "client",
+    ]
+    lines = [
+        line
+        for name in path
+        for line in (PACKAGE / f"{name}.py").read_text(encoding="utf-8").splitlines()
+    ]
     assert len(lines) <= 1000
     assert len([line for line in lines if line.strip()]) <= 850
 
 
 def test_only_the_standard_library_and_the_two_dependencies_are_used() -> None:
-    known = set(getattr(sys, "stdlib_module_names", ())) | {"requests", "urllib3", "sseclient", "xllamacpp", "tqdm"}
-    if len(known) > 5:                      # Python 3.9 has no such list
+    known = set(getattr(sys, "stdlib_module_names", ())) | {
+        "requests",
+        "urllib3",
+        "sseclient",
+        "xllamacpp",
+        "tqdm",
+    }
+    if len(known) > 5:  # Python 3.9 has no such list
         assert {other for name in MODULES for other, ours in imports(name) if not ours} <= known
 
 
 def test_importing_rawchat_loads_nothing_more() -> None:
-    code = ("import sys; before = set(sys.modules); import rawchat; "
-            "print(sorted(name for name in set(sys.modules) - before if name.split('.')[0] in "
-            "('rawchat', 'requests', 'urllib3', 'sseclient', 'ssl', 'socket', 'logging')))")
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True)
+    code = (
+        "import sys; before = set(sys.modules); import rawchat; "
+        "print(sorted(name for name in set(sys.modules) - before if name.split('.')[0] in "
+        "('rawchat', 'requests', 'urllib3', 'sseclient', 'ssl', 'socket', 'logging')))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True
+    )
     assert shown.stdout.strip() == "['rawchat', 'rawchat.version']"
 
 
 def test_making_a_client_does_not_load_requests() -> None:
     code = "import sys, rawchat; rawchat.Client(api_key='sk-1'); print('requests' in sys.modules)"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True
+    )
     assert shown.stdout.strip() == "False"
 
 
@@ -105,14 +142,19 @@ def test_the_public_names_are_all_there() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = rawchat.nonsense
     from rawchat import errors
-    classes = {name for name, thing in vars(errors).items() if isinstance(thing,
-                                                                          type) and thing.__module__ == errors.__name__}
+
+    classes = {
+        name
+        for name, thing in vars(errors).items()
+        if isinstance(thing, type) and thing.__module__ == errors.__name__
+    }
     assert classes == {name for name, home in rawchat.HOMES.items() if home == "errors"}
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
     import doctest
+
     if name not in ("__main__", "__init__"):
         module = importlib.import_module(f"rawchat.{name}")
         assert doctest.testmod(module).failed == 0

@@ -1,4 +1,5 @@
 """`limited`, `breaker`, and the next model: with a clock that the tests turn."""
+
 import heapq
 import json
 import threading
@@ -8,8 +9,16 @@ from typing import Any, Callable, Optional
 import pytest
 
 import rawchat
-from rawchat.errors import APIConnectionError, APIError, APITimeoutError, ConfigError, DeadlineExceededError
-from rawchat.errors import BadRequestError, InternalServerError, RateLimitError
+from rawchat.errors import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    BadRequestError,
+    ConfigError,
+    DeadlineExceededError,
+    InternalServerError,
+    RateLimitError,
+)
 from rawchat.limits import breaker, limited
 from rawchat.turns import Seats
 from rawchat.wire import Request, Response
@@ -52,13 +61,17 @@ class Clock:
             alarm.set()
 
 
-def replying(clock: Clock, status: int = 200, headers: Optional[dict[str, str]] = None, body: bytes = b"{}") -> Any:
+def replying(
+    clock: Clock, status: int = 200, headers: Optional[dict[str, str]] = None, body: bytes = b"{}"
+) -> Any:
     """A transport that writes down when it was asked, in `.times`."""
+
     def transport(request: Request) -> Response:
-        transport.times.append(clock.now)       # type: ignore[attr-defined]
-        transport.requests.append(request)      # type: ignore[attr-defined]
+        transport.times.append(clock.now)  # type: ignore[attr-defined]
+        transport.requests.append(request)  # type: ignore[attr-defined]
         return Response(status, headers or {}, [body])
-    transport.times, transport.requests = [], []        # type: ignore[attr-defined]
+
+    transport.times, transport.requests = [], []  # type: ignore[attr-defined]
     return transport
 
 
@@ -77,6 +90,7 @@ def at_once(count: int, work: Callable[[], None]) -> None:
 
 # ---- so many a minute
 
+
 def test_600_a_minute_hold_to_two_percent_over_three_minutes_with_64_threads() -> None:
     clock = Clock(64)
     inner = replying(clock)
@@ -90,7 +104,7 @@ def test_600_a_minute_hold_to_two_percent_over_three_minutes_with_64_threads() -
     at_once(64, work)
     times = [time - 1000 for time in inner.times]
     assert abs(sum(time < 180 for time in times) - 1800) <= 36
-    for start in range(0, 121, 7):          # in any minute, not only from the start
+    for start in range(0, 121, 7):  # in any minute, not only from the start
         assert abs(sum(start <= time < start + 60 for time in times) - 600) <= 12
 
 
@@ -107,10 +121,15 @@ def test_turns_are_even_and_idle_time_is_not_saved_up() -> None:
 
 def test_tokens_are_estimated_and_put_right_by_the_usage() -> None:
     clock = Clock()
-    body = b'{"max_tokens": 900, "x": "' + b"x" * 373 + b'"}'       # 400 bytes: 100 tokens, and 900 for the answer
+    body = (
+        b'{"max_tokens": 900, "x": "' + b"x" * 373 + b'"}'
+    )  # 400 bytes: 100 tokens, and 900 for the answer
     request = Request("POST", "http://localhost/v1/completions", body=body)
-    for usage, second in ((b"{}", 1060), (b'{"usage": {"total_tokens": 250}}', 1015),
-                          (b'{"usage": {"total_tokens": 2000}}', 1120)):
+    for usage, second in (
+        (b"{}", 1060),
+        (b'{"usage": {"total_tokens": 250}}', 1015),
+        (b'{"usage": {"total_tokens": 2000}}', 1120),
+    ):
         clock.now = 1000.0
         inner = replying(clock, body=usage)
         transport = limit(inner, clock, tokens_per_minute=1000)
@@ -123,8 +142,11 @@ def test_the_usage_of_a_stream_counts() -> None:
     clock = Clock()
     events = b'data: {"choices": [{"delta": {}}]}\n\ndata: {"choices": [], "usage": {"total_tokens": 500}}\n\n'
     inner = replying(clock, body=events + b"data: [DONE]\n\n")
-    client = rawchat.Client(base_url="http://localhost/v1", transport=limit(inner, clock, tokens_per_minute=1000),
-                            environ={})
+    client = rawchat.Client(
+        base_url="http://localhost/v1",
+        transport=limit(inner, clock, tokens_per_minute=1000),
+        environ={},
+    )
     for _ in range(2):
         assert client.stream_chat("Hi").reply.usage == {"total_tokens": 500}
     assert inner.times == [1000, pytest.approx(1030)]
@@ -142,11 +164,17 @@ def test_an_estimate_is_never_more_than_a_minute() -> None:
 def test_a_limit_that_is_full_can_raise_at_once() -> None:
     clock = Clock()
     inner = replying(clock)
-    client = rawchat.Client(base_url="http://localhost/v1", environ={}, sleep=clock.sleep,
-                            transport=limit(inner, clock, requests_per_minute=60, on_full="raise"))
+    client = rawchat.Client(
+        base_url="http://localhost/v1",
+        environ={},
+        sleep=clock.sleep,
+        transport=limit(inner, clock, requests_per_minute=60, on_full="raise"),
+    )
     client.models()
     clock.now += 0.25
-    with pytest.raises(RateLimitError, match=r"the limit is reached: the next turn is in 0\.75 s") as caught:
+    with pytest.raises(
+        RateLimitError, match=r"the limit is reached: the next turn is in 0\.75 s"
+    ) as caught:
         client.models()
     assert (caught.value.status_code, caught.value.retries, clock.waits) == (None, 0, [])
     clock.now += 0.75
@@ -164,11 +192,19 @@ def test_a_deadline_counts_the_wait() -> None:
         transport(GET._replace(deadline=1.0))
     assert [request.deadline for request in inner.requests] == [None, 0.5]
     transport(GET)
-    assert inner.times == [1000, 1001, 1002]        # whoever does not go takes no turn
+    assert inner.times == [1000, 1001, 1002]  # whoever does not go takes no turn
 
 
-@pytest.mark.parametrize("settings", [{"requests_per_minute": 0}, {"tokens_per_minute": -1}, {"concurrent": 0},
-                                      {"on_full": "maybe"}, {"requests_per_minute": float("nan")}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"requests_per_minute": 0},
+        {"tokens_per_minute": -1},
+        {"concurrent": 0},
+        {"on_full": "maybe"},
+        {"requests_per_minute": float("nan")},
+    ],
+)
 def test_limits_that_cannot_be(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         limited(replying(Clock()), **settings)
@@ -176,14 +212,26 @@ def test_limits_that_cannot_be(settings: dict[str, Any]) -> None:
 
 # ---- what the server says
 
-@pytest.mark.parametrize(("status", "headers", "waited"), [
-    (200, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m2.5s"}, [62.5]),
-    (200, {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "20ms"}, [0.02]),
-    (200, {"x-ratelimit-remaining-tokens": "1", "x-ratelimit-reset-tokens": "20ms"}, []),
-    (200, {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "soon"}, []),
-    (429, {"retry-after": "7"}, [7]), (429, {}, []), (503, {"retry-after": "7"}, [])])
-def test_a_server_that_wants_nothing_more_is_left_alone(status: int, headers: dict[str, str],
-                                                        waited: list[float]) -> None:
+
+@pytest.mark.parametrize(
+    ("status", "headers", "waited"),
+    [
+        (
+            200,
+            {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m2.5s"},
+            [62.5],
+        ),
+        (200, {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "20ms"}, [0.02]),
+        (200, {"x-ratelimit-remaining-tokens": "1", "x-ratelimit-reset-tokens": "20ms"}, []),
+        (200, {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "soon"}, []),
+        (429, {"retry-after": "7"}, [7]),
+        (429, {}, []),
+        (503, {"retry-after": "7"}, []),
+    ],
+)
+def test_a_server_that_wants_nothing_more_is_left_alone(
+    status: int, headers: dict[str, str], waited: list[float]
+) -> None:
     clock = Clock()
     transport = limit(replying(clock, status, headers), clock)
     for _ in range(2):
@@ -194,7 +242,11 @@ def test_a_server_that_wants_nothing_more_is_left_alone(status: int, headers: di
 def test_another_key_or_model_is_another_limit() -> None:
     clock = Clock()
     transport = limit(replying(clock, 429, {"retry-after": "7"}), clock)
-    for request in (GET, GET._replace(model="b"), GET._replace(headers=rawchat.Headers({"Authorization": "Bearer x"}))):
+    for request in (
+        GET,
+        GET._replace(model="b"),
+        GET._replace(headers=rawchat.Headers({"Authorization": "Bearer x"})),
+    ):
         transport(request)
     assert clock.waits == []
     transport(GET)
@@ -219,18 +271,24 @@ def test_those_who_wait_for_their_turn_hear_that_the_server_wants_nothing_more()
     def sleep(seconds: float) -> None:
         if not nested:
             nested.append(True)
-            transport(GET)                  # while one waits from 1000 to 1001, another's turn comes at 1002: a 429
+            transport(GET)  # while one waits from 1000 to 1001, another's turn comes at 1002: a 429
         clock.sleep(seconds)
 
     nested: list[bool] = []
-    transport = limited(lambda request: inner(request) if inner.times or clock.now > 1000 else first, clock=clock,
-                        sleep=sleep, now=lambda: 0.0, requests_per_minute=60)
+    transport = limited(
+        lambda request: inner(request) if inner.times or clock.now > 1000 else first,
+        clock=clock,
+        sleep=sleep,
+        now=lambda: 0.0,
+        requests_per_minute=60,
+    )
     transport(GET)
     transport(GET)
     assert inner.times == [1002, 1032]
 
 
 # ---- so many at once
+
 
 def test_so_many_are_under_way_until_they_are_closed() -> None:
     clock, peak, inside, lock = Clock(), [0], [0], threading.Lock()
@@ -294,7 +352,7 @@ def test_seats_go_to_whoever_waits_longest() -> None:
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for number, thread in enumerate(threads, 1):
         thread.start()
-        while len(seats._queue) < number:   # until it stands in the queue
+        while len(seats._queue) < number:  # until it stands in the queue
             pass
     seats.give()
     for thread in threads:
@@ -319,13 +377,14 @@ def test_a_wrapped_transport_keeps_its_base_url_and_is_closed_with_the_client() 
     with serving(answer(completion()), streamed()) as server:
         inner = rawchat.transport.over_http(server.url)
         closed: list[bool] = []
-        inner.close = lambda: closed.append(True)       # type: ignore[method-assign]
+        inner.close = lambda: closed.append(True)  # type: ignore[method-assign]
         with rawchat.Client(transport=breaker(limited(inner, concurrent=1)), environ={}) as client:
             assert client.chat("Hi").text == client.stream_chat("Hi").reply.text == "Hello"
         assert closed == [True]
 
 
 # ---- the breaker
+
 
 def test_a_breaker_fails_fast_and_lets_one_probe_through() -> None:
     clock, script = Clock(), [500, 503, 0, 500, 200, 500, 500, 200]
@@ -345,10 +404,12 @@ def test_a_breaker_fails_fast_and_lets_one_probe_through() -> None:
         guarded(GET)
     for elapsed, left in ((0, "30"), (29, "1")):
         clock.now += elapsed
-        with pytest.raises(APIConnectionError, match=f"not asked: the last 3 attempts failed; .* in {left} s"):
+        with pytest.raises(
+            APIConnectionError, match=f"not asked: the last 3 attempts failed; .* in {left} s"
+        ):
             guarded(GET)
     clock.now += 1
-    assert guarded(GET).status == 500       # the probe
+    assert guarded(GET).status == 500  # the probe
     with pytest.raises(APIConnectionError, match="not asked: the last 4"):
         guarded(GET)
     clock.now += 30
@@ -382,8 +443,16 @@ def test_only_one_probe_goes_at_a_time_also_one_that_never_returns() -> None:
     assert len(calls) == 3
 
 
-def test_what_a_breaker_refuses_is_not_retried_and_what_proves_nothing_does_not_count(waits: Waits) -> None:
-    script: list[Any] = [DeadlineExceededError("late"), DeadlineExceededError("late"), 404, 429, 500]
+def test_what_a_breaker_refuses_is_not_retried_and_what_proves_nothing_does_not_count(
+    waits: Waits,
+) -> None:
+    script: list[Any] = [
+        DeadlineExceededError("late"),
+        DeadlineExceededError("late"),
+        404,
+        429,
+        500,
+    ]
 
     def transport(request: Request) -> Response:
         entry = script.pop(0)
@@ -391,13 +460,20 @@ def test_what_a_breaker_refuses_is_not_retried_and_what_proves_nothing_does_not_
             raise entry
         return Response(entry, {}, [b"{}"])
 
-    client = rawchat.Client(base_url="http://localhost/v1", transport=breaker(transport, failures=1), sleep=waits,
-                            environ={}, max_retries=0)
+    client = rawchat.Client(
+        base_url="http://localhost/v1",
+        transport=breaker(transport, failures=1),
+        sleep=waits,
+        environ={},
+        max_retries=0,
+    )
     for _ in range(5):
         with pytest.raises(APIError):
             client.models()
     assert script == []
-    patient = rawchat.Client(base_url="http://localhost/v1", transport=client.transport, sleep=waits, environ={})
+    patient = rawchat.Client(
+        base_url="http://localhost/v1", transport=client.transport, sleep=waits, environ={}
+    )
     with pytest.raises(APIConnectionError, match="not asked") as caught:
         patient.models()
     assert (caught.value.retries, waits) == (0, [])
@@ -405,26 +481,35 @@ def test_what_a_breaker_refuses_is_not_retried_and_what_proves_nothing_does_not_
 
 # ---- the next model
 
+
 def by_model(**statuses: Any) -> Any:
     """A transport that answers each model with its status, or raises its error."""
+
     def transport(request: Request) -> Response:
         assert request.body
         model = json.loads(request.body)["model"]
-        transport.asked.append(model)           # type: ignore[attr-defined]
+        transport.asked.append(model)  # type: ignore[attr-defined]
         status = statuses.get(model, 200)
         if isinstance(status, Exception):
             raise status
         body = json.dumps(completion("Hello", model="of-the-server")).encode()
         return Response(status, {}, [body if status == 200 else b'{"error": {"message": "no"}}'])
-    transport.asked = []                        # type: ignore[attr-defined]
+
+    transport.asked = []  # type: ignore[attr-defined]
     return transport
 
 
 @pytest.mark.parametrize("trouble", [429, 500, 503, 408, APITimeoutError("slow")])
 def test_the_next_model_is_asked_when_retries_are_used_up(waits: Waits, trouble: Any) -> None:
     inner = by_model(a=trouble, b=trouble)
-    client = rawchat.Client(base_url="http://localhost/v1", transport=inner, sleep=waits, environ={}, max_retries=1,
-                            model=["a", "b", "c"])
+    client = rawchat.Client(
+        base_url="http://localhost/v1",
+        transport=inner,
+        sleep=waits,
+        environ={},
+        max_retries=1,
+        model=["a", "b", "c"],
+    )
     reply = client.chat("Hi")
     assert (reply.text, reply.model, reply["model"]) == ("Hello", "c", "of-the-server")
     assert inner.asked == ["a", "a", "b", "b", "c"]
@@ -433,10 +518,14 @@ def test_the_next_model_is_asked_when_retries_are_used_up(waits: Waits, trouble:
     assert client.stream_chat("Hi", model=["b", "c"]).reply.model == "c"
 
 
-@pytest.mark.parametrize("trouble", [400, 401, 404, APIConnectionError("refused"), DeadlineExceededError("late")])
+@pytest.mark.parametrize(
+    "trouble", [400, 401, 404, APIConnectionError("refused"), DeadlineExceededError("late")]
+)
 def test_what_is_not_the_models_fault_does_not_ask_another(waits: Waits, trouble: Any) -> None:
     inner = by_model(a=trouble)
-    client = rawchat.Client(base_url="http://localhost/v1", transport=inner, sleep=waits, environ={}, max_retries=0)
+    client = rawchat.Client(
+        base_url="http://localhost/v1", transport=inner, sleep=waits, environ={}, max_retries=0
+    )
     with pytest.raises(APIError):
         client.chat("Hi", model=["a", "b"])
     assert inner.asked == ["a"]
@@ -444,7 +533,9 @@ def test_what_is_not_the_models_fault_does_not_ask_another(waits: Waits, trouble
 
 def test_the_last_models_error_is_the_one_raised(waits: Waits) -> None:
     inner = by_model(a=503, b=400)
-    client = rawchat.Client(base_url="http://localhost/v1", transport=inner, sleep=waits, environ={}, max_retries=0)
+    client = rawchat.Client(
+        base_url="http://localhost/v1", transport=inner, sleep=waits, environ={}, max_retries=0
+    )
     with pytest.raises(BadRequestError):
         client.chat("Hi", model=["a", "b"])
     with pytest.raises(InternalServerError):
@@ -460,8 +551,14 @@ def test_a_deadline_bounds_all_models() -> None:
         now[0] += 6
         return Response(503, {}, []) if inner(request).status == 503 else Response(200, {}, [b"{}"])
 
-    client = rawchat.Client(base_url="http://localhost/v1", transport=slow, environ={}, max_retries=0, deadline=5,
-                            clock=lambda: now[0])
+    client = rawchat.Client(
+        base_url="http://localhost/v1",
+        transport=slow,
+        environ={},
+        max_retries=0,
+        deadline=5,
+        clock=lambda: now[0],
+    )
     with pytest.raises(DeadlineExceededError):
         client.chat("Hi", model=["a", "b"])
     assert inner.asked == ["a"]

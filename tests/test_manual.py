@@ -1,4 +1,5 @@
 """docs/cli.md: its examples still print what it shows, and it has one for every option."""
+
 import doctest
 import pathlib
 import shutil
@@ -19,7 +20,7 @@ from . import manual
 
 TEXT = manual.PAGE.read_text(encoding="utf-8")
 BLOCKS = manual.blocks(TEXT)
-PLACES = [TEXT[:block.span[0]].count("\n") for block in BLOCKS]
+PLACES = [TEXT[: block.span[0]].count("\n") for block in BLOCKS]
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +37,12 @@ def again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[manua
 
 
 @pytest.mark.parametrize("at", range(len(BLOCKS)), ids=[f"line-{line}" for line in PLACES])
-def test_an_example_prints_what_the_page_shows(again: tuple[list[manual.Block], bool], at: int) -> None:
-    shown, now = (manual.steady(manual.transcript(block.commands)) for block in (BLOCKS[at], again[0][at]))
+def test_an_example_prints_what_the_page_shows(
+    again: tuple[list[manual.Block], bool], at: int
+) -> None:
+    shown, now = (
+        manual.steady(manual.transcript(block.commands)) for block in (BLOCKS[at], again[0][at])
+    )
     if shown != now and not again[1]:
         pytest.skip("this machine's arithmetic gives the model other words")
     assert now == shown

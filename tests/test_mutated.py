@@ -2,6 +2,7 @@
 
 One value, at any path, is replaced by any JSON value, or is left out.  `make fuzz` takes new examples, and more.
 """
+
 import contextlib
 import copy
 import io
@@ -29,47 +30,142 @@ row = pytest.mark.row
 Path = tuple[Union[str, int], ...]
 HALF = "half \ud83d"
 PRICES = {"m": {"prompt": 1.0, "completion": 2.0}}
-GONE = object()                             # stands for a value that is left out
-CALL = {"id": "call_1", "type": "function", "function": {"name": "double", "arguments": '{"number": 4}'}}
-COUNTS = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13,
-          "prompt_tokens_details": {"cached_tokens": 3}, "completion_tokens_details": {"reasoning_tokens": 1}}
+GONE = object()  # stands for a value that is left out
+CALL = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "double", "arguments": '{"number": 4}'},
+}
+COUNTS = {
+    "prompt_tokens": 9,
+    "completion_tokens": 4,
+    "total_tokens": 13,
+    "prompt_tokens_details": {"cached_tokens": 3},
+    "completion_tokens_details": {"reasoning_tokens": 1},
+}
 
 SAID = completion('{"name": "Ann", "age": 7}', usage=COUNTS, system_fingerprint=None)
 CALLED = completion(usage=COUNTS)
-CALLED["choices"][0] = {"index": 0, "finish_reason": "tool_calls", "logprobs": None, "message": {
-    "role": "assistant", "content": None, "refusal": None, "tool_calls": [CALL]}}
+CALLED["choices"][0] = {
+    "index": 0,
+    "finish_reason": "tool_calls",
+    "logprobs": None,
+    "message": {"role": "assistant", "content": None, "refusal": None, "tool_calls": [CALL]},
+}
 MODERATED = {"id": "m", "model": "m", "results": [{"flagged": True, "categories": {"hate": True}}]}
 MODELS = {"object": "list", "data": [{"id": "m", "object": "model"}]}
 PICTURE = {"created": 1, "data": [{"b64_json": "R0lGODlhAQABAAAAACw="}], "usage": COUNTS}
-TEXT = {"object": "text_completion", "model": "m", "usage": COUNTS,
-        "choices": [{"index": 0, "text": " there was", "finish_reason": "stop", "logprobs": None}]}
+TEXT = {
+    "object": "text_completion",
+    "model": "m",
+    "usage": COUNTS,
+    "choices": [{"index": 0, "text": " there was", "finish_reason": "stop", "logprobs": None}],
+}
 
-SAID_CHUNKS = [delta({"role": "assistant", "content": ""}), delta("Hel"), delta("lo"), delta(finish="stop"),
-               {**delta(), "choices": [], "usage": COUNTS}]
+SAID_CHUNKS = [
+    delta({"role": "assistant", "content": ""}),
+    delta("Hel"),
+    delta("lo"),
+    delta(finish="stop"),
+    {**delta(), "choices": [], "usage": COUNTS},
+]
 CALLED_CHUNKS = [
-    delta({"role": "assistant", "content": None, "tool_calls": [
-        {**CALL, "index": 0, "function": {"name": "double", "arguments": ""}}]}),
+    delta(
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{**CALL, "index": 0, "function": {"name": "double", "arguments": ""}}],
+        }
+    ),
     delta({"tool_calls": [{"index": 0, "function": {"arguments": '{"number":'}}]}),
     delta({"tool_calls": [{"index": 0, "function": {"arguments": " 4}"}}]}),
-    delta(finish="tool_calls"), {**delta(), "choices": [], "usage": COUNTS}]
-TEXT_CHUNKS = [{**TEXT, "choices": [{"index": 0, "text": text, "finish_reason": end}]}
-               for text, end in ((" there", None), (" was", "stop"))]
+    delta(finish="tool_calls"),
+    {**delta(), "choices": [], "usage": COUNTS},
+]
+TEXT_CHUNKS = [
+    {**TEXT, "choices": [{"index": 0, "text": text, "finish_reason": end}]}
+    for text, end in ((" there", None), (" was", "stop"))
+]
 
 # What has been seen to break something, and then anything at all.
-odd = st.sampled_from([
-    GONE, None, True, False, 0, 5, -1, 1.5, 10**399, float("inf"), float("nan"), "", "x", HALF, "\ude00", [], [None],
-    [5], ["x"], [[]], [{}], {}, {"x": 1}, {HALF: HALF}, [HALF], {"error": None}, {"content": 5}, {"tool_calls": [5]},
-    {"tool_calls": 5}, [{"type": "text", "text": 5}], [{"id": [1]}], [{"index": "x", "id": 1}, {"id": 2}],
-    [{"function": 5}], [{"function": {"name": 5, "arguments": {"number": 4}}}]])
+odd = st.sampled_from(
+    [
+        GONE,
+        None,
+        True,
+        False,
+        0,
+        5,
+        -1,
+        1.5,
+        10**399,
+        float("inf"),
+        float("nan"),
+        "",
+        "x",
+        HALF,
+        "\ude00",
+        [],
+        [None],
+        [5],
+        ["x"],
+        [[]],
+        [{}],
+        {},
+        {"x": 1},
+        {HALF: HALF},
+        [HALF],
+        {"error": None},
+        {"content": 5},
+        {"tool_calls": [5]},
+        {"tool_calls": 5},
+        [{"type": "text", "text": 5}],
+        [{"id": [1]}],
+        [{"index": "x", "id": 1}, {"id": 2}],
+        [{"function": 5}],
+        [{"function": {"name": 5, "arguments": {"number": 4}}}],
+    ]
+)
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=6),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["choices", "message", "delta", "index", "role", "content", "tool_calls", "id", "function",
-                         "name", "arguments", "usage", "refusal", "text", "type", "data", "x"]), inner, max_size=3),
-    max_leaves=6)
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "choices",
+                    "message",
+                    "delta",
+                    "index",
+                    "role",
+                    "content",
+                    "tool_calls",
+                    "id",
+                    "function",
+                    "name",
+                    "arguments",
+                    "usage",
+                    "refusal",
+                    "text",
+                    "type",
+                    "data",
+                    "x",
+                ]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=6,
+)
 values = odd | anything
-mutated = settings(max_examples=MANY or 150, derandomize=not MANY, database=None, deadline=None,
-                   suppress_health_check=list(HealthCheck))
+mutated = settings(
+    max_examples=MANY or 150,
+    derandomize=not MANY,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @dataclass
@@ -121,7 +217,10 @@ def plain(payload: Any) -> Response:
 
 
 def stream_of(chunks: Any) -> Response:
-    events = [f"data: {json.dumps(chunk)}\n\n".encode() for chunk in (chunks if isinstance(chunks, list) else [chunks])]
+    events = [
+        f"data: {json.dumps(chunk)}\n\n".encode()
+        for chunk in (chunks if isinstance(chunks, list) else [chunks])
+    ]
     return Response(200, {"Content-Type": "text/event-stream"}, [*events, b"data: [DONE]\n\n"])
 
 
@@ -136,8 +235,14 @@ def client(*answers: Any) -> rawchat.Client:
 
     limits = limited(transport, tokens_per_minute=1e9, sleep=lambda seconds: None)
     meter = Meter()
-    return rawchat.Client(transport=limits, on_reply=meter, environ={}, base_url="http://localhost/v1", model="m",
-                          max_retries=0)
+    return rawchat.Client(
+        transport=limits,
+        on_reply=meter,
+        environ={},
+        base_url="http://localhost/v1",
+        model="m",
+        max_retries=0,
+    )
 
 
 def use(reply: rawchat.Reply) -> None:
@@ -158,7 +263,13 @@ def use(reply: rawchat.Reply) -> None:
 @given(payload=changed(SAID, CALLED, TEXT, MODERATED, MODELS, PICTURE))
 def test_every_verb(payload: Any) -> None:
     asked = client(payload)
-    for verb, argument in (("chat", "Hi"), ("complete", "Hi"), ("moderate", "Hi"), ("model", "m"), ("image", "Hi")):
+    for verb, argument in (
+        ("chat", "Hi"),
+        ("complete", "Hi"),
+        ("moderate", "Hi"),
+        ("model", "m"),
+        ("image", "Hi"),
+    ):
         with contextlib.suppress(RawchatError):
             use(getattr(asked, verb)(argument))
     with contextlib.suppress(RawchatError):
@@ -187,7 +298,7 @@ def test_a_history(payload: Any) -> None:
         talk.ask("Hi")
     kept = list(talk)
     talk.ask("And then?")
-    assert talk[:len(kept)] == kept
+    assert talk[: len(kept)] == kept
     assert talk.show().encode()
     talk.save("talk.jsonl")
     assert History.load("talk.jsonl") == talk
@@ -237,25 +348,40 @@ def test_parse(payload: Any) -> None:
 def test_bulk(payload: Any) -> None:
     pathlib.Path("in.jsonl").write_text('{"prompt": "Hi"}\n', encoding="utf-8")
     pathlib.Path("out.jsonl").unlink(missing_ok=True)
-    with mock.patch.object(bulk, "connected", return_value=client(payload)), \
-            contextlib.redirect_stderr(io.StringIO()):
+    with (
+        mock.patch.object(bulk, "connected", return_value=client(payload)),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         assert bulk.main(["in.jsonl", "out.jsonl", "--workers", "1", "--price", "1", "2"]) in (0, 1)
     [line] = pathlib.Path("out.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(line, parse_constant=pytest.fail)["custom_id"] == "line-1"
 
 
-COMMANDS = [["Hi", "--no-stream"], ["Hi"], ["Hi", "--json"], ["Hi", "--jsonl"], ["Hi", "--schema", "name, age int"],
-            ["Hi", "--continue=talk.jsonl"], ["Hi", "--no-stream", "--continue=talk.jsonl"],
-            ["Hi", "--moderate"], ["--models"], ["Hi", "--complete"], ["Hi", "--tools", "functions.py", "--yes"],
-            ["Hi", "--tools", "functions.py", "--yes", "--no-stream", "--continue=talk.jsonl"]]
+COMMANDS = [
+    ["Hi", "--no-stream"],
+    ["Hi"],
+    ["Hi", "--json"],
+    ["Hi", "--jsonl"],
+    ["Hi", "--schema", "name, age int"],
+    ["Hi", "--continue=talk.jsonl"],
+    ["Hi", "--no-stream", "--continue=talk.jsonl"],
+    ["Hi", "--moderate"],
+    ["--models"],
+    ["Hi", "--complete"],
+    ["Hi", "--tools", "functions.py", "--yes"],
+    ["Hi", "--tools", "functions.py", "--yes", "--no-stream", "--continue=talk.jsonl"],
+]
 
 
 def command(argv: Sequence[str], *answers: Any) -> tuple[int, str]:
     """Run the command line in this process; its exit code, and what it writes on standard error."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
-    with mock.patch("rawchat.connect.connected", return_value=client(*answers)), \
-            mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO())), \
-            mock.patch("sys.stdout", out), mock.patch("sys.stderr", err):
+    with (
+        mock.patch("rawchat.connect.connected", return_value=client(*answers)),
+        mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO())),
+        mock.patch("sys.stdout", out),
+        mock.patch("sys.stderr", err),
+    ):
         code = cli.main([*argv, "-v", "--log", "calls.jsonl", "--prices", "prices.json"])
         err.flush()
     assert isinstance(err.buffer, io.BytesIO)
@@ -263,8 +389,11 @@ def command(argv: Sequence[str], *answers: Any) -> tuple[int, str]:
 
 
 @mutated
-@given(payload=changed(SAID, CALLED, TEXT, MODERATED, MODELS), chunks=changed(SAID_CHUNKS, CALLED_CHUNKS, TEXT_CHUNKS),
-       argv=st.sampled_from(COMMANDS))
+@given(
+    payload=changed(SAID, CALLED, TEXT, MODERATED, MODELS),
+    chunks=changed(SAID_CHUNKS, CALLED_CHUNKS, TEXT_CHUNKS),
+    argv=st.sampled_from(COMMANDS),
+)
 def test_the_command_line(payload: Any, chunks: Any, argv: list[str]) -> None:
     pathlib.Path("prices.json").write_text(json.dumps(PRICES), encoding="utf-8")
     source = "def double(number: int) -> int:\n    return 2 * number\n"
@@ -281,6 +410,7 @@ def test_the_command_line(payload: Any, chunks: Any, argv: list[str]) -> None:
 
 # ---- what was found before the properties were written
 
+
 def message(**fields: Any) -> dict[str, Any]:
     """A reply whose message has these fields; one that is GONE is left out."""
     said = {"role": "assistant", "content": "Hi", **fields}
@@ -291,7 +421,11 @@ def message(**fields: Any) -> dict[str, Any]:
 @row("6.1")
 def test_half_of_a_character_waits_for_the_other_half_and_a_lone_one_can_be_printed() -> None:
     def texts(*pieces: str) -> list[str]:
-        return list(client([delta(piece) for piece in pieces] + [delta(finish="stop")]).stream_chat("Hi").texts())
+        return list(
+            client([delta(piece) for piece in pieces] + [delta(finish="stop")])
+            .stream_chat("Hi")
+            .texts()
+        )
 
     assert texts("so \ud83d", "\ude00", "!") == ["so ", "😀", "!"]
     assert texts("\ud83d", "!") == ["\ufffd!"]
@@ -301,19 +435,25 @@ def test_half_of_a_character_waits_for_the_other_half_and_a_lone_one_can_be_prin
 
 def test_an_answer_that_ends_in_half_an_emoji_is_stored_shown_and_sent_again() -> None:
     for stream in (True, False):
-        talk = History(client([delta(HALF, "stop")] if stream else message(content=HALF), message()))
+        talk = History(
+            client([delta(HALF, "stop")] if stream else message(content=HALF), message())
+        )
         if stream:
             list(talk.stream("Hi"))
         else:
             talk.ask("Hi")
         assert talk.ask("And then?").text == "Hi"
         talk.save("talk.jsonl")
-        assert History.load("talk.jsonl").show() == "user: Hi\n\nassistant: half \ufffd\n\n" \
-                                                    "user: And then?\n\nassistant: Hi"
+        assert (
+            History.load("talk.jsonl").show() == "user: Hi\n\nassistant: half \ufffd\n\n"
+            "user: And then?\n\nassistant: Hi"
+        )
 
 
 def test_half_an_emoji_of_the_caller_is_still_refused_with_its_place() -> None:
-    with pytest.raises(ValueError, match=r"messages\[0\].content: U\+D83D at position 6 is half of a character"):
+    with pytest.raises(
+        ValueError, match=r"messages\[0\].content: U\+D83D at position 6 is half of a character"
+    ):
         History(client(message())).ask(HALF)
 
 
@@ -336,7 +476,10 @@ def test_half_an_emoji_ends_no_command(stream: bool) -> None:
     assert command(argv, said)[0] == 0
     assert command(argv, said)[0] == 0
     assert History.load("talk.jsonl")[3]["content"] == "half \ufffd"
-    logged = [json.loads(line) for line in pathlib.Path("calls.jsonl").read_text(encoding="utf-8").splitlines()]
+    logged = [
+        json.loads(line)
+        for line in pathlib.Path("calls.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert [line["answer"] for line in logged] == ["half \ufffd"] * 2
 
 
@@ -365,18 +508,26 @@ def test_tool_calls_that_are_no_list_of_objects_are_passed_over(calls: Any) -> N
 
 @pytest.mark.parametrize("id", [7, [7], {"x": 7}])
 @pytest.mark.parametrize("stream", [True, False])
-def test_an_odd_id_of_a_tool_call_becomes_a_text_and_the_function_is_called(id: Any, stream: bool) -> None:
+def test_an_odd_id_of_a_tool_call_becomes_a_text_and_the_function_is_called(
+    id: Any, stream: bool
+) -> None:
     call = {**CALL, "id": id, "function": {"name": "double", "arguments": {"number": 4}}}
     parts = [{**CALL, "id": id, "index": 0}, {"id": id, "index": 0, "function": {"arguments": ""}}]
     chunks = [*(delta({"tool_calls": [part]}) for part in parts), delta(finish="tool_calls")]
     talk: list[Any] = [{"role": "user", "content": "Go"}]
     on_text = str if stream else None
-    tools.run(talk, [double], client(chunks if stream else message(tool_calls=[call]),
-                                     SAID_CHUNKS if stream else SAID), on_text=on_text)
+    tools.run(
+        talk,
+        [double],
+        client(chunks if stream else message(tool_calls=[call]), SAID_CHUNKS if stream else SAID),
+        on_text=on_text,
+    )
     assert talk[2] == {"role": "tool", "tool_call_id": json.dumps(id), "content": '{"twice": 8}'}
 
 
-@pytest.mark.parametrize(("content", "text"), [(5, "5"), ({"a": [1]}, '{"a": [1]}'), (True, "true")])
+@pytest.mark.parametrize(
+    ("content", "text"), [(5, "5"), ({"a": [1]}, '{"a": [1]}'), (True, "true")]
+)
 def test_a_content_that_is_no_text_becomes_its_json(content: Any, text: str) -> None:
     talk = History(client(message(content=content), message()), max_tokens=1000)
     assert talk.ask("Hi").text == text
@@ -400,5 +551,7 @@ def test_a_count_of_400_digits_stops_no_limiter_and_costs_nothing() -> None:
 @pytest.mark.parametrize("usage", ["x", 5, [5], {"prompt_tokens": "x"}, {"prompt_tokens": 10**399}])
 def test_an_odd_usage_ends_no_bulk_run(usage: Any) -> None:
     progress = bulk.Progress(1, (1.0, 2.0))
-    progress.count({"response": {"status_code": 200, "body": completion(usage=usage)}, "error": None})
+    progress.count(
+        {"response": {"status_code": 200, "body": completion(usage=usage)}, "error": None}
+    )
     assert (progress.done, progress.failed, progress.tokens, progress.cost) == (1, 0, 0, 0.0)

@@ -1,4 +1,5 @@
 """Standard error: one line each, in UTF-8, harmless and coloured on a terminal."""
+
 import io
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from rawchat.notes import Notes, colourful
 
 
-def noted(terminal: bool, colour: bool = False, encoding: str = "ascii") -> tuple[Notes, io.BytesIO]:
+def noted(
+    terminal: bool, colour: bool = False, encoding: str = "ascii"
+) -> tuple[Notes, io.BytesIO]:
     class File(io.TextIOWrapper):
         def isatty(self) -> bool:
             return terminal
@@ -18,12 +21,22 @@ def noted(terminal: bool, colour: bool = False, encoding: str = "ascii") -> tupl
     return notes, raw
 
 
-@pytest.mark.parametrize(("when", "environ", "terminal", "expected"), [
-    ("auto", {}, True, True), ("auto", {}, False, False), ("auto", {"NO_COLOR": "1"}, True, False),
-    ("auto", {"NO_COLOR": ""}, True, True), ("auto", {"TERM": "dumb"}, True, False),
-    ("auto", {"TERM": "xterm"}, True, True), ("always", {"NO_COLOR": "1", "TERM": "dumb"}, False, True),
-    ("never", {}, True, False)])
-def test_colour_is_for_terminals_that_like_it(when: str, environ: Any, terminal: bool, expected: bool) -> None:
+@pytest.mark.parametrize(
+    ("when", "environ", "terminal", "expected"),
+    [
+        ("auto", {}, True, True),
+        ("auto", {}, False, False),
+        ("auto", {"NO_COLOR": "1"}, True, False),
+        ("auto", {"NO_COLOR": ""}, True, True),
+        ("auto", {"TERM": "dumb"}, True, False),
+        ("auto", {"TERM": "xterm"}, True, True),
+        ("always", {"NO_COLOR": "1", "TERM": "dumb"}, False, True),
+        ("never", {}, True, False),
+    ],
+)
+def test_colour_is_for_terminals_that_like_it(
+    when: str, environ: Any, terminal: bool, expected: bool
+) -> None:
     assert colourful(when, environ, terminal) is expected
 
 
@@ -38,8 +51,9 @@ def test_on_a_terminal_what_could_steer_it_is_shown_and_only_our_own_word_is_col
     notes.complain("a\x1b[2Jb")
     notes.say("> GET /\x9b")
     notes.say("plain words")
-    assert raw.getvalue().decode() == ("\x1b[31mrawchat:\x1b[0m a␛[2Jb\n" "\x1b[36m>\x1b[0m GET /<U+009B>\n"
-                                       "plain words\n")
+    assert raw.getvalue().decode() == (
+        "\x1b[31mrawchat:\x1b[0m a␛[2Jb\n\x1b[36m>\x1b[0m GET /<U+009B>\nplain words\n"
+    )
 
 
 def test_a_closed_standard_error_is_no_error() -> None:

@@ -1,4 +1,5 @@
 """What is shown, and how: on a terminal, and into a pipe."""
+
 import io
 import os
 import pty
@@ -75,15 +76,19 @@ def test_a_ctrl_c_right_after_a_piece_was_shown_ends_its_line() -> None:
 def on_a_terminal(url: str) -> str:
     """What a real pseudo-terminal gets from a one-shot, standard error included."""
     master, slave = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-m", "rawchat", "--base-url", url, "--color", "never", "Hi"],
-                               stdin=subprocess.DEVNULL, stdout=slave, stderr=slave, cwd=os.path.dirname(
-                                   os.path.dirname(os.path.abspath(__file__))))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rawchat", "--base-url", url, "--color", "never", "Hi"],
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
+        cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+    )
     os.close(slave)
     shown: list[Any] = []
     while True:
         try:
             data = os.read(master, 4096)
-        except OSError:                     # Linux says so where others end the file
+        except OSError:  # Linux says so where others end the file
             break
         if not data:
             break
@@ -96,7 +101,9 @@ def on_a_terminal(url: str) -> str:
 @row("9.1")
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
 def test_a_hostile_server_on_a_real_terminal() -> None:
-    with serving(streamed([*HELLO[:1], *[event(delta(character)) for character in EVIL], *HELLO[3:]])) as server:
+    with serving(
+        streamed([*HELLO[:1], *[event(delta(character)) for character in EVIL], *HELLO[3:]])
+    ) as server:
         assert on_a_terminal(server.url) == SAFE + "\r\n"
     with serving(answer({"error": {"message": f"no {EVIL}"}}, 400)) as server:
         shown = on_a_terminal(server.url)

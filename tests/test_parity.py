@@ -1,4 +1,5 @@
 """parity: what counts as the same, as better, and as WORSE; and that the page is about these scenarios."""
+
 import doctest
 import json
 import re
@@ -16,25 +17,48 @@ PAGE = Path(__file__).parents[1] / "docs" / "parity.md"
 BETTER = Scenario("s", "1", better="it is", ours={"requests": 1})
 
 
-@pytest.mark.parametrize(("scenario", "sdk", "ours", "told"), [
-    (Scenario("s", "1"), {"text": "a"}, {"text": "a"}, "same"),
-    (Scenario("s", "1"), {"text": "a"}, {"text": "b"}, "WORSE: text differs without a reason"),
-    (Scenario("s", "1"), {"text": "a"}, {}, "WORSE: text differs without a reason"),
-    (BETTER, {"requests": 3}, {"requests": 1}, "better, because it is"),
-    (BETTER, {"requests": 3}, {"requests": 2}, "WORSE: requests should be 1"),
-    (BETTER, {"requests": 3, "text": "a"}, {"requests": 1}, "WORSE: text differs without a reason"),
-    (BETTER, {"requests": 1}, {"requests": 1}, "WORSE: stale reason: requests is the same"),
-    (Scenario("s", "1", better="it is"), {"text": "a"}, {"text": "a"}, "WORSE: a reason and its values go together"),
-    (Scenario("s", "1", ours={"text": "b"}), {"text": "a"}, {"text": "b"},
-     "WORSE: a reason and its values go together"),
-], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("scenario", "sdk", "ours", "told"),
+    [
+        (Scenario("s", "1"), {"text": "a"}, {"text": "a"}, "same"),
+        (Scenario("s", "1"), {"text": "a"}, {"text": "b"}, "WORSE: text differs without a reason"),
+        (Scenario("s", "1"), {"text": "a"}, {}, "WORSE: text differs without a reason"),
+        (BETTER, {"requests": 3}, {"requests": 1}, "better, because it is"),
+        (BETTER, {"requests": 3}, {"requests": 2}, "WORSE: requests should be 1"),
+        (
+            BETTER,
+            {"requests": 3, "text": "a"},
+            {"requests": 1},
+            "WORSE: text differs without a reason",
+        ),
+        (BETTER, {"requests": 1}, {"requests": 1}, "WORSE: stale reason: requests is the same"),
+        (
+            Scenario("s", "1", better="it is"),
+            {"text": "a"},
+            {"text": "a"},
+            "WORSE: a reason and its values go together",
+        ),
+        (
+            Scenario("s", "1", ours={"text": "b"}),
+            {"text": "a"},
+            {"text": "b"},
+            "WORSE: a reason and its values go together",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_a_verdict(scenario: Scenario, sdk: Any, ours: Any, told: str) -> None:
     assert verdict(scenario, sdk, ours).says == told
 
 
 def test_a_table_shows_what_differs_and_nothing_breaks_out_of_its_cells() -> None:
-    one = verdict(BETTER._replace(name="a|b\nc"), {"requests": 3, "text": "x"}, {"requests": 1, "text": "x"})
-    assert compare.table([one]).splitlines()[2] == "| a\\|b c | requests: 3 | requests: 1 | better, because it is |"
+    one = verdict(
+        BETTER._replace(name="a|b\nc"), {"requests": 3, "text": "x"}, {"requests": 1, "text": "x"}
+    )
+    assert (
+        compare.table([one]).splitlines()[2]
+        == "| a\\|b c | requests: 3 | requests: 1 | better, because it is |"
+    )
     assert compare.counts([one]) == "1 scenarios: 0 same, 1 better, 0 WORSE"
 
 
@@ -50,28 +74,48 @@ def test_every_scenario_has_a_name_and_a_row_of_its_own() -> None:
 
 def test_the_page_is_about_these_scenarios() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert [name for name in (compare.cell(scenario.name) for scenario in ALL) if f"\n| {name} | " not in page] == []
+    assert [
+        name
+        for name in (compare.cell(scenario.name) for scenario in ALL)
+        if f"\n| {name} | " not in page
+    ] == []
     assert f"**{len(ALL)} scenarios: " in page
     assert ", 0 WORSE**" in page
 
 
-@pytest.mark.parametrize("scenario", [scenario for scenario in ALL if scenario.ours and not scenario.environ][::7],
-                         ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize(
+    "scenario",
+    [scenario for scenario in ALL if scenario.ours and not scenario.environ][::7],
+    ids=lambda scenario: scenario.name,
+)
 def test_rawchat_is_as_promised(scenario: Scenario) -> None:
     seen = play.played(scenario, the_client)
     assert {name: seen.get(name) for name in scenario.ours} == dict(scenario.ours)
 
 
 def test_what_is_seen_of_a_typed_answer() -> None:
-    seen = play.played(next(scenario for scenario in typed.SCENARIOS if "Review" in scenario.name), the_client)
-    assert seen["built"] == {"Review": {
-        "flagged": True, "category": "violence", "severity": "Severity.HIGH", "score": 1}}
-    assert seen["request.response_format"] == json.loads(typed.RECORD.read_text(encoding="utf-8"))["Review"]
+    seen = play.played(
+        next(scenario for scenario in typed.SCENARIOS if "Review" in scenario.name), the_client
+    )
+    assert seen["built"] == {
+        "Review": {"flagged": True, "category": "violence", "severity": "Severity.HIGH", "score": 1}
+    }
+    assert (
+        seen["request.response_format"]
+        == json.loads(typed.RECORD.read_text(encoding="utf-8"))["Review"]
+    )
     assert "error" not in seen
 
 
 def test_what_is_seen_of_a_call() -> None:
     seen = play.played(Scenario("s", "1"), the_client)
-    assert (seen["request.line"], seen["requests"], seen["connections"]) == ("POST /v1/chat/completions", 1, 1)
-    assert (seen["request.body"], seen["request.user-agent"]) == ({"model": "m", "messages": HI}, "its own")
+    assert (seen["request.line"], seen["requests"], seen["connections"]) == (
+        "POST /v1/chat/completions",
+        1,
+        1,
+    )
+    assert (seen["request.body"], seen["request.user-agent"]) == (
+        {"model": "m", "messages": HI},
+        "its own",
+    )
     assert (seen["text"], seen["waits"]) == ("Hello", [])

@@ -2,6 +2,7 @@
 
 A pattern in quadratic time holds the interpreter's lock for minutes over a megabyte, where no deadline can end it.
 """
+
 import ast
 import importlib
 import json
@@ -17,14 +18,14 @@ import pytest
 import rawchat
 
 try:
-    sre = importlib.import_module("re._parser")         # from Python 3.11 on
+    sre = importlib.import_module("re._parser")  # from Python 3.11 on
 except ImportError:
     sre = importlib.import_module("sre_parse")
 
 PACKAGE = pathlib.Path(rawchat.__file__).parent
 METHODS = {"match", "fullmatch", "search", "findall", "finditer", "split", "sub", "subn"}
-ANYTHING = ' \n\t"\\a0<-'                               # characters that every pattern is tried with
-OF_THE_CALLER = {("fit.py", "pattern")}                 # of a schema that the caller gave: ours is none of it
+ANYTHING = ' \n\t"\\a0<-'  # characters that every pattern is tried with
+OF_THE_CALLER = {("fit.py", "pattern")}  # of a schema that the caller gave: ours is none of it
 # Runs the pattern on short texts first, to find its worst ones, and on a megabyte of those.  Quadratic time over a
 # megabyte is hours: a limit of a minute finds it on the slowest machine.
 CHILD = """
@@ -73,8 +74,10 @@ class Use(NamedTuple):
 
 def uses() -> Iterator[Use]:
     """Yield every pattern that the package gives to `re`."""
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
-    by_name: dict[str, set[str]] = {}                   # of compiled patterns, by the names that they have
+    trees = {
+        path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))
+    }
+    by_name: dict[str, set[str]] = {}  # of compiled patterns, by the names that they have
     for tree in trees.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr in METHODS:
@@ -82,25 +85,42 @@ def uses() -> Iterator[Use]:
                 name = ast.unparse(owner).rpartition(".")[2]
                 by_name.setdefault(name, set()).add(node.attr)
     for path, tree in trees.items():
-        names = {id(node.value): target.id for node in ast.walk(tree) if isinstance(node, ast.Assign)
-                 for target in node.targets if isinstance(target, ast.Name)}
+        names = {
+            id(node.value): target.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             method, owner = node.func.attr, node.func.value
-            if not isinstance(owner, ast.Name) or owner.id != "re" or method not in METHODS | {"compile"}:
+            if (
+                not isinstance(owner, ast.Name)
+                or owner.id != "re"
+                or method not in METHODS | {"compile"}
+            ):
                 continue
             given = node.args[0]
             if isinstance(given, ast.Name) and (path.name, given.id) in OF_THE_CALLER:
                 continue
-            yield Use(f"{path.name}:{node.lineno}", text_of(given), flags_of(node),
-                      tuple(sorted(by_name.get(names.get(id(node), ""), ()))) if method == "compile" else (method,))
+            yield Use(
+                f"{path.name}:{node.lineno}",
+                text_of(given),
+                flags_of(node),
+                tuple(sorted(by_name.get(names.get(id(node), ""), ())))
+                if method == "compile"
+                else (method,),
+            )
 
 
 def text_of(node: ast.expr) -> Union[str, bytes]:
     """Return the pattern that an expression stands for, with a word for whatever is filled in."""
     if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "name" for part in node.values)
+        return "".join(
+            str(part.value) if isinstance(part, ast.Constant) else "name" for part in node.values
+        )
     try:
         found: Union[str, bytes] = ast.literal_eval(node)
     except ValueError:
@@ -112,9 +132,16 @@ def text_of(node: ast.expr) -> Union[str, bytes]:
 def flags_of(call: ast.Call) -> int:
     """Return the flags that a call of `re` is given."""
     found = 0
-    for node in [*call.args[1:], *(keyword.value for keyword in call.keywords if keyword.arg == "flags")]:
+    for node in [
+        *call.args[1:],
+        *(keyword.value for keyword in call.keywords if keyword.arg == "flags"),
+    ]:
         for part in ast.walk(node):
-            if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id == "re":
+            if (
+                isinstance(part, ast.Attribute)
+                and isinstance(part.value, ast.Name)
+                and part.value.id == "re"
+            ):
                 found |= int(getattr(re, part.attr))
     return found
 
@@ -125,7 +152,11 @@ def worst_cases(pattern: Union[str, bytes], flags: int) -> list[tuple[str, str, 
     steps = list(leaves(parsed, every=False))
     prefixes = ["".join(steps[:length]) for length in range(1, len(steps) + 1)]
     few = sorted({*ANYTHING, *steps[:4]})
-    units = [*sorted({*ANYTHING, *leaves(parsed, every=True)}), *prefixes, *(prefix + " " for prefix in prefixes)]
+    units = [
+        *sorted({*ANYTHING, *leaves(parsed, every=True)}),
+        *prefixes,
+        *(prefix + " " for prefix in prefixes),
+    ]
     pairs = [one + other for one in few for other in few if one != other]
     found = [(start, pair) for start in ["", *prefixes[:4]] for pair in pairs]
     found += [(start, unit) for start in ["", *prefixes[:16], *prefixes[-1:]] for unit in units]
@@ -162,7 +193,7 @@ def leaves(parsed: Any, every: bool) -> Iterator[str]:
 
 def member(items: Any) -> str:
     """Return a character of a class."""
-    for character in [*"a0 -=<\"\\\n", *map(chr, range(33, 256))]:
+    for character in [*'a0 -=<"\\\n', *map(chr, range(33, 256))]:
         taken = False
         negated = False
         for op, value in items:
@@ -182,7 +213,14 @@ def member(items: Any) -> str:
 
 def category(name: str, character: str) -> bool:
     """Return whether a character is of a category such as CATEGORY_SPACE."""
-    known = {"SPACE": r"\s", "DIGIT": r"\d", "WORD": r"\w", "NOT_SPACE": r"\S", "NOT_DIGIT": r"\D", "NOT_WORD": r"\W"}
+    known = {
+        "SPACE": r"\s",
+        "DIGIT": r"\d",
+        "WORD": r"\w",
+        "NOT_SPACE": r"\S",
+        "NOT_DIGIT": r"\D",
+        "NOT_WORD": r"\W",
+    }
     return bool(re.fullmatch(known[name.replace("CATEGORY_", "")], character))
 
 
@@ -191,14 +229,18 @@ def child(use: Use) -> "subprocess.CompletedProcess[str]":
     text = use.pattern.decode("latin-1") if isinstance(use.pattern, bytes) else use.pattern
     kind = "bytes" if isinstance(use.pattern, bytes) else "str"
     given = json.dumps([[kind, text], use.flags, use.methods, worst_cases(use.pattern, use.flags)])
-    return subprocess.run([sys.executable, "-c", CHILD], input=given, capture_output=True, text=True, timeout=600)
+    return subprocess.run(
+        [sys.executable, "-c", CHILD], input=given, capture_output=True, text=True, timeout=600
+    )
 
 
 @pytest.mark.parametrize("use", list(uses()), ids=lambda use: str(use.place))
 def test_every_pattern_takes_linear_time(use: Use) -> None:
     assert use.methods, "compiled, but no use of it was found"
     ran = child(use)
-    assert ran.stdout.endswith("linear\n"), f"{use.pattern!r} is too slow: {ran.stdout[-300:]}{ran.stderr[-1000:]}"
+    assert ran.stdout.endswith("linear\n"), (
+        f"{use.pattern!r} is too slow: {ran.stdout[-300:]}{ran.stderr[-1000:]}"
+    )
 
 
 MERGE = """
@@ -217,15 +259,29 @@ except ImportError:
 """
 
 
-@pytest.mark.parametrize("code", [
-    r"""from rawchat.refusals import stops_half_way
+@pytest.mark.parametrize(
+    "code",
+    [
+        r"""from rawchat.refusals import stops_half_way
 assert stops_half_way(b'{"code": "' + b'print(\\"a\\")' * 100_000)""",
-    r"""from rawchat.refusals import status_error
+        r"""from rawchat.refusals import status_error
 assert "<<<" in status_error(500, {}, b"<" * 2**20, "GET http://h/").message""",
-    MERGE % (400_000, "{'delta': {'tool_calls': [{'index': 0, 'id': 'c', 'function': {'name': 'ab'}}]}}"),
-    MERGE % (60_000, "{'delta': {'tool_calls': [{'index': at, 'id': 'c', 'function': {'name': 'ab'}}]}}"),
-    MERGE % (200_000, "{'delta': {}, 'logprobs': {'content': [1, 2, 3, 4, 5, 6, 7, 8, 9]}}")],
-    ids=["cut JSON", "error page", "name in parts", "many tool calls", "logprobs"])
+        MERGE
+        % (
+            400_000,
+            "{'delta': {'tool_calls': [{'index': 0, 'id': 'c', 'function': {'name': 'ab'}}]}}",
+        ),
+        MERGE
+        % (
+            60_000,
+            "{'delta': {'tool_calls': [{'index': at, 'id': 'c', 'function': {'name': 'ab'}}]}}",
+        ),
+        MERGE % (200_000, "{'delta': {}, 'logprobs': {'content': [1, 2, 3, 4, 5, 6, 7, 8, 9]}}"),
+    ],
+    ids=["cut JSON", "error page", "name in parts", "many tool calls", "logprobs"],
+)
 def test_what_is_read_takes_linear_time(code: str) -> None:
-    ran = subprocess.run([sys.executable, "-c", LIMITED + code], capture_output=True, text=True, timeout=600)
+    ran = subprocess.run(
+        [sys.executable, "-c", LIMITED + code], capture_output=True, text=True, timeout=600
+    )
     assert ran.returncode == 0, ran.stderr[-1000:] or "too slow"

@@ -1,4 +1,5 @@
 """Against the real embedded model: what is streamed and merged equals what is said at once."""
+
 from typing import Any
 
 import pytest
@@ -17,15 +18,20 @@ def client(local_url: str) -> rawchat.Client:
 def usage(reply: rawchat.Reply) -> Any:
     """The tokens; how many of them the server had in its cache differs from call to call."""
     assert reply.usage
-    return {name: reply.usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
+    return {
+        name: reply.usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+    }
 
 
 @row("6.1")
-@pytest.mark.parametrize("more", [{}, {"stop": ["the"]}, {"max_tokens": 3}, {"logprobs": True, "top_logprobs": 2}])
+@pytest.mark.parametrize(
+    "more", [{}, {"stop": ["the"]}, {"max_tokens": 3}, {"logprobs": True, "top_logprobs": 2}]
+)
 def test_a_streamed_chat_equals_a_plain_one(client: rawchat.Client, more: dict[str, Any]) -> None:
     plain = client.chat("What is the capital of France?", **{**ASK, **more})
-    stream = client.stream_chat("What is the capital of France?", **{**ASK, **more},
-                                stream_options={"include_usage": True})
+    stream = client.stream_chat(
+        "What is the capital of France?", **{**ASK, **more}, stream_options={"include_usage": True}
+    )
     texts = list(stream.texts())
     assert len(texts) > 1
     assert "".join(texts) == plain.text != ""
@@ -40,7 +46,10 @@ def test_a_streamed_completion_equals_a_plain_one(client: rawchat.Client) -> Non
     stream = client.stream_complete("Once upon a time", **ASK)
     assert "".join(stream.texts()) == plain.text != ""
     assert stream.reply.text == plain.text
-    assert (stream.reply.finish_reason, stream.reply["object"]) == (plain.finish_reason, plain["object"])
+    assert (stream.reply.finish_reason, stream.reply["object"]) == (
+        plain.finish_reason,
+        plain["object"],
+    )
 
 
 @row("6.1")
@@ -64,7 +73,9 @@ def test_the_models(client: rawchat.Client) -> None:
 
 def test_a_prompt_beyond_the_context(client: rawchat.Client) -> None:
     for ask in (client.chat, client.stream_chat):
-        with pytest.raises(rawchat.ContextLengthExceededError, match="exceeds the available context size") as caught:
+        with pytest.raises(
+            rawchat.ContextLengthExceededError, match="exceeds the available context size"
+        ) as caught:
             ask("word " * 4000)
         assert caught.value.type == "exceed_context_size_error"
 
@@ -77,7 +88,7 @@ def test_a_route_that_is_not_there_is_named(client: rawchat.Client, local_url: s
 
 
 def test_a_stream_that_is_left_leaves_the_server_free(client: rawchat.Client) -> None:
-    for _ in range(6):                      # more than it has slots
+    for _ in range(6):  # more than it has slots
         with client.stream_chat("Tell me a very long story") as stream:
             assert next(stream)
     assert client.chat("Say hi", **ASK).text

@@ -1,4 +1,5 @@
 """Recorded exchanges: played whole, cut at every byte, and one byte at a time."""
+
 import http.client
 import io
 import pathlib
@@ -19,12 +20,20 @@ from .server import CLOSE, serving
 
 row = pytest.mark.row
 WIRE = pathlib.Path(__file__).parent / "wire"
-PAIRS = sorted(path.name[:-12] for path in WIRE.glob("*.stream.http") if not path.name.startswith("error"))
-ERRORS = {"error-openai": (errors.AuthenticationError, "invalid_api_key", "Incorrect API key provided"),
-          "error-vllm": (errors.NotFoundError, "404", "The model `x` does not exist."),
-          "error-ollama": (errors.NotFoundError, None, "try pulling it first"),
-          "error-fastapi": (errors.UnprocessableEntityError, None, "Field required"),
-          "error-llama-cpp": (errors.ContextLengthExceededError, "400", "exceeds the available context size")}
+PAIRS = sorted(
+    path.name[:-12] for path in WIRE.glob("*.stream.http") if not path.name.startswith("error")
+)
+ERRORS = {
+    "error-openai": (errors.AuthenticationError, "invalid_api_key", "Incorrect API key provided"),
+    "error-vllm": (errors.NotFoundError, "404", "The model `x` does not exist."),
+    "error-ollama": (errors.NotFoundError, None, "try pulling it first"),
+    "error-fastapi": (errors.UnprocessableEntityError, None, "Field required"),
+    "error-llama-cpp": (
+        errors.ContextLengthExceededError,
+        "400",
+        "exceeds the available context size",
+    ),
+}
 REQUEST = Request("POST", "http://host/v1/chat/completions")
 
 
@@ -43,17 +52,19 @@ class Wire(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         data = self._data.read(min(len(buffer), self._size))
-        buffer[:len(data)] = data
+        buffer[: len(data)] = data
         return len(data)
 
 
 def played(data: bytes, size: int = 2**16) -> Response:
     """The Response that our transport makes of the bytes of an answer, without a network in between."""
     fake = types.SimpleNamespace(makefile=lambda mode: io.BufferedReader(Wire(data, size)))
-    below = http.client.HTTPResponse(fake)      # type: ignore[arg-type]  # all of a socket that it uses
+    below = http.client.HTTPResponse(fake)  # type: ignore[arg-type]  # all of a socket that it uses
     below.begin()
-    raw = urllib3.HTTPResponse(below, dict(below.headers), below.status, preload_content=False, original_response=below)
-    pieces = transport.pieces(types.SimpleNamespace(raw=raw), REQUEST, Alarm(None, "here"))     # type: ignore[arg-type]
+    raw = urllib3.HTTPResponse(
+        below, dict(below.headers), below.status, preload_content=False, original_response=below
+    )
+    pieces = transport.pieces(types.SimpleNamespace(raw=raw), REQUEST, Alarm(None, "here"))  # type: ignore[arg-type]
     response = Response(below.status, dict(below.headers), pieces, raw.close)
     response.request = REQUEST
     return response

@@ -1,4 +1,5 @@
 """The way from what a server says to its exception."""
+
 import json
 from typing import Any
 
@@ -14,42 +15,74 @@ WHERE = "POST https://host/v1/chat/completions"
 
 def refused(body: Any, status: int = 400, **headers: str) -> errors.APIStatusError:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    response = Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, [data])
+    response = Response(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, [data]
+    )
     response.request = Request("POST", "https://host/v1/chat/completions?key=sk-1")
     return refusal(response, 2**20)
 
 
 @row("4.1")
-@pytest.mark.parametrize(("status", "name"), [
-    (400, "BadRequestError"), (401, "AuthenticationError"), (403, "PermissionDeniedError"), (404, "NotFoundError"),
-    (409, "ConflictError"), (422, "UnprocessableEntityError"), (429, "RateLimitError"), (500, "InternalServerError"),
-    (503, "InternalServerError"), (599, "InternalServerError"), (418, "APIStatusError"), (301, "APIStatusError")])
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (400, "BadRequestError"),
+        (401, "AuthenticationError"),
+        (403, "PermissionDeniedError"),
+        (404, "NotFoundError"),
+        (409, "ConflictError"),
+        (422, "UnprocessableEntityError"),
+        (429, "RateLimitError"),
+        (500, "InternalServerError"),
+        (503, "InternalServerError"),
+        (599, "InternalServerError"),
+        (418, "APIStatusError"),
+        (301, "APIStatusError"),
+    ],
+)
 def test_each_status_has_its_class(status: int, name: str) -> None:
     assert type(refused({"error": {"message": "no"}}, status)).__name__ == name
 
 
 @row("4.1")
 def test_fields_come_from_the_error_object() -> None:
-    error = refused({"error": {"message": "no such model", "code": 17, "param": "model", "type": "invalid"}},
-                    404, x_request_id="req_1")
-    assert (error.status_code, error.code, error.param, error.type) == (404, "17", "model", "invalid")
+    error = refused(
+        {"error": {"message": "no such model", "code": 17, "param": "model", "type": "invalid"}},
+        404,
+        x_request_id="req_1",
+    )
+    assert (error.status_code, error.code, error.param, error.type) == (
+        404,
+        "17",
+        "model",
+        "invalid",
+    )
     assert error.request_id == "req_1"
-    assert error.body == {"message": "no such model", "code": 17, "param": "model", "type": "invalid"}
+    assert error.body == {
+        "message": "no such model",
+        "code": 17,
+        "param": "model",
+        "type": "invalid",
+    }
 
 
 @row("4.2")
-@pytest.mark.parametrize(("body", "said"), [
-    ({"error": {"message": "it is full"}}, "it is full"),
-    ({"error": "it is full"}, "it is full"),
-    ({"detail": "it is full"}, "it is full"),
-    ({"detail": [{"loc": ["body"], "msg": "it is full"}]}, "it is full"),
-    ({"message": "it is full"}, "it is full"),
-    ({"object": "error", "message": "it is full", "code": 400}, "it is full"),
-    ({"errors": ["it is full"]}, "it is full"),
-    (b"it is full\nand more", "it is full"),
-    (b"<html>\r\n<head><title>it is full</title></head></html>", "it is full"),
-    (b"\xff it is full", "it is full"),
-    (b'["it is full"]', "it is full")])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": {"message": "it is full"}}, "it is full"),
+        ({"error": "it is full"}, "it is full"),
+        ({"detail": "it is full"}, "it is full"),
+        ({"detail": [{"loc": ["body"], "msg": "it is full"}]}, "it is full"),
+        ({"message": "it is full"}, "it is full"),
+        ({"object": "error", "message": "it is full", "code": 400}, "it is full"),
+        ({"errors": ["it is full"]}, "it is full"),
+        (b"it is full\nand more", "it is full"),
+        (b"<html>\r\n<head><title>it is full</title></head></html>", "it is full"),
+        (b"\xff it is full", "it is full"),
+        (b'["it is full"]', "it is full"),
+    ],
+)
 def test_the_message_keeps_what_the_server_said(body: Any, said: str) -> None:
     error = refused(body, 400, x_request_id="req_1")
     assert said in error.message
@@ -81,8 +114,14 @@ def test_the_text_is_one_line() -> None:
 
 
 def test_the_format_of_the_line() -> None:
-    error = refused({"error": {"message": "Incorrect key", "code": "invalid_api_key"}}, 401, x_request_id="req_1")
-    assert str(error).startswith(f"401 invalid_api_key: Incorrect key ({WHERE}, request id req_1); check the key")
+    error = refused(
+        {"error": {"message": "Incorrect key", "code": "invalid_api_key"}},
+        401,
+        x_request_id="req_1",
+    )
+    assert str(error).startswith(
+        f"401 invalid_api_key: Incorrect key ({WHERE}, request id req_1); check the key"
+    )
 
 
 def test_attempts_are_told() -> None:
@@ -91,10 +130,15 @@ def test_attempts_are_told() -> None:
     assert "; after 3 attempts; " in str(error)
 
 
-@pytest.mark.parametrize("error", [{"code": "context_length_exceeded"},
-                                   {"type": "exceed_context_size_error", "code": 400}])
+@pytest.mark.parametrize(
+    "error",
+    [{"code": "context_length_exceeded"}, {"type": "exceed_context_size_error", "code": 400}],
+)
 def test_a_prompt_beyond_the_context_has_its_own_class(error: Any) -> None:
-    assert type(refused({"error": {"message": "too long", **error}})) is errors.ContextLengthExceededError
+    assert (
+        type(refused({"error": {"message": "too long", **error}}))
+        is errors.ContextLengthExceededError
+    )
 
 
 @row("2.6")
@@ -103,6 +147,8 @@ def test_a_redirection_names_its_place() -> None:
 
 
 @row("8.6")
-@pytest.mark.parametrize("body", [b"[" * 100_000, b"9" * 5000, b'{"error": ' * 30_000, b"\x00\xff" * 100])
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b"9" * 5000, b'{"error": ' * 30_000, b"\x00\xff" * 100]
+)
 def test_a_hostile_body_is_just_a_body(body: bytes) -> None:
     assert isinstance(refused(body, 500), errors.InternalServerError)

@@ -1,12 +1,13 @@
 """The JSON of an answer, and what is none."""
+
 import pickle
 from typing import Any
 
 import pytest
 
 from rawchat.errors import APIResponseValidationError
-from rawchat.reply import Reply, read
 from rawchat.headers import Headers
+from rawchat.reply import Reply, read
 from rawchat.wire import Request, Response
 
 from .server import completion
@@ -23,8 +24,13 @@ def response(body: bytes, kind: str = "application/json") -> Response:
 def test_the_short_ways_into_a_reply() -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     reply = Reply(completion("Hi", usage={"total_tokens": 3}))
-    reply["choices"].append({"index": 1, "message": {"role": "assistant", "content": None, "tool_calls": [call]},
-                             "finish_reason": "tool_calls"})
+    reply["choices"].append(
+        {
+            "index": 1,
+            "message": {"role": "assistant", "content": None, "tool_calls": [call]},
+            "finish_reason": "tool_calls",
+        }
+    )
     assert reply.text == reply["choices"][0]["message"]["content"] == "Hi"
     assert reply.texts == ["Hi", ""]
     assert reply.message == {"role": "assistant", "content": "Hi"}
@@ -34,9 +40,20 @@ def test_the_short_ways_into_a_reply() -> None:
 
 
 @row("4.6")
-@pytest.mark.parametrize("payload", [
-    {}, {"choices": None}, {"choices": []}, {"choices": "odd"}, {"choices": 7}, {"choices": [None, "x"]},
-    {"choices": [{"message": None}]}, {"choices": [{"message": {"content": ["part"]}}]}, {"choices": [{"text": 5}]}])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"choices": None},
+        {"choices": []},
+        {"choices": "odd"},
+        {"choices": 7},
+        {"choices": [None, "x"]},
+        {"choices": [{"message": None}]},
+        {"choices": [{"message": {"content": ["part"]}}]},
+        {"choices": [{"text": 5}]},
+    ],
+)
 def test_what_is_missing_or_odd_is_tolerated(payload: Any) -> None:
     reply = Reply(payload)
     assert reply.text == ""
@@ -58,16 +75,30 @@ def test_a_reply_knows_its_response() -> None:
 
 
 @row("4.3")
-@pytest.mark.parametrize(("body", "kind", "say"), [
-    (b"<!DOCTYPE html><p>Welcome", "text/html", "is base_url right"),
-    (b"", "application/json", "empty body"), (b"null", "application/json", "null"), (b"[1]", "application/json", "[1]"),
-    (b'"text"', "text/plain", "text/plain"), (b"OK", "text/plain", "OK"), (b"\xff\xfe", "", "no content type")])
-def test_what_is_no_json_object_is_an_error_with_an_excerpt(body: bytes, kind: str, say: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "kind", "say"),
+    [
+        (b"<!DOCTYPE html><p>Welcome", "text/html", "is base_url right"),
+        (b"", "application/json", "empty body"),
+        (b"null", "application/json", "null"),
+        (b"[1]", "application/json", "[1]"),
+        (b'"text"', "text/plain", "text/plain"),
+        (b"OK", "text/plain", "OK"),
+        (b"\xff\xfe", "", "no content type"),
+    ],
+)
+def test_what_is_no_json_object_is_an_error_with_an_excerpt(
+    body: bytes, kind: str, say: str
+) -> None:
     with pytest.raises(APIResponseValidationError) as caught:
         read(response(body, kind))
     assert say in str(caught.value)
     assert "request id req_1" in str(caught.value)
-    assert (caught.value.status_code, caught.value.request_id, caught.value.cut) == (200, "req_1", False)
+    assert (caught.value.status_code, caught.value.request_id, caught.value.cut) == (
+        200,
+        "req_1",
+        False,
+    )
 
 
 @row("4.3")
@@ -79,8 +110,9 @@ def test_an_error_in_a_200_is_an_error() -> None:
 
 
 @row("10.10")
-@pytest.mark.parametrize("body", [b"{", b'{"a', b'{"a": "b', b'{"a": 1', b'{"a": tru', b'{"a": {"b": 1}',
-                                  b'{"a": "\xc3'])
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"a', b'{"a": "b', b'{"a": 1', b'{"a": tru', b'{"a": {"b": 1}', b'{"a": "\xc3']
+)
 def test_json_that_stops_half_way_is_cut(body: bytes) -> None:
     with pytest.raises(APIResponseValidationError, match="stops half way") as caught:
         read(response(body))
@@ -95,7 +127,9 @@ def test_the_bytes_are_utf8_whatever_the_header_says() -> None:
 
 
 @row("8.6")
-@pytest.mark.parametrize("body", [b'{"a":' * 200_000 + b"1" + b"}" * 200_000, b'{"a": ' + b"9" * 5000 + b"}"])
+@pytest.mark.parametrize(
+    "body", [b'{"a":' * 200_000 + b"1" + b"}" * 200_000, b'{"a": ' + b"9" * 5000 + b"}"]
+)
 def test_deep_json_and_huge_numbers_are_clean_errors(body: bytes) -> None:
     with pytest.raises(APIResponseValidationError):
         read(response(body))

@@ -6,6 +6,7 @@ answer to a streamed call. Each recording is played over a real socket: whole, o
 
     WIRE_CUTS=0 python -m pytest tests/test_servers.py        # cut at every byte (minutes); the default is a sample
 """
+
 import json
 import os
 import pathlib
@@ -24,11 +25,11 @@ from .server import answer as plain_answer
 from .server import streamed as streamed_answer
 
 WIRE = pathlib.Path(__file__).parent / "wire"
-CUTS = int(os.environ.get("WIRE_CUTS", "6"))       # cuts of each recording; 0: at every byte
+CUTS = int(os.environ.get("WIRE_CUTS", "6"))  # cuts of each recording; 0: at every byte
 
 CHUNKED = b"\r\nTransfer-Encoding: chunked"
 HELLO = "Hello, wörld 👋"
-R = "They greet me."                                # the reasoning
+R = "They greet me."  # the reasoning
 Call = tuple[str, dict[str, Any]]
 WEATHER: Call = ("get_weather", {"city": "Paris"})
 TOKYO: Call = ("get_weather", {"city": "Tokyo"})
@@ -41,20 +42,27 @@ class Want:
 
     text: str = ""
     finish: Optional[str] = None
-    usage: tuple[int, int] = (0, 0)                 # prompt, completion; zeros where the server does not say
-    calls: Sequence[Call] = ()                      # name and decoded arguments of each tool call
-    fields: dict[str, Any] = field(default_factory=dict)    # fields of the message, reasoning above all
-    kept: Sequence[str] = ()                        # texts found somewhere in the message
+    usage: tuple[int, int] = (0, 0)  # prompt, completion; zeros where the server does not say
+    calls: Sequence[Call] = ()  # name and decoded arguments of each tool call
+    fields: dict[str, Any] = field(
+        default_factory=dict
+    )  # fields of the message, reasoning above all
+    kept: Sequence[str] = ()  # texts found somewhere in the message
     error: Optional[type[rawchat.APIError]] = None
-    says: Sequence[str] = ()                        # words in the message of the error
+    says: Sequence[str] = ()  # words in the message of the error
     code: Optional[str] = None
     type: Optional[str] = None
-    overflow: Optional[bool] = False                # is it a context overflow?  None: either is right
-    partial: str = ""                               # the text that came before the error
+    overflow: Optional[bool] = False  # is it a context overflow?  None: either is right
+    partial: str = ""  # the text that came before the error
 
 
-def answer(usage: tuple[int, int] = (0, 0), text: str = HELLO, finish: str = "stop", kept: Sequence[str] = (),
-           **fields: Any) -> Want:
+def answer(
+    usage: tuple[int, int] = (0, 0),
+    text: str = HELLO,
+    finish: str = "stop",
+    kept: Sequence[str] = (),
+    **fields: Any,
+) -> Want:
     """Expect a text, and `fields` in the message beside it."""
     return Want(text=text, finish=finish, usage=usage, kept=kept, fields=fields)
 
@@ -67,28 +75,48 @@ def answers(usage: tuple[int, int], kept: Sequence[str] = (), **fields: Any) -> 
     return wants
 
 
-def called(*calls: Call, usage: tuple[int, int] = (0, 0), text: str = "", finish: str = "tool_calls",
-           kept: Sequence[str] = ()) -> Want:
+def called(
+    *calls: Call,
+    usage: tuple[int, int] = (0, 0),
+    text: str = "",
+    finish: str = "tool_calls",
+    kept: Sequence[str] = (),
+) -> Want:
     """Expect tool calls."""
     return Want(text=text, finish=finish, usage=usage, calls=calls, kept=kept)
 
 
-def calls(*calls: Call, usage: tuple[int, int], text: str = "", finish: str = "tool_calls") -> dict[str, Want]:
+def calls(
+    *calls: Call, usage: tuple[int, int], text: str = "", finish: str = "tool_calls"
+) -> dict[str, Want]:
     """Expect tool calls, plain and streamed."""
     want = called(*calls, usage=usage, text=text, finish=finish)
     return {"tools": want, "tools-stream": want}
 
 
-def error(kind: type[rawchat.APIError], *says: str, code: Optional[str] = None, type: Optional[str] = None,
-          partial: str = "") -> Want:
+def error(
+    kind: type[rawchat.APIError],
+    *says: str,
+    code: Optional[str] = None,
+    type: Optional[str] = None,
+    partial: str = "",
+) -> Want:
     """Expect an error that says these words and is no context overflow."""
     return Want(error=kind, says=says, code=code, type=type, partial=partial)
 
 
-def overflow(*says: str, code: Optional[str] = None, type: Optional[str] = None, partial: str = "") -> Want:
+def overflow(
+    *says: str, code: Optional[str] = None, type: Optional[str] = None, partial: str = ""
+) -> Want:
     """Expect the error for a prompt that is longer than the context."""
-    return Want(error=rawchat.ContextLengthExceededError, says=says, code=code, type=type, overflow=True,
-                partial=partial)
+    return Want(
+        error=rawchat.ContextLengthExceededError,
+        says=says,
+        code=code,
+        type=type,
+        overflow=True,
+        partial=partial,
+    )
 
 
 def thought(format: str, text: str, **more: str) -> dict[str, Any]:
@@ -105,7 +133,9 @@ SERVERS: dict[str, dict[str, Want]] = {
         **answers((11, 5), reasoning=R, reasoning_content=R),
         **calls(WEATHER, TIME, usage=(11, 5)),
         "error": error(rawchat.NotFoundError, "The model `nope` does not exist.", code="404"),
-        "error-stream": error(rawchat.APIError, "EngineCore encountered an issue", code="500", partial="Hello"),
+        "error-stream": error(
+            rawchat.APIError, "EngineCore encountered an issue", code="500", partial="Hello"
+        ),
         "overflow": overflow("maximum context length is 262144 tokens", code="400"),
         "overflow-old": overflow("maximum context length is 16384 tokens", code="400"),
     },
@@ -155,7 +185,9 @@ SERVERS: dict[str, dict[str, Want]] = {
         "tools": called(WEATHER, usage=(23, 8)),
         "tools-stream": called(WEATHER),
         "error": error(rawchat.InternalServerError, "Input should be a valid string"),
-        "overflow": overflow("maximum context length is 2048 tokens", code="context_length_exceeded"),
+        "overflow": overflow(
+            "maximum context length is 2048 tokens", code="context_length_exceeded"
+        ),
         "overflow-500": overflow("Requested tokens (2285) exceed context window of 2048"),
     },
     # LM Studio: indented JSON; ids of digits; an empty name in later deltas; errors are strings; an unknown path is
@@ -173,9 +205,15 @@ SERVERS: dict[str, dict[str, Want]] = {
     "deepseek": {
         **answers((16, 10), reasoning_content=R),
         **calls(WEATHER, usage=(16, 10)),
-        "error": error(rawchat.APIStatusError, "Insufficient Balance", code="invalid_request_error"),
-        "error-max-tokens": error(rawchat.BadRequestError, "the valid range of max_tokens is [1, 8192]"),
-        "overflow": overflow("maximum context length is 131072 tokens", code="invalid_request_error"),
+        "error": error(
+            rawchat.APIStatusError, "Insufficient Balance", code="invalid_request_error"
+        ),
+        "error-max-tokens": error(
+            rawchat.BadRequestError, "the valid range of max_tokens is [1, 8192]"
+        ),
+        "overflow": overflow(
+            "maximum context length is 131072 tokens", code="invalid_request_error"
+        ),
     },
     # Gemini (OpenAI endpoint): calls without index, each whole in a delta of its own, with a signature that must be
     # sent back; before: several in one delta, all with index 0 and an empty id; finish_reason stop after calls;
@@ -184,16 +222,32 @@ SERVERS: dict[str, dict[str, Want]] = {
     "gemini": {
         "plain": answer((13, 6)),
         "stream": answer((13, 6)),
-        "reasoning": answer((13, 6), f"<thought>{R}</thought>{HELLO}", extra_content={"google": {"thought": True}}),
+        "reasoning": answer(
+            (13, 6), f"<thought>{R}</thought>{HELLO}", extra_content={"google": {"thought": True}}
+        ),
         "reasoning-stream": answer((13, 6), f"<thought>{R}</thought>{HELLO}"),
         "tools": called(WEATHER, TIME, usage=(13, 6), kept=["EjQKMgEMOdbHJChL"]),
-        "tools-stream": called(WEATHER, TIME, usage=(13, 6), finish="stop", kept=["EjQKMgEMOdbHJChL"]),
+        "tools-stream": called(
+            WEATHER, TIME, usage=(13, 6), finish="stop", kept=["EjQKMgEMOdbHJChL"]
+        ),
         "tools-stream-old": called(WEATHER, TOKYO),
-        "error": error(rawchat.BadRequestError, "400: API key not valid. Please pass a valid API key.", code="400"),
-        "error-429": error(rawchat.RateLimitError, "429: You exceeded your current quota", code="429"),
-        "error-stream": error(rawchat.APIError, "The model is overloaded. Please try again later.", code="503"),
-        "overflow": overflow("input token count (1196265) exceeds the maximum number of tokens", code="400"),
-        "overflow-2.5": overflow("input token count exceeds the maximum number of tokens", code="400"),
+        "error": error(
+            rawchat.BadRequestError,
+            "400: API key not valid. Please pass a valid API key.",
+            code="400",
+        ),
+        "error-429": error(
+            rawchat.RateLimitError, "429: You exceeded your current quota", code="429"
+        ),
+        "error-stream": error(
+            rawchat.APIError, "The model is overloaded. Please try again later.", code="503"
+        ),
+        "overflow": overflow(
+            "input token count (1196265) exceeds the maximum number of tokens", code="400"
+        ),
+        "overflow-2.5": overflow(
+            "input token count exceeds the maximum number of tokens", code="400"
+        ),
     },
     # Anthropic (OpenAI endpoint): text before the calls, whose indices are those of content blocks; errors in an
     # envelope with a type of its own; overloads as `event: error`.
@@ -202,9 +256,15 @@ SERVERS: dict[str, dict[str, Want]] = {
         "stream": answer((20, 12)),
         "tools": called(WEATHER, TIME, usage=(20, 12), text="Let me look."),
         "tools-stream": called(WEATHER, TIME, text="Let me look."),
-        "error": error(rawchat.AuthenticationError, "invalid x-api-key", type="authentication_error"),
-        "error-max-tokens": error(rawchat.BadRequestError, "the maximum allowed number of output tokens"),
-        "error-stream": error(rawchat.APIError, "Overloaded", type="overloaded_error", partial="Hello"),
+        "error": error(
+            rawchat.AuthenticationError, "invalid x-api-key", type="authentication_error"
+        ),
+        "error-max-tokens": error(
+            rawchat.BadRequestError, "the maximum allowed number of output tokens"
+        ),
+        "error-stream": error(
+            rawchat.APIError, "Overloaded", type="overloaded_error", partial="Hello"
+        ),
         "overflow": overflow("prompt is too long: 213462 tokens > 200000 maximum"),
         "overflow-output": overflow("input length and `max_tokens` exceed context limit"),
     },
@@ -218,7 +278,9 @@ SERVERS: dict[str, dict[str, Want]] = {
         "reasoning-stream": answer((18, 9), f"<think>{R}</think>{HELLO}"),
         **calls(WEATHER, TIME, usage=(18, 9)),
         "error": error(rawchat.AuthenticationError, "Invalid API Key"),
-        "error-429": error(rawchat.RateLimitError, "Too many tokens, please wait before trying again."),
+        "error-429": error(
+            rawchat.RateLimitError, "Too many tokens, please wait before trying again."
+        ),
         "overflow": overflow("Input is too long for requested model."),
         "overflow-stream": overflow("Input is too long for requested model."),
     },
@@ -233,8 +295,12 @@ SERVERS: dict[str, dict[str, Want]] = {
         "finish-stream": answer((10, 1), "Hello", finish="error"),
         **calls(WEATHER, usage=(10, 8)),
         "error": error(rawchat.AuthenticationError, "401: Unauthorized"),
-        "error-422": error(rawchat.UnprocessableEntityError, "Extra inputs are not permitted", "stream_options",
-                           type="invalid_request_error"),
+        "error-422": error(
+            rawchat.UnprocessableEntityError,
+            "Extra inputs are not permitted",
+            "stream_options",
+            type="invalid_request_error",
+        ),
         "overflow": overflow("too large for model with 131072 maximum context length", code="3051"),
     },
     # xAI: calls whole in one delta; total_tokens counts the reasoning, completion_tokens does not; `error` is a
@@ -242,8 +308,11 @@ SERVERS: dict[str, dict[str, Want]] = {
     "xai": {
         **answers((12, 7), reasoning_content=R),
         **calls(WEATHER, TIME, usage=(12, 7)),
-        "error": error(rawchat.BadRequestError, "Incorrect API key provided: na***ys.",
-                       code="Client specified an invalid argument"),
+        "error": error(
+            rawchat.BadRequestError,
+            "Incorrect API key provided: na***ys.",
+            code="Client specified an invalid argument",
+        ),
         "overflow": overflow("maximum prompt length is 131072", code="invalid-argument"),
     },
     # Groq: usage of a stream in x_groq; `reasoning`; a failed call as `event: error`, with a status_code inside; a
@@ -251,19 +320,36 @@ SERVERS: dict[str, dict[str, Want]] = {
     "groq": {
         **answers((38, 9), reasoning=R),
         **calls(WEATHER, usage=(38, 9)),
-        "error": error(rawchat.BadRequestError, "Failed to call a function.", code="tool_use_failed"),
-        "error-max-tokens": error(rawchat.BadRequestError, "max_tokens must be less than or equal to 16384"),
-        "error-stream": error(rawchat.APIError, "Failed to call a function.", code="tool_use_failed", partial=""),
-        "error-413": Want(error=rawchat.APIStatusError, says=["Limit 10000, Requested 15088"], overflow=None,
-                          code="rate_limit_exceeded"),
-        "overflow": overflow("Please reduce the length of the messages or completion.", code="context_length_exceeded"),
+        "error": error(
+            rawchat.BadRequestError, "Failed to call a function.", code="tool_use_failed"
+        ),
+        "error-max-tokens": error(
+            rawchat.BadRequestError, "max_tokens must be less than or equal to 16384"
+        ),
+        "error-stream": error(
+            rawchat.APIError, "Failed to call a function.", code="tool_use_failed", partial=""
+        ),
+        "error-413": Want(
+            error=rawchat.APIStatusError,
+            says=["Limit 10000, Requested 15088"],
+            overflow=None,
+            code="rate_limit_exceeded",
+        ),
+        "overflow": overflow(
+            "Please reduce the length of the messages or completion.",
+            code="context_length_exceeded",
+        ),
     },
     # Fireworks: two entries of one delta continue one call; the first delta of a call has no arguments; usage in the
     # chunk with the finish_reason.
     "fireworks": {
         **answers((9, 6), reasoning_content=R),
         **calls(WEATHER, usage=(9, 6)),
-        "error": error(rawchat.NotFoundError, "Model not found, inaccessible, and/or not deployed", code="NOT_FOUND"),
+        "error": error(
+            rawchat.NotFoundError,
+            "Model not found, inaccessible, and/or not deployed",
+            code="NOT_FOUND",
+        ),
         "overflow": overflow("The prompt is too long: 267657", code="invalid_request_error"),
     },
     # Together: `text` beside the delta of a chat, and a token_id in it; finish_reason eos; tool_calls null or [].
@@ -273,7 +359,9 @@ SERVERS: dict[str, dict[str, Want]] = {
         "reasoning": answer((36, 8), reasoning=R),
         "reasoning-stream": answer((36, 8), reasoning=R),
         **calls(WEATHER, usage=(36, 8)),
-        "error": error(rawchat.AuthenticationError, "Invalid API key provided.", code="invalid_api_key"),
+        "error": error(
+            rawchat.AuthenticationError, "Invalid API key provided.", code="invalid_api_key"
+        ),
         "overflow": overflow("must be <= 4097"),
     },
     # Moonshot (Kimi): usage of a stream inside of the choice; ids like get_weather:0; the end of one call and the
@@ -281,8 +369,14 @@ SERVERS: dict[str, dict[str, Want]] = {
     "moonshot": {
         **answers((19, 11), reasoning_content=R),
         **calls(WEATHER, TIME, usage=(19, 11)),
-        "error": error(rawchat.PermissionDeniedError, "exceeded current quota", type="exceeded_current_quota_error"),
-        "overflow": overflow("exceeded model token limit: 262144 (requested: 269030)", type="invalid_request_error"),
+        "error": error(
+            rawchat.PermissionDeniedError,
+            "exceeded current quota",
+            type="exceeded_current_quota_error",
+        ),
+        "overflow": overflow(
+            "exceeded model token limit: 262144 (requested: 269030)", type="invalid_request_error"
+        ),
     },
     # GLM (Zhipu, z.ai): neither object nor finish_reason in most chunks; chunks with choices null between others, or
     # nothing but those; finish reasons of its own (sensitive, network_error, model_context_window_exceeded).
@@ -303,12 +397,20 @@ SERVERS: dict[str, dict[str, Want]] = {
     "minimax": {
         "plain": answer((50, 14)),
         "stream": answer((50, 14)),
-        "reasoning": answer((50, 14), reasoning_content=R, reasoning_details=[thought("MiniMax-response-v1", R)]),
-        "reasoning-stream": answer(reasoning_content=R, reasoning_details=[thought("MiniMax-response-v1", R)]),
+        "reasoning": answer(
+            (50, 14), reasoning_content=R, reasoning_details=[thought("MiniMax-response-v1", R)]
+        ),
+        "reasoning-stream": answer(
+            reasoning_content=R, reasoning_details=[thought("MiniMax-response-v1", R)]
+        ),
         "reasoning-think-stream": answer(text=f"<think>\n{R}\n</think>\n\n{HELLO}"),
         **calls(WEATHER, usage=(50, 14)),
-        "error": error(rawchat.APIError, "login fail: Please carry the API secret key", code="1004"),
-        "error-stream": error(rawchat.APIError, "unknown error, please retry later", code="1000", partial="Hello"),
+        "error": error(
+            rawchat.APIError, "login fail: Please carry the API secret key", code="1004"
+        ),
+        "error-stream": error(
+            rawchat.APIError, "unknown error, please retry later", code="1000", partial="Hello"
+        ),
         "overflow": overflow("context window exceeds limit (2013)", type="bad_request_error"),
         "overflow-200": overflow("context window exceeds limit", code="2013"),
     },
@@ -317,11 +419,21 @@ SERVERS: dict[str, dict[str, Want]] = {
     "dashscope": {
         **answers((22, 13), reasoning_content=R),
         **calls(WEATHER, usage=(22, 13)),
-        "error": error(rawchat.BadRequestError, "only support stream mode", code="invalid_parameter_error"),
-        "error-max-tokens": error(rawchat.BadRequestError, "Range of max_tokens should be [1, 8192]"),
-        "error-stream": error(rawchat.APIError, "Output data may contain inappropriate content.", partial="Hello",
-                              code="data_inspection_failed"),
-        "overflow": overflow("Range of input length should be [1, 204800]", code="invalid_parameter_error"),
+        "error": error(
+            rawchat.BadRequestError, "only support stream mode", code="invalid_parameter_error"
+        ),
+        "error-max-tokens": error(
+            rawchat.BadRequestError, "Range of max_tokens should be [1, 8192]"
+        ),
+        "error-stream": error(
+            rawchat.APIError,
+            "Output data may contain inappropriate content.",
+            partial="Hello",
+            code="data_inspection_failed",
+        ),
+        "overflow": overflow(
+            "Range of input length should be [1, 204800]", code="invalid_parameter_error"
+        ),
     },
     # OpenRouter: comments between the events; reasoning_details by index, whose signature comes last; a chunk after
     # the finish_reason, with usage and an empty delta; errors under 200, in a choice, beside one, and the upstream's
@@ -329,15 +441,25 @@ SERVERS: dict[str, dict[str, Want]] = {
     "openrouter": {
         "plain": answer((17, 14)),
         "stream": answer((17, 14)),
-        "reasoning": answer((17, 14), reasoning=R, reasoning_details=[
-            thought("anthropic-claude-v1", R, signature="EqQBmade==")]),
-        "reasoning-stream": answer((17, 14), reasoning=R, reasoning_details=[
-            thought("anthropic-claude-v1", R, signature="EqQBmade==")]),
+        "reasoning": answer(
+            (17, 14),
+            reasoning=R,
+            reasoning_details=[thought("anthropic-claude-v1", R, signature="EqQBmade==")],
+        ),
+        "reasoning-stream": answer(
+            (17, 14),
+            reasoning=R,
+            reasoning_details=[thought("anthropic-claude-v1", R, signature="EqQBmade==")],
+        ),
         **calls(WEATHER, usage=(17, 14)),
         "error": error(rawchat.RateLimitError, "is temporarily rate-limited upstream", code="429"),
-        "error-200": error(rawchat.APIError, "Rate limit exceeded: free-models-per-day", code="429"),
+        "error-200": error(
+            rawchat.APIError, "Rate limit exceeded: free-models-per-day", code="429"
+        ),
         "error-choice": error(rawchat.APIError, "Provider disconnected", code="502"),
-        "error-stream": error(rawchat.APIError, "Rate limited upstream", code="429", partial="Hello"),
+        "error-stream": error(
+            rawchat.APIError, "Rate limited upstream", code="429", partial="Hello"
+        ),
         "overflow": overflow("maximum context length is 262144 tokens", code="400"),
         "overflow-raw": overflow("Prompt is too long"),
     },
@@ -368,7 +490,9 @@ SERVERS: dict[str, dict[str, Want]] = {
         **calls(WEATHER, usage=(12, 17)),
         "error": error(rawchat.AuthenticationError, "Wrong API Key", code="wrong_api_key"),
         "error-empty": error(rawchat.BadRequestError, "400"),
-        "overflow": overflow("Current length is 42328 while limit is 40000", code="context_length_exceeded"),
+        "overflow": overflow(
+            "Current length is 42328 while limit is 40000", code="context_length_exceeded"
+        ),
     },
     # Azure: first a chunk with prompt_filter_results, empty id and model; after the finish_reason a chunk whose
     # choice has neither delta nor reason, only filter results; `event: error` without an error object.
@@ -376,10 +500,20 @@ SERVERS: dict[str, dict[str, Want]] = {
         **answers((19, 10)),
         **calls(WEATHER, usage=(19, 10)),
         "finish-stream": answer(text="Hello", finish="content_filter"),
-        "error": error(rawchat.BadRequestError, "Azure OpenAI's content management policy", code="content_filter"),
-        "error-stream": error(rawchat.APIError, "The model failed to finish", code="server_error", partial="Hello"),
-        "overflow": overflow("maximum context length is 128000 tokens", code="context_length_exceeded"),
-        "overflow-configured": overflow("exceed the configured limit of 272000", code="context_length_exceeded"),
+        "error": error(
+            rawchat.BadRequestError,
+            "Azure OpenAI's content management policy",
+            code="content_filter",
+        ),
+        "error-stream": error(
+            rawchat.APIError, "The model failed to finish", code="server_error", partial="Hello"
+        ),
+        "overflow": overflow(
+            "maximum context length is 128000 tokens", code="context_length_exceeded"
+        ),
+        "overflow-configured": overflow(
+            "exceed the configured limit of 272000", code="context_length_exceeded"
+        ),
     },
     # LiteLLM (proxy) in front of others: finish_reason absent until the end; usage in a chunk with an empty delta;
     # thinking_blocks beside reasoning_content; the upstream's error as text, escaped, within its own message.
@@ -388,13 +522,19 @@ SERVERS: dict[str, dict[str, Want]] = {
         **calls(WEATHER, usage=(27, 18)),
         "error": error(rawchat.BadRequestError, "request param validation error", code="400"),
         "error-429": error(rawchat.RateLimitError, "Too many tokens, please wait", code="429"),
-        "error-stream": error(rawchat.APIError, "peer closed connection", code="500", partial="Hello"),
+        "error-stream": error(
+            rawchat.APIError, "peer closed connection", code="500", partial="Hello"
+        ),
         "overflow-anthropic": overflow("prompt is too long: 200480 tokens", code="400"),
-        "overflow-anthropic-output": overflow("exceed context limit: 179413 + 32768 > 200000", code="400"),
+        "overflow-anthropic-output": overflow(
+            "exceed context limit: 179413 + 32768 > 200000", code="400"
+        ),
         "overflow-azure": overflow("exceed the configured limit of 272000", code="400"),
         "overflow-bedrock": overflow("Input is too long for requested model.", code="400"),
         "overflow-deepseek": overflow("maximum context length is 65536 tokens", code="400"),
-        "overflow-gemini": overflow("exceeds the maximum number of tokens allowed (1048576)", code="400"),
+        "overflow-gemini": overflow(
+            "exceeds the maximum number of tokens allowed (1048576)", code="400"
+        ),
         "overflow-openrouter": overflow("maximum context length is 32768 tokens", code="400"),
         "overflow-vllm": overflow("maximum context length is 16384 tokens", code="400"),
         "overflow-xai": overflow("maximum prompt length is 500000", code="400"),
@@ -407,8 +547,12 @@ SERVERS: dict[str, dict[str, Want]] = {
     },
     # Cloudflare: a list of errors (Workers AI); a page of HTML, with the user's address, from the proxy.
     "cloudflare": {
-        "error": error(rawchat.RateLimitError, "Capacity temporarily exceeded, please try again.", code="3040"),
-        "error-520": error(rawchat.InternalServerError, "520: Web server is returning an unknown error"),
+        "error": error(
+            rawchat.RateLimitError, "Capacity temporarily exceeded, please try again.", code="3040"
+        ),
+        "error-520": error(
+            rawchat.InternalServerError, "520: Web server is returning an unknown error"
+        ),
     },
     # Coze: code and msg, under any status.
     "coze": {
@@ -419,12 +563,18 @@ SERVERS: dict[str, dict[str, Want]] = {
     # an error.
     "new-api": {
         "stream": answer(),
-        "error": error(rawchat.RateLimitError, "Resource has been exhausted (e.g. check quota).", code="429"),
+        "error": error(
+            rawchat.RateLimitError, "Resource has been exhausted (e.g. check quota).", code="429"
+        ),
     },
     # OpenAI itself: wording that resembles an overflow and is none, of the output limit and of tokens per minute.
     "openai": {
-        "error-429": error(rawchat.RateLimitError, "tokens per min (TPM)", code="rate_limit_exceeded"),
-        "error-max-tokens": error(rawchat.BadRequestError, "supports at most 16384 completion tokens"),
+        "error-429": error(
+            rawchat.RateLimitError, "tokens per min (TPM)", code="rate_limit_exceeded"
+        ),
+        "error-max-tokens": error(
+            rawchat.BadRequestError, "supports at most 16384 completion tokens"
+        ),
     },
     # NVIDIA NIM: the name in every delta of a call; after tool_calls another chunk with finish_reason stop.
     "nvidia-nim": {
@@ -436,44 +586,93 @@ SERVERS: dict[str, dict[str, Want]] = {
     },
 }
 
-RECORDINGS = {f"{server}/{kind}": want for server, kinds in SERVERS.items() for kind, want in kinds.items()}
+RECORDINGS = {
+    f"{server}/{kind}": want for server, kinds in SERVERS.items() for kind, want in kinds.items()
+}
 
 # The recordings that today's code does not handle, whole and cut. Whoever fixes a rule removes its recordings here: one
 # that passes although it is listed is a failure (strict).
 XFAIL: set[str] = {
-    "vllm/overflow", "vllm/overflow-old",
-    "sglang/overflow", "sglang/overflow-stream",
-    "tgi/tools-stream", "tgi/overflow", "tgi/overflow-stream",
-    "ollama/overflow", "ollama/overflow-length",
-    "llama-cpp/overflow-500", "llama-cpp/overflow-stream",
+    "vllm/overflow",
+    "vllm/overflow-old",
+    "sglang/overflow",
+    "sglang/overflow-stream",
+    "tgi/tools-stream",
+    "tgi/overflow",
+    "tgi/overflow-stream",
+    "ollama/overflow",
+    "ollama/overflow-length",
+    "llama-cpp/overflow-500",
+    "llama-cpp/overflow-stream",
     "llama-cpp-python/overflow-500",
-    "lm-studio/overflow", "lm-studio/overflow-stream", "lm-studio/overflow-stream-old",
+    "lm-studio/overflow",
+    "lm-studio/overflow-stream",
+    "lm-studio/overflow-stream-old",
     "deepseek/overflow",
-    "gemini/tools-stream-old", "gemini/error", "gemini/error-429", "gemini/error-stream", "gemini/overflow",
+    "gemini/tools-stream-old",
+    "gemini/error",
+    "gemini/error-429",
+    "gemini/error-stream",
+    "gemini/overflow",
     "gemini/overflow-2.5",
-    "anthropic/overflow", "anthropic/overflow-output",
-    "bedrock/overflow", "bedrock/overflow-stream",
-    "mistral/reasoning", "mistral/reasoning-stream", "mistral/error-422", "mistral/overflow",
-    "xai/error", "xai/overflow",
-    "groq/stream", "groq/tools-stream", "groq/reasoning-stream",
+    "anthropic/overflow",
+    "anthropic/overflow-output",
+    "bedrock/overflow",
+    "bedrock/overflow-stream",
+    "mistral/reasoning",
+    "mistral/reasoning-stream",
+    "mistral/error-422",
+    "mistral/overflow",
+    "xai/error",
+    "xai/overflow",
+    "groq/stream",
+    "groq/tools-stream",
+    "groq/reasoning-stream",
     "fireworks/overflow",
-    "together/stream", "together/tools-stream", "together/reasoning-stream", "together/overflow",
-    "moonshot/stream", "moonshot/tools-stream", "moonshot/reasoning-stream", "moonshot/overflow",
-    "glm/stream", "glm/error-stream", "glm/overflow", "glm/overflow-zai",
-    "minimax/stream", "minimax/tools-stream", "minimax/reasoning-stream", "minimax/error", "minimax/error-stream",
-    "minimax/overflow", "minimax/overflow-200",
+    "together/stream",
+    "together/tools-stream",
+    "together/reasoning-stream",
+    "together/overflow",
+    "moonshot/stream",
+    "moonshot/tools-stream",
+    "moonshot/reasoning-stream",
+    "moonshot/overflow",
+    "glm/stream",
+    "glm/error-stream",
+    "glm/overflow",
+    "glm/overflow-zai",
+    "minimax/stream",
+    "minimax/tools-stream",
+    "minimax/reasoning-stream",
+    "minimax/error",
+    "minimax/error-stream",
+    "minimax/overflow",
+    "minimax/overflow-200",
     "dashscope/overflow",
-    "openrouter/reasoning-stream", "openrouter/error", "openrouter/error-choice", "openrouter/overflow",
+    "openrouter/reasoning-stream",
+    "openrouter/error",
+    "openrouter/error-choice",
+    "openrouter/overflow",
     "openrouter/overflow-raw",
-    "copilot/overflow", "copilot/overflow-old",
+    "copilot/overflow",
+    "copilot/overflow-old",
     "cohere/overflow",
-    "litellm/overflow-anthropic", "litellm/overflow-anthropic-output", "litellm/overflow-deepseek",
-    "litellm/overflow-gemini", "litellm/overflow-bedrock", "litellm/overflow-azure", "litellm/overflow-xai",
-    "litellm/overflow-openrouter", "litellm/overflow-vllm",
+    "litellm/overflow-anthropic",
+    "litellm/overflow-anthropic-output",
+    "litellm/overflow-deepseek",
+    "litellm/overflow-gemini",
+    "litellm/overflow-bedrock",
+    "litellm/overflow-azure",
+    "litellm/overflow-xai",
+    "litellm/overflow-openrouter",
+    "litellm/overflow-vllm",
     "cloudflare/error",
-    "baidu/error", "baidu/error-stream",
-    "coze/error", "coze/error-200",
-    "new-api/stream", "new-api/error",
+    "baidu/error",
+    "baidu/error-stream",
+    "coze/error",
+    "coze/error-200",
+    "new-api/stream",
+    "new-api/error",
     "nvidia-nim/tools-stream",
 }
 XFAIL_CUT: set[str] = {
@@ -563,7 +762,9 @@ def check_error(outcome: Outcome, want: Want, status: int) -> None:
     assert problem is not None, f"no error, but {outcome.reply}"
     assert want.error is not None
     assert isinstance(problem, want.error)
-    assert not isinstance(problem, rawchat.APIConnectionError), "a plain error, not a broken connection"
+    assert not isinstance(problem, rawchat.APIConnectionError), (
+        "a plain error, not a broken connection"
+    )
     if want.overflow is not None:
         assert isinstance(problem, rawchat.ContextLengthExceededError) is want.overflow
     if status >= 400 and want.overflow is False:
@@ -571,7 +772,9 @@ def check_error(outcome: Outcome, want: Want, status: int) -> None:
     for words in want.says:
         assert words in str(problem)
     if want.says:
-        assert not str(problem).partition(": ")[2].startswith("{"), "the message is the server's words, not its JSON"
+        assert not str(problem).partition(": ")[2].startswith("{"), (
+            "the message is the server's words, not its JSON"
+        )
     for name, value in (("code", want.code), ("type", want.type)):
         if value is not None:
             assert getattr(problem, name) == value
@@ -609,9 +812,13 @@ def test_a_history_recovers_from_an_overflow(name: str) -> None:
     """The question is asked again without the turn before it. (An overflow after some text is an error: see above.)"""
     good: Answer = streamed_answer() if is_stream(name) else plain_answer(completion())
     with serving(good, [recorded(name), CLOSE], good) as server:
-        history = rawchat.History(client=rawchat.Client(base_url=server.url, environ={}, max_retries=0))
+        history = rawchat.History(
+            client=rawchat.Client(base_url=server.url, environ={}, max_retries=0)
+        )
         for question in ("a", "b"):
-            text = "".join(history.stream(question)) if is_stream(name) else history.ask(question).text
+            text = (
+                "".join(history.stream(question)) if is_stream(name) else history.ask(question).text
+            )
             assert text == "Hello"
         assert [len(seen.json["messages"]) for seen in server.requests] == [1, 3, 1]
 
@@ -629,7 +836,9 @@ def test_a_recording_that_is_cut_is_an_error_or_whole(name: str) -> None:
         assert outcome.shown.startswith(text_in(part)), part
         if outcome.error is not None:
             assert (want.text or want.partial).startswith(outcome.shown), part
-            assert outcome.error.partial is None or outcome.error.partial.text == outcome.shown, part
+            assert outcome.error.partial is None or outcome.error.partial.text == outcome.shown, (
+                part
+            )
         else:
             assert outcome.reply is not None
             assert not want.error, part
@@ -652,9 +861,9 @@ def body_of(data: bytes) -> bytes:
     while body:
         size, end, body = body.partition(b"\r\n")
         if not end:
-            break                                   # the size of a chunk is cut
-        received += body[:int(size, 16)]
-        body = body[int(size, 16) + 2:]
+            break  # the size of a chunk is cut
+        received += body[: int(size, 16)]
+        body = body[int(size, 16) + 2 :]
     return received
 
 
@@ -687,7 +896,15 @@ def text_of(event: str) -> str:
 
 
 KINDS = {"plain", "stream", "tools", "tools-stream", "error"}
-SMALL = {"baidu", "cloudflare", "coze", "new-api", "nvidia-nim", "openai", "perplexity"}     # one peculiarity each
+SMALL = {
+    "baidu",
+    "cloudflare",
+    "coze",
+    "new-api",
+    "nvidia-nim",
+    "openai",
+    "perplexity",
+}  # one peculiarity each
 
 
 def test_every_recording_has_an_expectation_and_every_server_its_kinds() -> None:

@@ -1,4 +1,5 @@
 """Bytes to chunks to a reply: fed whole, fed one byte at a time, stopped in the middle."""
+
 import gc
 import json
 from collections.abc import Iterable, Iterator
@@ -15,8 +16,8 @@ from rawchat.errors import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
-from rawchat.stream import Stream
 from rawchat.headers import Headers
+from rawchat.stream import Stream
 from rawchat.wire import Request, Response
 
 from .server import HELLO, completion, delta, event
@@ -32,15 +33,20 @@ def stream_of(pieces: Iterable[bytes], fails: Optional[Exception] = None, **fiel
             raise fails
 
     response = Response(200, {"Content-Type": "text/event-stream", "x-request-id": "req_1"}, body())
-    response.request = Request("POST", "https://host/v1/chat/completions",
-                               Headers({"Authorization": "Bearer sk-very-secret"}))
+    response.request = Request(
+        "POST",
+        "https://host/v1/chat/completions",
+        Headers({"Authorization": "Bearer sk-very-secret"}),
+    )
     return Stream(response, **fields)
 
 
-def broken(pieces: Iterable[bytes], fails: Optional[Exception] = None, **fields: Any) -> tuple[list[str], APIError]:
+def broken(
+    pieces: Iterable[bytes], fails: Optional[Exception] = None, **fields: Any
+) -> tuple[list[str], APIError]:
     """The texts of a stream, and the error that ends it."""
     stream, texts = stream_of(pieces, fails, **fields), list[str]()
-    with pytest.raises(APIError) as caught:     # noqa: PT012  # one by one: those before the error count
+    with pytest.raises(APIError) as caught:  # noqa: PT012  # one by one: those before the error count
         for text in stream.texts():
             texts.append(text)
     assert caught.value.request_id == "req_1"
@@ -50,32 +56,63 @@ def broken(pieces: Iterable[bytes], fails: Optional[Exception] = None, **fields:
 
 # ---- streams
 
+
 @row("5.2", "10.6")
 def test_a_stream_gives_its_texts_and_its_reply() -> None:
     for pieces in cut(b"".join(HELLO)):
         stream = stream_of(pieces)
         assert list(stream.texts()) == ["Hel", "lo"]
         assert stream.reply.text == "Hello"
-        assert (stream.reply.finish_reason, stream.reply.request_id, stream.request_id) == ("stop", "req_1", "req_1")
+        assert (stream.reply.finish_reason, stream.reply.request_id, stream.request_id) == (
+            "stop",
+            "req_1",
+            "req_1",
+        )
 
 
 @row("5.2", "10.3")
-@pytest.mark.parametrize("done", [b"data: [DONE]\n\n", b"data:[DONE]\n\n", b"data:   [DONE]  \n\n",
-                                  b"data: [DONE] x\n\n", b"data: [DONE]"])
+@pytest.mark.parametrize(
+    "done",
+    [
+        b"data: [DONE]\n\n",
+        b"data:[DONE]\n\n",
+        b"data:   [DONE]  \n\n",
+        b"data: [DONE] x\n\n",
+        b"data: [DONE]",
+    ],
+)
 def test_done_ends_and_what_follows_is_ignored(done: bytes) -> None:
     stream = stream_of([*HELLO[:3], done, event(delta(" more")), b"\xff junk"])
     assert "".join(stream.texts()) == "Hello"
 
 
 @row("5.2", "5.7")
-@pytest.mark.parametrize("noise", [
-    b": ping", b"event: ping\ndata: {}", b'event: ping\ndata: {"error": 1}', b"data:", b"data: ", b"id: 7",
-    b"retry: 10",
-    b"foo: bar", b"data: null", b"data: [1]", b"data: 7", b'data: "text"', b'data: {"choices": null}',
-    b'data: {"choices": [null]}', b'data: {"choices": [{"index": 0, "delta": "text"}]}',
-    b'data: {"choices": 5, "error": null}'])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b": ping",
+        b"event: ping\ndata: {}",
+        b'event: ping\ndata: {"error": 1}',
+        b"data:",
+        b"data: ",
+        b"id: 7",
+        b"retry: 10",
+        b"foo: bar",
+        b"data: null",
+        b"data: [1]",
+        b"data: 7",
+        b'data: "text"',
+        b'data: {"choices": null}',
+        b'data: {"choices": [null]}',
+        b'data: {"choices": [{"index": 0, "delta": "text"}]}',
+        b'data: {"choices": 5, "error": null}',
+    ],
+)
 def test_noise_is_passed_over(noise: bytes) -> None:
-    assert "".join(stream_of([noise + b"\n\n", HELLO[1], noise + b"\n\n", *HELLO[2:]]).texts()) == "Hello"
+    assert (
+        "".join(stream_of([noise + b"\n\n", HELLO[1], noise + b"\n\n", *HELLO[2:]]).texts())
+        == "Hello"
+    )
 
 
 @row("5.4", "8.3")
@@ -93,13 +130,16 @@ def test_done_or_a_reason_for_every_choice_is_the_end() -> None:
     assert stream_of(HELLO[:4]).reply.text == "Hello"
     assert stream_of([*HELLO[:3], HELLO[4]]).reply.finish_reason is None
     assert type(broken(HELLO[:4], choices=2)[1]) is StreamInterruptedError
-    assert type(broken([event(delta("a", "stop")), event(delta("b", index=1))])[1]) is StreamInterruptedError
+    assert (
+        type(broken([event(delta("a", "stop")), event(delta("b", index=1))])[1])
+        is StreamInterruptedError
+    )
 
 
 @row("5.6", "5.4")
 def test_cut_at_every_byte_it_is_whole_or_interrupted_and_never_silent() -> None:
     whole = b"".join(HELLO)
-    finished = len(b"".join(HELLO[:4])) - 2            # from here on its finish_reason is known
+    finished = len(b"".join(HELLO[:4])) - 2  # from here on its finish_reason is known
     for at in range(len(whole)):
         for fails in (None, APIConnectionError("reset")):
             stream = stream_of([whole[:at]], fails)
@@ -112,10 +152,15 @@ def test_cut_at_every_byte_it_is_whole_or_interrupted_and_never_silent() -> None
 
 
 @row("5.6")
-@pytest.mark.parametrize(("fails", "kind"), [
-    (APIConnectionError("host: reset"), StreamInterruptedError), (APITimeoutError("host: slow"), StreamTimeoutError),
-    (DeadlineExceededError("late"), DeadlineExceededError),
-    (APIResponseValidationError("odd"), APIResponseValidationError)])
+@pytest.mark.parametrize(
+    ("fails", "kind"),
+    [
+        (APIConnectionError("host: reset"), StreamInterruptedError),
+        (APITimeoutError("host: slow"), StreamTimeoutError),
+        (DeadlineExceededError("late"), DeadlineExceededError),
+        (APIResponseValidationError("odd"), APIResponseValidationError),
+    ],
+)
 def test_whatever_breaks_it_carries_what_came(fails: APIError, kind: type[APIError]) -> None:
     fails.__cause__ = cause = OSError("the cause")
     texts, error = broken(HELLO[:2], fails)
@@ -128,18 +173,22 @@ def test_whatever_breaks_it_carries_what_came(fails: APIError, kind: type[APIErr
 
 
 @row("5.7")
-@pytest.mark.parametrize(("wrong", "say"), [
-    (b'data: {"error": {"message": "it is full", "code": "busy"}}\n\n',
-     "it is full"), (b'data: {"error": "it is full"}\n\n', "it is full"),
-    (b'data: {"object": "error", "message": "it is full"}\n\n', "it is full"),
-    (b"event: error\ndata: 429 is full\n\n", "429 is full"),
-    (b"event: error\ndata: it is full\n\n", "it is full"),
-    (b'event: error\ndata: {"message": "it is full"}\n\n', "it is full"),
-    (b'event: error\ndata: "it is full"\n\n', "it is full"),
-    (b'event: error\ndata: {"detail": "it is full"}\n\n', "it is full"),
-    (b"event: error\ndata:\n\n", "error in the stream"),
-    (b"event: error\ndata: null\n\n", "error in the stream"),
-    (b'data: {"error": {}, "object": "error"}\n\n', "error in the stream")])
+@pytest.mark.parametrize(
+    ("wrong", "say"),
+    [
+        (b'data: {"error": {"message": "it is full", "code": "busy"}}\n\n', "it is full"),
+        (b'data: {"error": "it is full"}\n\n', "it is full"),
+        (b'data: {"object": "error", "message": "it is full"}\n\n', "it is full"),
+        (b"event: error\ndata: 429 is full\n\n", "429 is full"),
+        (b"event: error\ndata: it is full\n\n", "it is full"),
+        (b'event: error\ndata: {"message": "it is full"}\n\n', "it is full"),
+        (b'event: error\ndata: "it is full"\n\n', "it is full"),
+        (b'event: error\ndata: {"detail": "it is full"}\n\n', "it is full"),
+        (b"event: error\ndata:\n\n", "error in the stream"),
+        (b"event: error\ndata: null\n\n", "error in the stream"),
+        (b'data: {"error": {}, "object": "error"}\n\n', "error in the stream"),
+    ],
+)
 def test_an_error_told_in_the_stream_is_raised(wrong: bytes, say: str) -> None:
     texts, error = broken([HELLO[1], wrong, *HELLO[2:]])
     assert texts == ["Hel"]
@@ -161,11 +210,19 @@ def test_a_whole_completion_instead_of_events_is_one_chunk() -> None:
 
 
 @row("5.8")
-@pytest.mark.parametrize(("body", "say"), [
-    (b'{"error": {"message": "no such model"}}', "no such model"), (b"<html>Welcome", "is base_url right"),
-    (b"[1]", "no JSON object"),
-    (b'{"choices": [', "half way"), (b"{}", "no JSON object"), (b"", "after 0 chunks"), (b"OK", "after 0 chunks"),
-    (b"\n\n\n", "after 0 chunks")])
+@pytest.mark.parametrize(
+    ("body", "say"),
+    [
+        (b'{"error": {"message": "no such model"}}', "no such model"),
+        (b"<html>Welcome", "is base_url right"),
+        (b"[1]", "no JSON object"),
+        (b'{"choices": [', "half way"),
+        (b"{}", "no JSON object"),
+        (b"", "after 0 chunks"),
+        (b"OK", "after 0 chunks"),
+        (b"\n\n\n", "after 0 chunks"),
+    ],
+)
 def test_anything_else_instead_of_events_raises(body: bytes, say: str) -> None:
     texts, error = broken([body])
     assert texts == []
@@ -178,8 +235,9 @@ def test_a_stream_of_nothing_but_done_raises() -> None:
 
 
 @row("5.9", "8.6")
-@pytest.mark.parametrize("bad", [
-    b"oops, not JSON", b"{} {}", b'{"choices": [', b"{'a': 1}", b"[" * 200_000, b"9" * 5000])
+@pytest.mark.parametrize(
+    "bad", [b"oops, not JSON", b"{} {}", b'{"choices": [', b"{'a': 1}", b"[" * 200_000, b"9" * 5000]
+)
 def test_bad_json_in_an_event_is_an_error_with_an_excerpt(bad: bytes) -> None:
     texts, error = broken([HELLO[1], event(bad), *HELLO[2:]])
     assert texts == ["Hel"]
@@ -198,11 +256,11 @@ def test_a_key_that_the_stream_echoes_is_not_told() -> None:
 def test_leaving_frees_the_connection_and_a_second_look_yields_nothing() -> None:
     for leave in ("break", "close", "with", "end"):
         stream, closed = stream_of(HELLO), list[int]()
-        stream._response.close = lambda closed=closed: closed.append(1)     # type: ignore[misc]
+        stream._response.close = lambda closed=closed: closed.append(1)  # type: ignore[misc]
         if leave == "break":
             for _ in stream:
                 break
-            gc.collect()                    # PyPy ends a loop's generator only then
+            gc.collect()  # PyPy ends a loop's generator only then
         elif leave == "close":
             stream.close()
         elif leave == "with":

@@ -1,4 +1,5 @@
 """The chat prompt, on a real pseudo-terminal: what a person types, and what it shows."""
+
 import contextlib
 import os
 import pathlib
@@ -25,7 +26,7 @@ from .terminal import CTRL_A, CTRL_C, CTRL_D, PASTE, PASTED, TERM, UP, Terminal,
 
 row = pytest.mark.row
 edited = pytest.mark.skipif(TERM == "dumb", reason="PyPy edits lines in a way of its own")
-SOON = 0.2                  # seconds that Ctrl-C may take
+SOON = 0.2  # seconds that Ctrl-C may take
 STOPPED = "rawchat: stopped; the conversation is as it was before (/retry asks again)\n"
 BOOM = answer({"error": {"message": "out of order"}}, 500)
 
@@ -66,7 +67,9 @@ class Chat(Terminal):
 
 
 @contextlib.contextmanager
-def chatting(*script: Any, argv: Sequence[str] = (), **options: Any) -> Iterator[tuple[Chat, Server]]:
+def chatting(
+    *script: Any, argv: Sequence[str] = (), **options: Any
+) -> Iterator[tuple[Chat, Server]]:
     """A chat with a server that plays a script, at its first prompt, without colour."""
     options["env"] = {"NO_COLOR": "1", **options.get("env", {})}
     with serving(*script) as server, Chat(server.url, *argv, **options) as chat:
@@ -86,9 +89,14 @@ def asked(server: Server, at: int = -1) -> list[Any]:
 
 # ---- talking
 
+
 def test_without_a_prompt_on_a_terminal_it_talks_and_writes_nothing(tmp_path: pathlib.Path) -> None:
-    with serving(says("Hello"), says("Fine")) as server, Chat(server.url, "-m", "mine", "-s", "Be kind.", "-t",
-                                                            "0", env={"HOME": str(tmp_path)}) as chat:
+    with (
+        serving(says("Hello"), says("Fine")) as server,
+        Chat(
+            server.url, "-m", "mine", "-s", "Be kind.", "-t", "0", env={"HOME": str(tmp_path)}
+        ) as chat,
+    ):
         assert chat.prompt() == f"mine at {server.url}; /help shows how, Ctrl-D leaves\n"
         assert chat.enter("Hi") == "Hello\n"
         assert chat.enter("How are you?") == "Fine\n"
@@ -128,9 +136,12 @@ def test_no_stream_and_the_reasons_of_an_answer_that_was_cut() -> None:
     cut = completion("Hel")
     cut["choices"][0]["finish_reason"] = "length"
     with chatting(answer(cut), answer(completion("whole")), argv=["--no-stream"]) as (chat, server):
-        assert chat.enter("Hi") == "Hel\nrawchat: the answer was cut (length); --max-tokens allows more\n"
+        assert (
+            chat.enter("Hi")
+            == "Hel\nrawchat: the answer was cut (length); --max-tokens allows more\n"
+        )
         assert chat.enter("again") == "whole\n"
-        assert asked(server) == ["Hi", "Hel", "again"]      # a cut answer is one
+        assert asked(server) == ["Hi", "Hel", "again"]  # a cut answer is one
 
 
 def test_a_conversation_that_is_too_long_goes_on_with_its_newest_turns() -> None:
@@ -144,9 +155,15 @@ def test_a_conversation_that_is_too_long_goes_on_with_its_newest_turns() -> None
 
 # ---- what is typed
 
+
 def test_several_lines_make_one_message() -> None:
     with chatting(says("ok")) as (chat, server):
-        for text in ("one \\\rtwo\\\rthree", '"""\rfour\\\r\r  five\r"""', '"""exit"""', '"""seven\reight"""  '):
+        for text in (
+            "one \\\rtwo\\\rthree",
+            '"""\rfour\\\r\r  five\r"""',
+            '"""exit"""',
+            '"""seven\reight"""  ',
+        ):
             chat.type(text + "\r")
             chat.until("ok\n")
             chat.prompt()
@@ -197,7 +214,10 @@ def test_blank_lines_ask_nothing_and_two_slashes_begin_with_one() -> None:
 @pytest.mark.parametrize("columns", [20, 80])
 @pytest.mark.parametrize("colour", ["always", "never"])
 def test_a_narrow_window_does_not_disturb_editing(colour: str, columns: int) -> None:
-    with serving(says("ok")) as server, Chat(server.url, "--color", colour, columns=columns) as chat:
+    with (
+        serving(says("ok")) as server,
+        Chat(server.url, "--color", colour, columns=columns) as chat,
+    ):
         chat.prompt()
         chat.type("the quick brown fox jumps over the lazy dog")
         shown = chat.until("dog")
@@ -205,7 +225,7 @@ def test_a_narrow_window_does_not_disturb_editing(colour: str, columns: int) -> 
         lines = screen(f"> {shown}{chat.until('ok')}", columns)
         assert asked(server) == ["A the quick brown fox jumps over the lazyZ do"]
     line = "> A the quick brown fox jumps over the lazyZ do"
-    expected = [*(line[at:at + columns] for at in range(0, len(line), columns)), "ok"]
+    expected = [*(line[at : at + columns] for at in range(0, len(line), columns)), "ok"]
     assert [part.rstrip() for part in lines] == [part.rstrip() for part in expected]
 
 
@@ -221,6 +241,7 @@ def test_what_is_typed_is_utf8_whatever_the_locale() -> None:
 
 
 # ---- Ctrl-C
+
 
 def soon(chat: Chat, expected: str) -> None:
     """Ctrl-C leads to a new prompt within SOON, and shows this."""
@@ -245,7 +266,10 @@ def within(attempt: Any) -> None:
 
 def test_ctrl_c_stops_an_answer_and_keeps_the_session(never: threading.Event) -> None:
     def attempt() -> None:
-        with chatting(says("a1"), streamed([event(delta("Hel")), never]), says("a2")) as (chat, server):
+        with chatting(says("a1"), streamed([event(delta("Hel")), never]), says("a2")) as (
+            chat,
+            server,
+        ):
             chat.enter("q1")
             chat.type("q2\r")
             chat.until("Hel")
@@ -270,9 +294,15 @@ def test_ctrl_c_before_the_first_byte_and_retry_asks_again(never: threading.Even
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_what_is_told_of_a_call_that_ctrl_c_stopped_stands_below_it(never: threading.Event, begun: bool) -> None:
+def test_what_is_told_of_a_call_that_ctrl_c_stopped_stands_below_it(
+    never: threading.Event, begun: bool
+) -> None:
     shown = threading.Event()
-    pieces = [event(delta("Hel")), shown, event(delta({})), never] if begun else [event(delta({})), never]
+    pieces = (
+        [event(delta("Hel")), shown, event(delta({})), never]
+        if begun
+        else [event(delta({})), never]
+    )
     with chatting(streamed(pieces), argv=["--trace"]) as (chat, _):
         chat.type("Hi\r")
         if begun:
@@ -300,6 +330,7 @@ def test_ctrl_c_at_the_prompt_clears_what_was_typed() -> None:
 
 # ---- what goes wrong
 
+
 def test_errors_are_one_line_and_keep_the_session() -> None:
     cut = streamed([event(delta("Hel")), CLOSE], framing="close")
     with chatting(BOOM, cut, says("Hello")) as (chat, server):
@@ -322,12 +353,16 @@ def test_parameters_that_cannot_be_sent_are_one_line() -> None:
 def test_what_the_network_says_cannot_steer_the_terminal() -> None:
     evil = [event(delta(sign)) for sign in "a\x1b]0;title\x07\x1b[2J\x9b31m\u202eb"]
     error = answer({"error": {"message": "no \x1b[2J"}}, 400)
-    with chatting(streamed([*evil, event(delta(finish="stop")), event("[DONE]")]), error) as (chat, _):
+    with chatting(streamed([*evil, event(delta(finish="stop")), event("[DONE]")]), error) as (
+        chat,
+        _,
+    ):
         assert chat.enter("Hi") == "a␛]0;title␇␛[2J<U+009B>31m<U+202E>b\n"
         assert "no ␛[2J" in chat.enter("Hi")
 
 
 # ---- commands
+
 
 def test_help_shows_every_command_in_narrow_lines() -> None:
     with chatting(says("x")) as (chat, _):
@@ -338,8 +373,9 @@ def test_help_shows_every_command_in_narrow_lines() -> None:
 
 def test_a_command_that_does_not_exist_is_told() -> None:
     with chatting(says("x")) as (chat, server):
-        assert chat.enter("/usr/bin x") == ("rawchat: no such command: /usr/bin (/help lists them; // begins a message "
-                                            "with /)\n")
+        assert chat.enter("/usr/bin x") == (
+            "rawchat: no such command: /usr/bin (/help lists them; // begins a message with /)\n"
+        )
         assert chat.enter("/undo") == chat.enter("/retry") == "rawchat: nothing has been said yet\n"
         assert chat.enter("/save") == "rawchat: /save FILE: where to?\n"
         assert server.requests == []
@@ -363,12 +399,15 @@ def test_instructions_and_model_can_be_seen_and_changed() -> None:
 
 
 def test_turns_can_be_asked_again_and_forgotten() -> None:
-    with chatting(says("a1"), says("a2"), says("a2 anew"), BOOM, says("a3"), argv=["-s", "s"]) as (chat, server):
+    with chatting(says("a1"), says("a2"), says("a2 anew"), BOOM, says("a3"), argv=["-s", "s"]) as (
+        chat,
+        server,
+    ):
         chat.enter("q1")
         chat.enter("q2")
         assert chat.enter("/retry") == "a2 anew\n"
         assert asked(server) == ["s", "q1", "a1", "q2"]
-        assert "out of order" in chat.enter("/retry")       # the answer that was there stays
+        assert "out of order" in chat.enter("/retry")  # the answer that was there stays
         assert chat.enter("/undo") == "forgotten: q2\n"
         chat.enter("q3")
         assert asked(server) == ["s", "q1", "a1", "q3"]
@@ -391,7 +430,8 @@ def test_tokens_are_counted() -> None:
         chat.enter("Hi")
         shown = chat.enter("/tokens")
     assert re.sub(r"\d\d tokens;", "NN tokens;", shown) == (
-        "messages: 2, of about NN tokens; answers in this session: 1, for 20 tokens sent and 5 made\n")
+        "messages: 2, of about NN tokens; answers in this session: 1, for 20 tokens sent and 5 made\n"
+    )
 
 
 @edited
@@ -401,7 +441,10 @@ def test_a_conversation_is_saved_and_gone_on_with(tmp_path: pathlib.Path) -> Non
         chat.enter("q1")
         assert chat.enter("/save ~/my talk.jsonl") == f"saved; --continue={file} goes on with it\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    with serving(says("a2")) as server, Chat(server.url, f"--continue={file}", env={"NO_COLOR": "1"}) as chat:
+    with (
+        serving(says("a2")) as server,
+        Chat(server.url, f"--continue={file}", env={"NO_COLOR": "1"}) as chat,
+    ):
         assert chat.prompt().endswith(", turns so far: 1; /help shows how, Ctrl-D leaves\n")
         chat.type(UP)
         chat.until("q1")
@@ -409,12 +452,14 @@ def test_a_conversation_is_saved_and_gone_on_with(tmp_path: pathlib.Path) -> Non
         chat.until("a2\n")
         assert asked(server) == ["s", "q1", "a1", "q2"]
         chat.prompt()
-        assert contents(file) == ["s", "q1", "a1", "q2", "a2"]      # after every turn
+        assert contents(file) == ["s", "q1", "a1", "q2", "a2"]  # after every turn
 
 
 def test_what_is_taken_back_is_taken_back_in_the_file(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "rawchat" / "conversation.jsonl"
-    with chatting(says("a1"), says("a2"), BOOM, argv=["-c"], env={"XDG_STATE_HOME": str(tmp_path)}) as (chat, _):
+    with chatting(
+        says("a1"), says("a2"), BOOM, argv=["-c"], env={"XDG_STATE_HOME": str(tmp_path)}
+    ) as (chat, _):
         assert not file.exists()
         chat.enter("q1")
         chat.enter("q2")
@@ -430,10 +475,16 @@ def test_what_is_taken_back_is_taken_back_in_the_file(tmp_path: pathlib.Path) ->
 
 def test_what_another_process_says_meanwhile_is_not_overwritten(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "talk.jsonl"
-    with chatting(says("a1"), says("a2"), says("a3"), argv=[f"--continue={file}"]) as (chat, server):
+    with chatting(says("a1"), says("a2"), says("a3"), argv=[f"--continue={file}"]) as (
+        chat,
+        server,
+    ):
         chat.enter("q1")
         assert ran("--base-url", server.url, f"--continue={file}", "q2").out == b"a2\n"
-        assert chat.enter("q3") == f"a3\nrawchat: not saved: another process has changed {file} meanwhile\n"
+        assert (
+            chat.enter("q3")
+            == f"a3\nrawchat: not saved: another process has changed {file} meanwhile\n"
+        )
         assert contents(file) == ["q1", "a1", "q2", "a2"]
         assert chat.enter(f"/save {tmp_path}/mine.jsonl").startswith("saved; ")
     assert contents(tmp_path / "mine.jsonl") == ["q1", "a1", "q3", "a3"]
@@ -441,12 +492,17 @@ def test_what_another_process_says_meanwhile_is_not_overwritten(tmp_path: pathli
 
 @edited
 @pytest.mark.parametrize("text", ["a \0 b", "\x1b[2Jx", "\x9b31mx", "Zo\xeb"])
-def test_only_harmless_questions_of_a_file_are_under_the_up_arrow(tmp_path: pathlib.Path, text: str) -> None:
+def test_only_harmless_questions_of_a_file_are_under_the_up_arrow(
+    tmp_path: pathlib.Path, text: str
+) -> None:
     history = rawchat.History()
     history += [{"role": "user", "content": content} for content in ("plain", text)]
     history.save(tmp_path / "talk.jsonl")
     ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-    with chatting(says("a1"), argv=[f"--continue={tmp_path}/talk.jsonl"], env=ascii_only) as (chat, _):
+    with chatting(says("a1"), argv=[f"--continue={tmp_path}/talk.jsonl"], env=ascii_only) as (
+        chat,
+        _,
+    ):
         chat.type(UP)
         assert chat.until("plain").endswith("plain")
         assert chat.enter("er") == "a1\n"
@@ -455,7 +511,10 @@ def test_only_harmless_questions_of_a_file_are_under_the_up_arrow(tmp_path: path
 def test_instructions_on_the_command_line_replace_those_of_the_file(tmp_path: pathlib.Path) -> None:
     history = rawchat.History(system="old")
     history.save(tmp_path / "talk.jsonl")
-    with chatting(says("a1"), argv=[f"--continue={tmp_path}/talk.jsonl", "-s", "new"]) as (chat, server):
+    with chatting(says("a1"), argv=[f"--continue={tmp_path}/talk.jsonl", "-s", "new"]) as (
+        chat,
+        server,
+    ):
         chat.enter("q1")
         assert asked(server) == ["new", "q1"]
     assert contents(tmp_path / "talk.jsonl") == ["new", "q1", "a1"]
@@ -464,8 +523,15 @@ def test_instructions_on_the_command_line_replace_those_of_the_file(tmp_path: pa
 def test_tools_are_allowed_call_by_call_and_stay_in_the_conversation() -> None:
     with open("tools.py", "w", encoding="utf-8") as file:
         file.write("def add(a: int, b: int) -> int:\n    return a + b\n")
-    call = {"index": 0, "id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'}}
-    calls = streamed([event(delta({"tool_calls": [call]})), event(delta(finish="tool_calls")), event("[DONE]")])
+    call = {
+        "index": 0,
+        "id": "1",
+        "type": "function",
+        "function": {"name": "add", "arguments": '{"a": 1, "b": 2}'},
+    }
+    calls = streamed(
+        [event(delta({"tool_calls": [call]})), event(delta(finish="tool_calls")), event("[DONE]")]
+    )
     with chatting(calls, says("three"), says("ok"), argv=["--tools", "tools.py"]) as (chat, server):
         chat.type("1 + 2?\r")
         chat.until("| a=1\n| b=2\nrawchat: [y/N] may the model call add? ")
@@ -477,7 +543,10 @@ def test_tools_are_allowed_call_by_call_and_stay_in_the_conversation() -> None:
 
 def test_each_answer_is_told_of_and_logged() -> None:
     usage = event({"choices": [], "usage": {"prompt_tokens": 20, "completion_tokens": 5}})
-    with chatting(streamed([*HELLO[:-1], usage, HELLO[-1]]), argv=["-v", "--log", "log.jsonl"]) as (chat, _):
+    with chatting(streamed([*HELLO[:-1], usage, HELLO[-1]]), argv=["-v", "--log", "log.jsonl"]) as (
+        chat,
+        _,
+    ):
         for number in (1, 2):
             shown, told = chat.enter("Hi").splitlines()
             assert (shown, told[:31]) == ("Hello", "rawchat: 20 tokens in, 5 out; 0")
@@ -494,7 +563,10 @@ def test_save_overwrites_nothing_but_what_it_has_written(tmp_path: pathlib.Path)
     with chatting(says("a1")) as (chat, _):
         chat.enter("q1")
         for path in (notes, "/dev/null", tmp_path):
-            assert chat.enter(f"/save {path}") == f"rawchat: {path} is there already: choose another name\n"
+            assert (
+                chat.enter(f"/save {path}")
+                == f"rawchat: {path} is there already: choose another name\n"
+            )
         assert "No such file" in chat.enter(f"/save {tmp_path}/none/x.jsonl")
         for question in ("q2", "q3"):
             chat.enter(question)
@@ -505,10 +577,13 @@ def test_save_overwrites_nothing_but_what_it_has_written(tmp_path: pathlib.Path)
 
 # ---- terminals
 
+
 def test_colour_is_only_for_terminals_that_like_it() -> None:
     environments: list[tuple[dict[str, Optional[str]], bool, bool]] = [
-        ({"TERM": "xterm"}, True, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False, True),
-        ({"TERM": "dumb"}, False, False)]
+        ({"TERM": "xterm"}, True, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False, True),
+        ({"TERM": "dumb"}, False, False),
+    ]
     for env, colour, sequences in environments:
         with serving(says("Hello")) as server, Chat(server.url, env=env) as chat:
             chat.prompt()
@@ -520,7 +595,10 @@ def test_without_readline_it_talks_too(tmp_path: pathlib.Path, never: threading.
     (tmp_path / "readline.py").write_text("raise ImportError\n", encoding="utf-8")
     script = [says("Hello"), streamed([event(delta("Hel")), never]), says("again")]
     path = os.pathsep.join([str(tmp_path), str(pathlib.Path(rawchat.__file__).parent.parent)])
-    with serving(*script) as server, Chat(server.url, env={"PYTHONPATH": path, "TERM": "xterm"}) as chat:
+    with (
+        serving(*script) as server,
+        Chat(server.url, env={"PYTHONPATH": path, "TERM": "xterm"}) as chat,
+    ):
         chat.prompt()
         assert chat.enter("Hi") == "Hello\n"
         chat.type("q2\r")
@@ -530,7 +608,7 @@ def test_without_readline_it_talks_too(tmp_path: pathlib.Path, never: threading.
         chat.prompt()
         chat.type("half")
         chat.interrupt("> ")
-        assert chat.enter("q3 \\\r...") .endswith("again\n")
+        assert chat.enter("q3 \\\r...").endswith("again\n")
         assert asked(server) == ["Hi", "Hello", "q3 \n..."]
         assert "\x1b[1m> \x1b[0m" in chat.all
         assert "\x01" not in chat.all
@@ -549,11 +627,25 @@ def test_it_talks_only_where_a_person_sits_on_both_sides_and_asked_for_no_other(
 
 
 def test_a_real_model(local_url: str) -> None:
-    with Chat(local_url, "--retries", "2", "-t", "0", "--max-tokens", "20", "-o", "seed", "7", patience=120) as chat:
+    with Chat(
+        local_url,
+        "--retries",
+        "2",
+        "-t",
+        "0",
+        "--max-tokens",
+        "20",
+        "-o",
+        "seed",
+        "7",
+        patience=120,
+    ) as chat:
         chat.prompt()
         for question in ("What is the capital of France?", "/retry", "And of Italy?"):
             assert chat.enter(question).strip()
-        assert re.match(r"messages: 4, of about \d+ tokens; answers in this session: 3", chat.enter("/tokens"))
+        assert re.match(
+            r"messages: 4, of about \d+ tokens; answers in this session: 3", chat.enter("/tokens")
+        )
         chat.type("exit\r")
         chat.rest()
         assert chat.process.returncode == 0

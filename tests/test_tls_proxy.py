@@ -2,6 +2,7 @@
 
 tls/ca.pem is the certificate of a test authority for 127.0.0.1, tls/loopback.pem the same with its private key.
 """
+
 import contextlib
 import pathlib
 import socket
@@ -61,7 +62,10 @@ class Listener:
                 threading.Thread(target=self._serve, args=[plain], daemon=True).start()
 
     def _serve(self, plain: socket.socket) -> None:
-        with contextlib.suppress(OSError), self.context.wrap_socket(plain, server_side=True) as sock:
+        with (
+            contextlib.suppress(OSError),
+            self.context.wrap_socket(plain, server_side=True) as sock,
+        ):
             seen = read_head(sock)
             self.heads.append(seen)
             if seen.startswith(b"CONNECT "):
@@ -71,7 +75,7 @@ class Listener:
                     relay(sock, target)
                 return
             sock.sendall(self.reply)
-            while sock.recv(65536):         # silent from here on, until the other side closes
+            while sock.recv(65536):  # silent from here on, until the other side closes
                 pass
         self.ended.set()
 
@@ -92,8 +96,14 @@ def listening(reply: bytes = b"") -> Iterator[Listener]:
 
 
 def client_of(base_url: str, environ: dict[str, str], **settings: Any) -> rawchat.Client:
-    return rawchat.Client("sk-very-secret", transport=over_http(base_url, environ=environ), allow_http=True,
-                          environ={}, max_retries=0, **settings)
+    return rawchat.Client(
+        "sk-very-secret",
+        transport=over_http(base_url, environ=environ),
+        allow_http=True,
+        environ={},
+        max_retries=0,
+        **settings,
+    )
 
 
 def test_an_https_proxy_is_verified_on_the_way_to_an_http_url() -> None:
@@ -101,8 +111,11 @@ def test_an_https_proxy_is_verified_on_the_way_to_an_http_url() -> None:
         environ = {"HTTP_PROXY": f"https://127.0.0.1:{proxy.port}"}
         with pytest.raises(APIConnectionError, match=r"(?i)certificate"):
             client_of("http://192.0.2.1/v1", environ).chat("Hi")
-        assert proxy.heads == []            # nothing went out, so no key
-        assert client_of("http://192.0.2.1/v1", {**environ, "SSL_CERT_FILE": CA}).chat("Hi").text == "Hello"
+        assert proxy.heads == []  # nothing went out, so no key
+        assert (
+            client_of("http://192.0.2.1/v1", {**environ, "SSL_CERT_FILE": CA}).chat("Hi").text
+            == "Hello"
+        )
         assert b"sk-very-secret" in proxy.heads[0]
         with pytest.raises(ConfigError, match="no such CA bundle"):
             client_of("http://192.0.2.1/v1", {**environ, "SSL_CERT_FILE": "/nowhere.pem"})
@@ -111,7 +124,9 @@ def test_an_https_proxy_is_verified_on_the_way_to_an_http_url() -> None:
 @pytest.mark.parametrize("deadline", [None, 1.0])
 def test_a_stream_through_tls_inside_tls_ends_early(deadline: float) -> None:
     # with a length, as a body that ends with its connection leaves none to be shut down
-    begun = head(200, {"Content-Type": "text/event-stream", "Content-Length": "100000"}) + event(delta("Hel"))
+    begun = head(200, {"Content-Type": "text/event-stream", "Content-Length": "100000"}) + event(
+        delta("Hel")
+    )
     with listening(begun) as server, listening() as proxy:
         environ = {"HTTPS_PROXY": f"https://127.0.0.1:{proxy.port}", "SSL_CERT_FILE": CA}
         client = client_of(f"https://127.0.0.1:{server.port}/v1", environ, deadline=deadline)
@@ -120,7 +135,7 @@ def test_a_stream_through_tls_inside_tls_ends_early(deadline: float) -> None:
             with pytest.raises(DeadlineExceededError):
                 list(stream)
         else:
-            texts = stream.texts()          # held, as its end would close the stream before `close` does
+            texts = stream.texts()  # held, as its end would close the stream before `close` does
             assert next(texts) == "Hel"
             stream.close()
         assert server.ended.wait(10)

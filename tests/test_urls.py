@@ -1,4 +1,5 @@
 """Where requests go: origins, redirections, queries.  What a whole client makes of them is in test_endpoints.py."""
+
 from typing import Any, Optional
 
 import pytest
@@ -8,29 +9,55 @@ from rawchat import urls
 row = pytest.mark.row
 
 
-@pytest.mark.parametrize(("one", "other", "same"), [
-    ("https://h/a", "https://h:443/b?c", True), ("http://h/", "https://h/", False),
-    ("http://h/", "http://h:81/", False),
-    ("http://H/", "http://h/", True), ("http://h/", "http://h.evil/", False)])
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://h/a", "https://h:443/b?c", True),
+        ("http://h/", "https://h/", False),
+        ("http://h/", "http://h:81/", False),
+        ("http://H/", "http://h/", True),
+        ("http://h/", "http://h.evil/", False),
+    ],
+)
 def test_an_origin_is_scheme_host_and_port(one: str, other: str, same: bool) -> None:
     assert (urls.origin(one) == urls.origin(other)) is same
 
 
 @row("2.6")
-@pytest.mark.parametrize(("method", "status", "location", "target"), [
-    ("POST", 307, "/v2", "http://h/v2"), ("POST", 308, "http://h:80/v2#part", "http://h:80/v2"),
-    ("GET", 302, "?page=2", "http://h/v1?page=2"), ("POST", 302, "/v2", None), ("POST", 307, "http://other/v1", None),
-    ("GET", 301, "https://h/v1", None), ("GET", 301, "http://[", None), ("GET", 301, None, None),
-    ("GET", 200, "/v2", None)])
-def test_only_what_keeps_method_body_and_origin_is_followed(method: str, status: int, location: Optional[str],
-                                                            target: Optional[str]) -> None:
+@pytest.mark.parametrize(
+    ("method", "status", "location", "target"),
+    [
+        ("POST", 307, "/v2", "http://h/v2"),
+        ("POST", 308, "http://h:80/v2#part", "http://h:80/v2"),
+        ("GET", 302, "?page=2", "http://h/v1?page=2"),
+        ("POST", 302, "/v2", None),
+        ("POST", 307, "http://other/v1", None),
+        ("GET", 301, "https://h/v1", None),
+        ("GET", 301, "http://[", None),
+        ("GET", 301, None, None),
+        ("GET", 200, "/v2", None),
+    ],
+)
+def test_only_what_keeps_method_body_and_origin_is_followed(
+    method: str, status: int, location: Optional[str], target: Optional[str]
+) -> None:
     assert urls.redirected(method, "http://h/v1", status, location) == target
 
 
-@pytest.mark.parametrize(("base_url", "query", "whole"), [
-    ("https://h/v1?a=%20b", {"c": ["x y", 1], "d": True, "e": None}, "https://h/v1/models?a=%20b&c=x%20y&c=1&d=true"),
-    ("https://h/v1", {}, "https://h/v1/models")])
-def test_a_query_comes_after_that_of_base_url(base_url: str, query: dict[str, Any], whole: str) -> None:
+@pytest.mark.parametrize(
+    ("base_url", "query", "whole"),
+    [
+        (
+            "https://h/v1?a=%20b",
+            {"c": ["x y", 1], "d": True, "e": None},
+            "https://h/v1/models?a=%20b&c=x%20y&c=1&d=true",
+        ),
+        ("https://h/v1", {}, "https://h/v1/models"),
+    ],
+)
+def test_a_query_comes_after_that_of_base_url(
+    base_url: str, query: dict[str, Any], whole: str
+) -> None:
     assert urls.at_path(base_url, "/models", query) == whole
 
 
@@ -42,8 +69,22 @@ def test_which_redirections_are_followed(status: int) -> None:
         assert target == ("http://h/v2" if status in statuses else None), method
 
 
-@pytest.mark.parametrize("name", [
-    "key", "api_key", "apikey", "X-Key", "API-KEY", "token", "access_token", "secret", "a_secret", "sig", "password"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "key",
+        "api_key",
+        "apikey",
+        "X-Key",
+        "API-KEY",
+        "token",
+        "access_token",
+        "secret",
+        "a_secret",
+        "sig",
+        "password",
+    ],
+)
 def test_keys_in_urls_do_not_show(name: str) -> None:
     shown = f"http://h/v1?{name}=***&a=1&b={name}#c"
     assert urls.without_keys(f"http://h/v1?{name}=sk-1/2?3=4&a=1&b={name}#c") == shown

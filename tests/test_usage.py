@@ -1,4 +1,5 @@
 """Sums of tokens, their price, and the estimate, also against the embedded model's own tokenizer."""
+
 import threading
 from typing import Any
 
@@ -11,8 +12,13 @@ from rawchat.usage import Meter, Usage
 from . import tokens
 from .server import answer, completion, delta, event, serving, streamed
 
-COUNTS = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120,
-          "prompt_tokens_details": {"cached_tokens": 60}, "completion_tokens_details": {"reasoning_tokens": 5}}
+COUNTS = {
+    "prompt_tokens": 100,
+    "completion_tokens": 20,
+    "total_tokens": 120,
+    "prompt_tokens_details": {"cached_tokens": 60},
+    "completion_tokens_details": {"reasoning_tokens": 5},
+}
 PRICES = {"prompt": 2.0, "cached": 0.5, "completion": 8.0}
 
 
@@ -23,8 +29,16 @@ def test_usage_is_read_from_a_reply_and_added() -> None:
     assert (one.total, sum([one, one], Usage()).total) == (120, 240)
 
 
-@pytest.mark.parametrize("said", [{}, {"usage": None}, {"usage": []}, {"usage": {"prompt_tokens": None}},
-                                  {"usage": {"prompt_tokens_details": None}}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"usage": None},
+        {"usage": []},
+        {"usage": {"prompt_tokens": None}},
+        {"usage": {"prompt_tokens_details": None}},
+    ],
+)
 def test_what_the_server_does_not_say_is_zero(said: dict[str, Any]) -> None:
     assert Usage.of(said) == Usage(calls=1)
 
@@ -58,15 +72,18 @@ class Tiktoken:
     """How tiktoken takes the names of special tokens."""
 
     def encode(self, text: str) -> list[str]:
-        raise ValueError("Encountered text corresponding to disallowed special token '<|endoftext|>'.")
+        raise ValueError(
+            "Encountered text corresponding to disallowed special token '<|endoftext|>'."
+        )
 
     def encode_ordinary(self, text: str) -> list[str]:
         return text.split()
 
 
 def test_the_name_of_a_special_token_in_a_message_is_text() -> None:
-    assert estimate.of_message({"role": "user", "content": "What is <|endoftext|> ?"}, Tiktoken()) == (
-        4 + estimate.MESSAGE)
+    assert estimate.of_message(
+        {"role": "user", "content": "What is <|endoftext|> ?"}, Tiktoken()
+    ) == (4 + estimate.MESSAGE)
 
 
 def test_a_meter_may_count_while_it_is_asked() -> None:
@@ -74,8 +91,9 @@ def test_a_meter_may_count_while_it_is_asked() -> None:
 
     class Prices(dict[str, dict[str, float]]):
         def __getitem__(self, model: str) -> dict[str, float]:
-            meter({"model": "another"})         # as a thread may at any moment
+            meter({"model": "another"})  # as a thread may at any moment
             return PRICES
+
     meter({"model": "m", "usage": COUNTS})
     assert meter.cost(Prices(m=PRICES)) == Usage.of({"usage": COUNTS}).cost(PRICES)
 
@@ -91,7 +109,10 @@ def test_a_dated_model_has_the_price_of_its_name_and_no_other() -> None:
 
 def test_threads_may_share_a_meter() -> None:
     meter = Meter()
-    threads = [threading.Thread(target=lambda: [meter({"usage": COUNTS}) for _ in range(500)]) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: [meter({"usage": COUNTS}) for _ in range(500)])
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -105,7 +126,9 @@ def test_the_estimate_is_within_15_percent_of_the_real_tokenizer(local_url: str)
         assert estimate.of_text(text) == pytest.approx(real, rel=0.15), name
 
 
-def test_the_command_prints_estimate_and_count(local_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_estimate_and_count(
+    local_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert tokens.main(local_url) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["sample", *tokens.SAMPLES]
@@ -128,8 +151,12 @@ def test_a_real_tokenizer_counts_instead_if_it_is_given() -> None:
 def test_a_message_is_its_texts_its_pictures_and_its_tool_calls() -> None:
     def count(**message: Any) -> int:
         return estimate.of_message(message, Letters()) - estimate.MESSAGE
+
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
-    assert count(content=[{"type": "text", "text": "ab"}, picture, picture]) == 2 + 2 * estimate.PICTURE
+    assert (
+        count(content=[{"type": "text", "text": "ab"}, picture, picture])
+        == 2 + 2 * estimate.PICTURE
+    )
     assert count(content=None) == count(role="assistant") == count(content="") == 0
     assert count(content=None, tool_calls=[{"id": "1"}]) == len('[{"id": "1"}]')
 

@@ -1,4 +1,5 @@
 """--trace and --har: what goes out and what comes in, on standard error and in a file."""
+
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # ---- --trace
 
+
 def test_a_trace_shows_both_attempts_and_the_wait_and_leaves_the_answer_alone(run: Run) -> None:
     with serving(BUSY, streamed()) as server:
         result = run("--base-url", server.url, "--trace", "Q")
@@ -35,7 +37,9 @@ def test_a_trace_shows_both_attempts_and_the_wait_and_leaves_the_answer_alone(ru
     assert lines.count(f"> POST {server.url}/chat/completions") == 2
     assert "> Authorization: ***" in lines
     assert any(each.startswith("< ") and each.endswith("  503") for each in lines)
-    wait = lines.index(f"* retry 1 of 2 in 0.03 s: 503: busy, *** (POST {server.url}/chat/completions)")
+    wait = lines.index(
+        f"* retry 1 of 2 in 0.03 s: 503: busy, *** (POST {server.url}/chat/completions)"
+    )
     assert lines[wait + 1].startswith("* attempt 2, 0.0")
     assert lines[wait + 1].endswith(" s after 503")
     assert any("data: [DONE]" in each for each in lines)
@@ -49,14 +53,16 @@ def test_a_trace_comes_as_it_happens() -> None:
     def upto(end: bytes) -> None:
         seen = b""
         while end not in seen:
-            piece = os.read(process.stderr.fileno(), 65536)     # type: ignore[union-attr]
+            piece = os.read(process.stderr.fileno(), 65536)  # type: ignore[union-attr]
             assert piece, seen
             seen += piece
 
     second, third = threading.Event(), threading.Event()
-    slow = streamed([event(delta("Hel")), second, event(delta("lo", "stop")), third, event("[DONE]")])
+    slow = streamed(
+        [event(delta("Hel")), second, event(delta("lo", "stop")), third, event("[DONE]")]
+    )
     with serving(slow) as server, started("--base-url", server.url, "--trace", "Q") as process:
-        upto(b'"Hel"')                      # would hang: the server waits as well
+        upto(b'"Hel"')  # would hang: the server waits as well
         second.set()
         upto(b'"lo"')
         third.set()
@@ -89,6 +95,7 @@ def test_after_a_trace_the_log_is_as_before_and_a_retry_is_made_in_silence(run: 
 
 # ---- --har
 
+
 def archive(path: str = "calls.har") -> Any:
     return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
 
@@ -101,8 +108,9 @@ def strangers(value: Any, schema: Any) -> list[str]:
     if not isinstance(value, dict) or "properties" not in schema:
         return []
     known = schema["properties"]
-    return [name for name in value if name not in known and name[0] != "_"] \
-        + [found for name in value if name in known for found in strangers(value[name], known[name])]
+    return [name for name in value if name not in known and name[0] != "_"] + [
+        found for name in value if name in known for found in strangers(value[name], known[name])
+    ]
 
 
 def test_the_archive_is_one_by_the_schema_and_shows_two_attempts_and_one_wait(run: Run) -> None:
@@ -122,7 +130,9 @@ def test_the_archive_is_one_by_the_schema_and_shows_two_attempts_and_one_wait(ru
     assert second["_pieces"]
     for entry in (first, second):
         timings = entry["timings"]
-        assert timings["send"] + timings["wait"] + timings["receive"] == pytest.approx(entry["time"])
+        assert timings["send"] + timings["wait"] + timings["receive"] == pytest.approx(
+            entry["time"]
+        )
     assert KEY not in json.dumps(found)
 
 
@@ -131,11 +141,21 @@ def test_the_schema_would_notice() -> None:
     assert strangers({"log": {"entries": [{"odd": 1, "_own": 2}]}}, SCHEMA) == ["odd"]
 
 
-@pytest.mark.parametrize(("script", "code", "status"), [
-    ([answer({"error": "no"}, 401)], 3, 401), ([[CLOSE]], 7, 0), ([streamed([event(delta("Hel"))])], 8, 200)])
-def test_the_archive_is_written_even_if_the_call_fails(run: Run, script: Any, code: int, status: int) -> None:
+@pytest.mark.parametrize(
+    ("script", "code", "status"),
+    [
+        ([answer({"error": "no"}, 401)], 3, 401),
+        ([[CLOSE]], 7, 0),
+        ([streamed([event(delta("Hel"))])], 8, 200),
+    ],
+)
+def test_the_archive_is_written_even_if_the_call_fails(
+    run: Run, script: Any, code: int, status: int
+) -> None:
     with serving(*script) as server:
-        assert run("--base-url", server.url, "--har", "calls.har", "--retries", "0", "Q").code == code
+        assert (
+            run("--base-url", server.url, "--har", "calls.har", "--retries", "0", "Q").code == code
+        )
     found = archive()
     assert misfit(found, SCHEMA) is None
     assert [entry["response"]["status"] for entry in found["log"]["entries"]] == [status]
@@ -145,7 +165,10 @@ def test_the_archive_is_written_even_if_the_call_fails(run: Run, script: Any, co
 def test_the_archive_is_for_its_owner_only_and_replaces_an_older_one(run: Run) -> None:
     with serving(answer(completion())) as server:
         for _ in range(2):
-            assert run("--base-url", server.url, "--no-stream", "--har", "calls.har", "x" * 5000).code == 0
+            assert (
+                run("--base-url", server.url, "--no-stream", "--har", "calls.har", "x" * 5000).code
+                == 0
+            )
         mode = stat.S_IMODE(pathlib.Path("calls.har").stat().st_mode)
         assert run("--base-url", server.url, "--no-stream", "--har", "calls.har", "x").code == 0
     assert mode == 0o600
@@ -161,7 +184,10 @@ def test_no_link_is_followed_and_nothing_is_sent(run: Run, option: str) -> None:
     with serving(streamed()) as server:
         for name in ("link", "dangling"):
             result = run("--base-url", server.url, option, name, "Q")
-            assert (result.code, line(result)) == (2, f"{name}: a symbolic link, which is not followed")
+            assert (result.code, line(result)) == (
+                2,
+                f"{name}: a symbolic link, which is not followed",
+            )
         for name, said in (("no/such", "No such file or directory"), (".", "Is a directory")):
             result = run("--base-url", server.url, option, name, "Q")
             assert (result.code, line(result)) == (2, f"{name}: {said}")

@@ -1,4 +1,5 @@
 """Headers, Request, Response."""
+
 import pytest
 
 from rawchat.errors import APIResponseValidationError
@@ -20,9 +21,17 @@ def test_headers_are_merged_without_regard_to_case_and_none_removes() -> None:
 
 @row("4.5")
 def test_secrets_do_not_show_in_a_repr() -> None:
-    request = Request("POST", "https://h/v1", Headers({"Authorization": "Bearer sk-secret-1",
-                                                       "X-Auth-Token": "sk-secret-2",
-                                                 "X-RateLimit-Limit-Tokens": "60000"}))
+    request = Request(
+        "POST",
+        "https://h/v1",
+        Headers(
+            {
+                "Authorization": "Bearer sk-secret-1",
+                "X-Auth-Token": "sk-secret-2",
+                "X-RateLimit-Limit-Tokens": "60000",
+            }
+        ),
+    )
     assert "sk-secret" not in repr(request)
     assert "60000" in repr(request)
     assert request.headers.secrets == ["sk-secret-1", "sk-secret-2"]

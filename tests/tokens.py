@@ -4,6 +4,7 @@
 
 llama.cpp tells its tokens at POST /tokenize, which is no part of OpenAI's API.
 """
+
 import inspect
 import json
 import pathlib
@@ -34,16 +35,25 @@ SCRIPT = """function sum(list) {
 }
 document.querySelector('#total').textContent = sum(cart);
 """
-SAMPLES = {"english": ENGLISH, "letter": LETTER, "chinese": CHINESE, "request": REQUEST,
-           "python": inspect.getsource(textwrap), "script": SCRIPT,
-           "rawchat": pathlib.Path(estimate.__file__).read_text(encoding="utf-8"),
-           "json": json.dumps({"name": "Ann", "items": [{"id": 1, "price": 9.5}], "ok": True}, indent=2)}
+SAMPLES = {
+    "english": ENGLISH,
+    "letter": LETTER,
+    "chinese": CHINESE,
+    "request": REQUEST,
+    "python": inspect.getsource(textwrap),
+    "script": SCRIPT,
+    "rawchat": pathlib.Path(estimate.__file__).read_text(encoding="utf-8"),
+    "json": json.dumps({"name": "Ann", "items": [{"id": 1, "price": 9.5}], "ok": True}, indent=2),
+}
 
 
 def counted(base_url: str, text: str) -> int:
     """How many tokens the model at `base_url` sees in `text`."""
-    request = urllib.request.Request(base_url[:-len("v1")] + "tokenize", json.dumps({"content": text}).encode(),
-                                     {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        base_url[: -len("v1")] + "tokenize",
+        json.dumps({"content": text}).encode(),
+        {"Content-Type": "application/json"},
+    )
     with urllib.request.urlopen(request) as response:
         return len(json.load(response)["tokens"])
 

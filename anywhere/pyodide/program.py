@@ -1,4 +1,5 @@
 """What has to work in the browser's Python, where there are no sockets; `requests` is not installed here."""
+
 import dataclasses
 import os
 import sys

@@ -5,6 +5,7 @@
 PYTHON is the Python of an environment with the openai package; this one needs rawchat's dependencies only.  With
 --check nothing is written: exit code 1 if one of the two is not what would be.
 """
+
 import argparse
 import json
 import pathlib
@@ -20,7 +21,7 @@ from .typed import RECORD, SCENARIOS
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "parity.md"
-PATIENCE = 300              #: seconds until a side that hangs fails
+PATIENCE = 300  #: seconds until a side that hangs fails
 HEADING = f"""# Beside the official SDK
 
 One scripted server on loopback plays the same to openai-python {VERSION} and to rawchat. Compared are the requests as
@@ -38,9 +39,15 @@ text has what the server said, `changed.2` what the second request had different
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(prog="python -m tests.parity", description="rawchat beside openai-python")
-    arguments.add_argument("--sdk", required=True, help="the Python of an environment that has openai")
-    arguments.add_argument("--check", action="store_true", help="write nothing; fail if what is written is stale")
+    arguments = argparse.ArgumentParser(
+        prog="python -m tests.parity", description="rawchat beside openai-python"
+    )
+    arguments.add_argument(
+        "--sdk", required=True, help="the Python of an environment that has openai"
+    )
+    arguments.add_argument(
+        "--check", action="store_true", help="write nothing; fail if what is written is stale"
+    )
     options = arguments.parse_args()
     sdk, ours = played(options.sdk, sys.executable)
     groups = judged(sdk, ours)
@@ -49,7 +56,11 @@ def main() -> int:
     written = {PAGE: page(groups), RECORD: record(sdk)}
     for one in worse:
         print(f"{one.name}\n    {one.says}\n    SDK      {one.sdk}\n    rawchat  {one.ours}")
-    stale = [path.name for path, text in written.items() if not path.exists() or path.read_text("utf-8") != text]
+    stale = [
+        path.name
+        for path, text in written.items()
+        if not path.exists() or path.read_text("utf-8") != text
+    ]
     if not options.check:
         for path, text in written.items():
             path.write_text(text, "utf-8")
@@ -61,9 +72,16 @@ def main() -> int:
 
 def played(sdk: str, ours: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """What each side saw, by the names of the scenarios; both play at once."""
-    sides = [subprocess.Popen([python, "-W", "ignore", "-m", "tests.parity.play", side], cwd=ROOT, text=True,
-                              encoding="utf-8", stdout=subprocess.PIPE)
-             for python, side in ((sdk, "the_sdk"), (ours, "the_client"))]
+    sides = [
+        subprocess.Popen(
+            [python, "-W", "ignore", "-m", "tests.parity.play", side],
+            cwd=ROOT,
+            text=True,
+            encoding="utf-8",
+            stdout=subprocess.PIPE,
+        )
+        for python, side in ((sdk, "the_sdk"), (ours, "the_client"))
+    ]
     try:
         outputs = [side.communicate(timeout=PATIENCE)[0] for side in sides]
     finally:
@@ -72,19 +90,29 @@ def played(sdk: str, ours: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if any(side.returncode for side in sides):
         sys.exit("a side did not play to its end")
     first, second = (map(json.loads, output.splitlines()) for output in outputs)
-    return {line["name"]: line["seen"] for line in first}, {line["name"]: line["seen"] for line in second}
+    return {line["name"]: line["seen"] for line in first}, {
+        line["name"]: line["seen"] for line in second
+    }
 
 
 def judged(sdk: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, list[Verdict]]:
     """The verdicts, in their groups."""
-    return {group: [verdict(scenario, sdk[scenario.name], ours[scenario.name]) for scenario in scenarios]
-            for group, scenarios in GROUPS.items()}
+    return {
+        group: [
+            verdict(scenario, sdk[scenario.name], ours[scenario.name]) for scenario in scenarios
+        ]
+        for group, scenarios in GROUPS.items()
+    }
 
 
 def record(sdk: Mapping[str, Any]) -> str:
     """What the SDK sent for each shape, as JSON, a line each."""
-    lines = [json.dumps(scenario.calls[0].args[1]) + ": " + json.dumps(sdk[scenario.name]["request.response_format"])
-             for scenario in SCENARIOS]
+    lines = [
+        json.dumps(scenario.calls[0].args[1])
+        + ": "
+        + json.dumps(sdk[scenario.name]["request.response_format"])
+        for scenario in SCENARIOS
+    ]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

@@ -2,6 +2,7 @@
 
 A field with a default comes last in a dataclass: what is required stands in another order than in a model.
 """
+
 import enum
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Optional, Union
@@ -23,6 +24,7 @@ class Step:
 @dataclass
 class MathReasoning:
     """A worked solution."""
+
     steps: list[Step]
     final_answer: str
 
@@ -96,6 +98,7 @@ class Game:
 @dataclass
 class Person:
     """Somebody in a family."""
+
     name: str
     friends: "list[Person]"
     mother: Optional["Person"] = None
@@ -112,5 +115,18 @@ class Odd:
     mixed: Literal["a", 1]
 
 
-SHAPES: dict[str, Any] = {shape.__name__: shape for shape in (
-    CalendarEvent, MathReasoning, Review, Node, Email, Customer, Drawing, Game, Person, Odd)}
+SHAPES: dict[str, Any] = {
+    shape.__name__: shape
+    for shape in (
+        CalendarEvent,
+        MathReasoning,
+        Review,
+        Node,
+        Email,
+        Customer,
+        Drawing,
+        Game,
+        Person,
+        Odd,
+    )
+}

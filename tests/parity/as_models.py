@@ -1,4 +1,5 @@
 """Ten shapes of an answer as pydantic models, for the SDK; `as_dataclasses` has the same for rawchat."""
+
 import enum
 from typing import Any, Literal, Optional, Union
 
@@ -18,6 +19,7 @@ class Step(BaseModel):
 
 class MathReasoning(BaseModel):
     """A worked solution."""
+
     steps: list[Step]
     final_answer: str
 
@@ -81,6 +83,7 @@ class Game(BaseModel):
 
 class Person(BaseModel):
     """Somebody in a family."""
+
     name: str
     mother: Optional["Person"] = None
     friends: list["Person"]
@@ -96,5 +99,18 @@ class Odd(BaseModel):
     mixed: Literal["a", 1]
 
 
-SHAPES: dict[str, Any] = {shape.__name__: shape for shape in (
-    CalendarEvent, MathReasoning, Review, Node, Email, Customer, Drawing, Game, Person, Odd)}
+SHAPES: dict[str, Any] = {
+    shape.__name__: shape
+    for shape in (
+        CalendarEvent,
+        MathReasoning,
+        Review,
+        Node,
+        Email,
+        Customer,
+        Drawing,
+        Game,
+        Person,
+        Odd,
+    )
+}

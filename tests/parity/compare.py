@@ -7,6 +7,7 @@ A verdict is `same`, or `better, because …`, or `WORSE` with what is wrong:
 >>> verdict(Scenario("s", "1", better="b is right", ours={"text": "b"}), {"text": "a"}, {"text": "b"}).says
 'better, because b is right'
 """
+
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from .scenario import ORDINARY, Scenario
 
 Seen = Mapping[str, Any]
 LIKE_JSON = re.compile(r'$|[\[{"]|(-?[0-9.]+|true|false|null)$')
-WIDEST = 160                #: characters of one value in the table
+WIDEST = 160  #: characters of one value in the table
 
 
 class Verdict(NamedTuple):
@@ -24,7 +25,7 @@ class Verdict(NamedTuple):
     row: str
     sdk: str
     ours: str
-    word: str               #: same, better or WORSE
+    word: str  #: same, better or WORSE
     says: str
 
 
@@ -33,7 +34,13 @@ def verdict(scenario: Scenario, sdk: Seen, ours: Seen) -> Verdict:
     apart = differing(sdk, ours)
     faults = [*unexcused(scenario, apart, ours), *stale(scenario, apart)]
     word = "WORSE" if faults else "better" if apart else "same"
-    says = f"WORSE: {'; '.join(faults)}" if faults else f"better, because {scenario.better}" if apart else "same"
+    says = (
+        f"WORSE: {'; '.join(faults)}"
+        if faults
+        else f"better, because {scenario.better}"
+        if apart
+        else "same"
+    )
     return Verdict(scenario.name, scenario.row, *cells(apart, sdk, ours), word, says)
 
 
@@ -64,13 +71,22 @@ def stale(scenario: Scenario, apart: Sequence[str]) -> list[str]:
 def cells(apart: Sequence[str], sdk: Seen, ours: Seen) -> tuple[str, str]:
     """What the table shows of each side: where they differ, just that; else what is out of the ordinary."""
     if not apart:
-        odd = ", ".join(f"{name}: {short(value)}" for name, value in ours.items() if ORDINARY.get(name) != value)
+        odd = ", ".join(
+            f"{name}: {short(value)}" for name, value in ours.items() if ORDINARY.get(name) != value
+        )
         return odd or "as usual", odd or "as usual"
-    if 0 in (sdk.get("requests"), ours.get("requests")):    # of a request that only one of them made, that it did
-        apart = [name for name in apart if not name.startswith(("request.", "connections", "reply"))]
+    if 0 in (
+        sdk.get("requests"),
+        ours.get("requests"),
+    ):  # of a request that only one of them made, that it did
+        apart = [
+            name for name in apart if not name.startswith(("request.", "connections", "reply"))
+        ]
     fields = [field for name in apart for field in narrowed(name, sdk.get(name), ours.get(name))]
-    return (", ".join(f"{name}: {short(value)}" for name, value, _ in fields),
-            ", ".join(f"{name}: {short(value)}" for name, _, value in fields))
+    return (
+        ", ".join(f"{name}: {short(value)}" for name, value, _ in fields),
+        ", ".join(f"{name}: {short(value)}" for name, _, value in fields),
+    )
 
 
 def narrowed(name: str, sdk: Any, ours: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -100,7 +116,9 @@ def short(value: Any) -> str:
 def table(verdicts: Iterable[Verdict]) -> str:
     """A Markdown table."""
     rows = ["| scenario | SDK | rawchat | verdict |", "| --- | --- | --- | --- |"]
-    rows += [f"| {cell(v.name)} | {cell(v.sdk)} | {cell(v.ours)} | {cell(v.says)} |" for v in verdicts]
+    rows += [
+        f"| {cell(v.name)} | {cell(v.sdk)} | {cell(v.ours)} | {cell(v.says)} |" for v in verdicts
+    ]
     return "\n".join(rows)
 
 
@@ -112,4 +130,6 @@ def cell(text: str) -> str:
 def counts(verdicts: Sequence[Verdict]) -> str:
     """'120 scenarios: 80 same, 40 better, 0 WORSE'"""
     each = {word: sum(v.word == word for v in verdicts) for word in ("same", "better", "WORSE")}
-    return f"{len(verdicts)} scenarios: " + ", ".join(f"{number} {word}" for word, number in each.items())
+    return f"{len(verdicts)} scenarios: " + ", ".join(
+        f"{number} {word}" for word, number in each.items()
+    )

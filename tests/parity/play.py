@@ -6,6 +6,7 @@
 What was seen is a dict of plain fields: `request.line`, `requests`, `connections`, `waits`, `text`, `error` …
 Ports and versions are taken out of it, so that it is the same in every run.
 """
+
 import contextlib
 import enum
 import importlib
@@ -28,9 +29,13 @@ from .scenario import KEY, Call, Scenario, untitled, without_nulls
 from .scenarios import ALL
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-MATTER = re.compile("accept|accept-encoding|authorization|content-(type|length)|cookie|openai-.*|proxy-.*|user-agent|"
-                    "x-(?!stainless).*")
-SETTING = re.compile("OPENAI_|RAWCHAT_|MODEL_NAME|(HTTPS?|ALL|NO)_PROXY|SSL_CERT|REQUESTS_CA|CURL_CA", re.IGNORECASE)
+MATTER = re.compile(
+    "accept|accept-encoding|authorization|content-(type|length)|cookie|openai-.*|proxy-.*|user-agent|"
+    "x-(?!stainless).*"
+)
+SETTING = re.compile(
+    "OPENAI_|RAWCHAT_|MODEL_NAME|(HTTPS?|ALL|NO)_PROXY|SSL_CERT|REQUESTS_CA|CURL_CA", re.IGNORECASE
+)
 SPELLED = {"status_code": "status", "request_id": "request id"}
 STREAMS = {"stream", "stream_complete"}
 TEXTLESS = {"models", "model", "moderate", "image"}
@@ -53,21 +58,46 @@ def stay_here(event: str, args: Any) -> None:
 
 def played(scenario: Scenario, side: Any) -> dict[str, Any]:
     """What was seen of `scenario`, by the server and by the caller."""
-    script = scenario.played if scenario.played and side.__name__.endswith("the_client") else scenario.script
+    script = (
+        scenario.played
+        if scenario.played and side.__name__.endswith("the_client")
+        else scenario.script
+    )
     with dead_port() as dead, Server(()) as server, tempfile.TemporaryDirectory() as folder:
-        names = {"{url}": server.url, "{origin}": server.origin, "{port}": str(server.port), "{dead}": dead}
+        names = {
+            "{url}": server.url,
+            "{origin}": server.origin,
+            "{port}": str(server.port),
+            "{dead}": dead,
+        }
         server.script = filled(script, names)
-        settings = {"base_url": server.url, "api_key": KEY, "timeout": PATIENCE / 2, **filled(scenario.client, names)}
-        with living_in(folder, filled(scenario.files, names)), variables(filled(scenario.environ, names)):
+        settings = {
+            "base_url": server.url,
+            "api_key": KEY,
+            "timeout": PATIENCE / 2,
+            **filled(scenario.client, names),
+        }
+        with (
+            living_in(folder, filled(scenario.files, names)),
+            variables(filled(scenario.environ, names)),
+        ):
             waits: list[float] = []
-            answers = called(scenario, side, {n: v for n, v in settings.items() if v is not None}, waits)
+            answers = called(
+                scenario, side, {n: v for n, v in settings.items() if v is not None}, waits
+            )
         seen = {**wire(server.requests), "waits": waits, **answers}
         places = {f":{server.port}": ":PORT", f":{dead}": ":DEAD"}
-    kept = {name: value for name, value in flat(seen).items() if not scenario.look or name.startswith(scenario.look)}
+    kept = {
+        name: value
+        for name, value in flat(seen).items()
+        if not scenario.look or name.startswith(scenario.look)
+    }
     return filled(kept, places)
 
 
-def called(scenario: Scenario, side: Any, settings: Mapping[str, Any], waits: list[float]) -> dict[str, Any]:
+def called(
+    scenario: Scenario, side: Any, settings: Mapping[str, Any], waits: list[float]
+) -> dict[str, Any]:
     """What the caller saw: of one call its fields, of several each under its number."""
     answers: list[dict[str, Any]] = [{} for _ in scenario.calls]
     try:
@@ -80,7 +110,9 @@ def called(scenario: Scenario, side: Any, settings: Mapping[str, Any], waits: li
                 say(call, side, client, saw)
             except Exception as error:
                 saw.update(failure(error, scenario))
-    return answers[0] if len(answers) == 1 else {f"call {n}": saw for n, saw in enumerate(answers, 1)}
+    return (
+        answers[0] if len(answers) == 1 else {f"call {n}": saw for n, saw in enumerate(answers, 1)}
+    )
 
 
 def say(call: Call, side: Any, client: Any, saw: dict[str, Any]) -> None:
@@ -115,7 +147,9 @@ def built(value: Any) -> Any:
     return value
 
 
-def read(chunks: Iterator[Any], gates: Sequence[threading.Event], side: Any, saw: dict[str, Any]) -> None:
+def read(
+    chunks: Iterator[Any], gates: Sequence[threading.Event], side: Any, saw: dict[str, Any]
+) -> None:
     """Read a stream.  Each chunk opens a gate, behind which the server holds the next."""
     for number, chunk in enumerate(chunks):
         saw["chunks"] += 1
@@ -136,7 +170,9 @@ def failure(error: Exception, scenario: Scenario) -> dict[str, Any]:
     if "pickles" in scenario.also:
         facts["pickles"] = pickles(error)
     if "key shown" in scenario.also:
-        facts["key shown"] = KEY in "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        facts["key shown"] = KEY in "".join(
+            traceback.format_exception(type(error), error, error.__traceback__)
+        )
     partial = getattr(error, "partial", None)
     return {**facts, "partial": None if partial is None else partial.text}
 
@@ -151,10 +187,18 @@ def pickles(error: Exception) -> bool:
 def wire(requests: list[Seen]) -> dict[str, Any]:
     """What the server saw: the first request, and what the others had different."""
     told = [request(seen) for seen in requests]
-    changed = {str(n): {name: one.get(name) for name in {**told[0], **one} if one.get(name) != told[0].get(name)}
-               for n, one in enumerate(told[1:], 2)}
-    return {"requests": len(told), "connections": len({seen.connection for seen in requests}),
-            "request": told[0] if told else {}, "changed": {n: fields for n, fields in changed.items() if fields}}
+    changed = {
+        str(n): {
+            name: one.get(name) for name in {**told[0], **one} if one.get(name) != told[0].get(name)
+        }
+        for n, one in enumerate(told[1:], 2)
+    }
+    return {
+        "requests": len(told),
+        "connections": len({seen.connection for seen in requests}),
+        "request": told[0] if told else {},
+        "changed": {n: fields for n, fields in changed.items() if fields},
+    }
 
 
 def request(seen: Seen) -> dict[str, Any]:
@@ -163,10 +207,14 @@ def request(seen: Seen) -> dict[str, Any]:
         body = seen.json if seen.body else None
     except ValueError:
         body = repr(seen.body)
-    headers: dict[str, Any] = {name: seen.headers[name] for name in sorted(seen.headers) if MATTER.fullmatch(name)}
+    headers: dict[str, Any] = {
+        name: seen.headers[name] for name in sorted(seen.headers) if MATTER.fullmatch(name)
+    }
     if "content-length" in headers:
         headers["content-length"] = int(headers["content-length"])
-    headers["user-agent"] = re.sub("^(OpenAI/Python|rawchat/).*", "its own", headers.get("user-agent", "none"))
+    headers["user-agent"] = re.sub(
+        "^(OpenAI/Python|rawchat/).*", "its own", headers.get("user-agent", "none")
+    )
     told = {"line": f"{seen.method} {seen.target}", "body": body, **headers}
     if isinstance(body, dict) and "response_format" in body:
         told["response_format"] = untitled(body.pop("response_format"))
@@ -177,7 +225,9 @@ def flat(seen: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """One level of fields: `request.line`.  What is None is left out; bodies and replies stay whole."""
     whole: dict[str, Any] = {}
     for name, value in seen.items():
-        if isinstance(value, dict) and (name.startswith("call ") or (name in ("request", "changed") and not prefix)):
+        if isinstance(value, dict) and (
+            name.startswith("call ") or (name in ("request", "changed") and not prefix)
+        ):
             whole.update(flat(value, f"{name}."))
         elif value is not None:
             whole[prefix + name] = value
@@ -233,5 +283,7 @@ def variables(environ: Mapping[str, str]) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    threading.excepthook = lambda told: None        # a server whose client left in the middle has nothing to say
+    threading.excepthook = lambda told: (
+        None
+    )  # a server whose client left in the middle has nothing to say
     main(sys.argv[1])

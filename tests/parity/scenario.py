@@ -7,6 +7,7 @@ it names, and one whose difference has gone is found out.
 In settings, variables and scripts "{url}" stands for the server's base_url, "{origin}" for its origin, "{port}" for
 its port, and "{dead}" for a port where nobody listens.
 """
+
 import email.utils
 import gzip
 import select
@@ -17,8 +18,8 @@ from typing import Any, NamedTuple
 
 from tests.server import PATIENCE, Answer, answer, completion
 
-VERSION = "3.52.0"          #: the openai-python that rawchat is compared with
-NOW = 1_700_000_000         #: what time it is in every scenario: Tue, 14 Nov 2023 22:13:20 GMT
+VERSION = "3.52.0"  #: the openai-python that rawchat is compared with
+NOW = 1_700_000_000  #: what time it is in every scenario: Tue, 14 Nov 2023 22:13:20 GMT
 KEY = "sk-parity-abcdefghij"
 HI = [{"role": "user", "content": "Hi"}]
 OK = answer(completion())
@@ -43,17 +44,23 @@ MERGE = call("merge", HI)
 
 class Scenario(NamedTuple):
     name: str
-    row: str                                #: section and key words in the description of the behaviour
-    script: Sequence[Answer] = (OK,)        #: one answer for each request, the last one again for all further ones
-    calls: Sequence[Call] = (CHAT,)         #: on one client, one after the other
-    client: Mapping[str, Any] = {}          #: its settings, over base_url, api_key and a timeout; None leaves one out
+    row: str  #: section and key words in the description of the behaviour
+    script: Sequence[Answer] = (
+        OK,
+    )  #: one answer for each request, the last one again for all further ones
+    calls: Sequence[Call] = (CHAT,)  #: on one client, one after the other
+    client: Mapping[
+        str, Any
+    ] = {}  #: its settings, over base_url, api_key and a timeout; None leaves one out
     environ: Mapping[str, str] = {}
-    files: Mapping[str, str] = {}           #: what is in the working directory
-    added: Mapping[str, Any] = {}           #: settings for rawchat alone
-    played: Sequence[Answer] = ()           #: the script for rawchat, where the yardstick is the SDK's plain call
-    look: Sequence[str] = ()                #: at fields that begin so, and no others
-    also: Sequence[str] = ()                #: at these as well, of errors: `pickles`, `key shown`
-    words: str = ""                         #: what the server says, and an error should tell
+    files: Mapping[str, str] = {}  #: what is in the working directory
+    added: Mapping[str, Any] = {}  #: settings for rawchat alone
+    played: Sequence[
+        Answer
+    ] = ()  #: the script for rawchat, where the yardstick is the SDK's plain call
+    look: Sequence[str] = ()  #: at fields that begin so, and no others
+    also: Sequence[str] = ()  #: at these as well, of errors: `pickles`, `key shown`
+    words: str = ""  #: what the server says, and an error should tell
     better: str = ""
     ours: Mapping[str, Any] = {}
 
@@ -72,17 +79,32 @@ def untitled(node: Any) -> Any:
         return [untitled(item) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {name: untitled(item) for name, item in node.items() if name != "title" or isinstance(item, dict)}
-    return {**kept, "required": sorted(kept["required"])} if isinstance(kept.get("required"), list) else kept
+    kept = {
+        name: untitled(item)
+        for name, item in node.items()
+        if name != "title" or isinstance(item, dict)
+    }
+    return (
+        {**kept, "required": sorted(kept["required"])}
+        if isinstance(kept.get("required"), list)
+        else kept
+    )
 
 
 #: what is seen of a chat that goes well, and of one that is not even sent
 ANSWERED = {"reply": without_nulls(completion()), "text": "Hello"}
 SENT = {
-    "requests": 1, "connections": 1, "request.line": "POST /v1/chat/completions",
-    "request.body": {"model": "m", "messages": HI}, "request.accept": "application/json",
-    "request.accept-encoding": "gzip, deflate", "request.authorization": f"Bearer {KEY}",
-    "request.content-type": "application/json", "request.content-length": 57, "request.user-agent": "its own"}
+    "requests": 1,
+    "connections": 1,
+    "request.line": "POST /v1/chat/completions",
+    "request.body": {"model": "m", "messages": HI},
+    "request.accept": "application/json",
+    "request.accept-encoding": "gzip, deflate",
+    "request.authorization": f"Bearer {KEY}",
+    "request.content-type": "application/json",
+    "request.content-length": 57,
+    "request.user-agent": "its own",
+}
 ORDINARY = {**SENT, **ANSWERED, "waits": []}
 UNSENT = {**dict.fromkeys([*SENT, *ANSWERED]), "requests": 0, "connections": 0}
 

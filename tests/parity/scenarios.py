@@ -1,4 +1,5 @@
 """All scenarios, in their groups."""
+
 from . import answering, connecting, merging, retrying, shape, streaming, typed
 
 GROUPS = {
@@ -8,5 +9,6 @@ GROUPS = {
     "Streams": streaming.SCENARIOS,
     "The merged reply of a stream": merging.SCENARIOS,
     "Typed answers": typed.SCENARIOS,
-    "Keys, connections, time": connecting.SCENARIOS}
+    "Keys, connections, time": connecting.SCENARIOS,
+}
 ALL = [scenario for group in GROUPS.values() for scenario in group]

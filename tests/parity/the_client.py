@@ -1,4 +1,5 @@
 """What the calls of a scenario are for rawchat."""
+
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +9,13 @@ from .as_dataclasses import SHAPES
 from .scenario import NOW
 
 
-def opened(settings: Mapping[str, Any], added: Mapping[str, Any], waits: list[float]) -> rawchat.Client:
+def opened(
+    settings: Mapping[str, Any], added: Mapping[str, Any], waits: list[float]
+) -> rawchat.Client:
     """A client that does not wait: `waits` is told how long it would have."""
-    return rawchat.Client(**{**settings, "sleep": waits.append, "random": lambda: 0.5, "now": lambda: NOW, **added})
+    return rawchat.Client(
+        **{**settings, "sleep": waits.append, "random": lambda: 0.5, "now": lambda: NOW, **added}
+    )
 
 
 def merge(client: rawchat.Client, messages: Any, **params: Any) -> rawchat.Reply:
@@ -19,14 +24,25 @@ def merge(client: rawchat.Client, messages: Any, **params: Any) -> rawchat.Reply
 
 VERBS = {
     "chat": lambda client, messages, **params: client.chat(messages, **{"model": "m", **params}),
-    "stream": lambda client, messages, **params: client.stream_chat(messages, **{"model": "m", **params}),
-    "merge": merge, "yardstick": merge,
+    "stream": lambda client, messages, **params: client.stream_chat(
+        messages, **{"model": "m", **params}
+    ),
+    "merge": merge,
+    "yardstick": merge,
     "parse": lambda client, messages, shape: client.parse(messages, into=SHAPES[shape], model="m"),
-    "complete": lambda client, prompt, **params: client.complete(prompt, **{"model": "m", **params}),
-    "stream_complete": lambda client, prompt, **params: client.stream_complete(prompt, **{"model": "m", **params}),
+    "complete": lambda client, prompt, **params: client.complete(
+        prompt, **{"model": "m", **params}
+    ),
+    "stream_complete": lambda client, prompt, **params: client.stream_complete(
+        prompt, **{"model": "m", **params}
+    ),
     "yardstick_complete": lambda client, prompt: client.stream_complete(prompt, model="m").reply,
-    "moderate": rawchat.Client.moderate, "image": rawchat.Client.image,
-    "models": rawchat.Client.models, "model": rawchat.Client.model, "close": rawchat.Client.close}
+    "moderate": rawchat.Client.moderate,
+    "image": rawchat.Client.image,
+    "models": rawchat.Client.models,
+    "model": rawchat.Client.model,
+    "close": rawchat.Client.close,
+}
 
 
 def dumped(reply: Any) -> Any:

@@ -1,4 +1,5 @@
 """What the calls of a scenario are for openai-python, in the words of its own documentation."""
+
 import sys
 import time
 import types
@@ -39,7 +40,9 @@ def merge(client: OpenAI, messages: Any, **params: Any) -> Any:
 
 
 def parse(client: OpenAI, messages: Any, shape: str) -> Any:
-    reply = client.chat.completions.parse(model="m", messages=messages, response_format=SHAPES[shape])
+    reply = client.chat.completions.parse(
+        model="m", messages=messages, response_format=SHAPES[shape]
+    )
     return reply.choices[0].message.parsed
 
 
@@ -52,14 +55,20 @@ def stream_complete(client: OpenAI, prompt: Any, **params: Any) -> Any:
 
 
 VERBS = {
-    "chat": chat, "stream": stream, "merge": merge, "parse": parse,
-    "complete": complete, "stream_complete": stream_complete,
-    "yardstick": chat, "yardstick_complete": complete,
+    "chat": chat,
+    "stream": stream,
+    "merge": merge,
+    "parse": parse,
+    "complete": complete,
+    "stream_complete": stream_complete,
+    "yardstick": chat,
+    "yardstick_complete": complete,
     "moderate": lambda client, text, **params: client.moderations.create(input=text, **params),
     "image": lambda client, prompt, **params: client.images.generate(prompt=prompt, **params),
     "models": lambda client, **params: client.models.list(**params),
     "model": lambda client, id, **params: client.models.retrieve(id, **params),
-    "close": lambda client: client.close()}
+    "close": lambda client: client.close(),
+}
 
 
 def dumped(reply: Any) -> Any:

@@ -2,6 +2,7 @@
 
 Each side asks with its own form of the shape.  `RECORD` keeps what the SDK sent, so that tests without it can tell.
 """
+
 import pathlib
 
 from tests.server import answer, completion
@@ -19,10 +20,16 @@ ANSWERS = {
     "Drawing": '{"shapes": [{"kind": "square", "side": 2.5}, {"kind": "circle", "radius": 1.0}]}',
     "Game": '{"level": 2, "rows": [[true, null], []]}',
     "Person": '{"name": "Ann", "mother": {"name": "Eve", "mother": null, "friends": []}, "friends": []}',
-    "Odd": '{"properties": "none", "only": "this", "mixed": 1}'}
+    "Odd": '{"properties": "none", "only": "this", "mixed": 1}',
+}
 
 SCENARIOS = [
-    Scenario(f"typed answer: {name}", "7 strict schema from dataclass, Enum, Literal, Optional/Union, list, nested",
-             [answer(completion(text))], [call("parse", HI, name)],
-             look=("request.line", "request.response_format", "built", "error"))
-    for name, text in ANSWERS.items()]
+    Scenario(
+        f"typed answer: {name}",
+        "7 strict schema from dataclass, Enum, Literal, Optional/Union, list, nested",
+        [answer(completion(text))],
+        [call("parse", HI, name)],
+        look=("request.line", "request.response_format", "built", "error"),
+    )
+    for name, text in ANSWERS.items()
+]
