@@ -5,9 +5,8 @@ PROMPT ?= In one sentence: why is the sky blue?
 VENV := .venv
 BIN := $(VENV)/bin
 SDK := .venv-parity
-READ := errors backoff wire reply config endpoints stream transport client
-BESIDE := version headers refusals dotenv keys ring urls bounds encode normalise fallback events chunk merge alarm chunked connection \
-	base default
+READ := errors wire urls keys config endpoints backoff deadline sse reply merge stream client
+BESIDE := normalise cache images usage
 
 .PHONY: help run test fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check clean
 
@@ -41,7 +40,8 @@ dist: $(VENV)/release  ## sdist and wheel, in dist
 	$(BIN)/python anywhere/release.py
 
 lint: $(VENV)/dev  ## ruff and mypy --strict
-	$(BIN)/ruff check --line-length 120 --target-version py39 --select E,F,W,B,UP,SIM,RUF,C4,PT,N rawchat tests anywhere bench examples
+	$(BIN)/ruff check rawchat tests anywhere bench examples
+	$(BIN)/ruff format --check rawchat tests anywhere bench examples
 	$(BIN)/mypy --strict
 
 bench: .venv-bench/done  ## measure rawchat beside the SDK; writes docs/benchmarks.md

@@ -11,7 +11,7 @@ PRICES = {
 meter = rawchat.Meter()
 history = rawchat.History(rawchat.Client(on_reply=meter))
 for question in ("What is a token?", "And how many of them are in a book?"):
-    guess = sum(map(history.sizes, history)) + rawchat.estimate.of_text(question)
+    guess = sum(map(history.sizes, history)) + rawchat.history.tokens.count_text(question)
     usage = history.ask(question, max_tokens=40).usage or {}
     print(
         f"about {guess:.0f} tokens, really {usage.get('prompt_tokens')}, and {usage.get('completion_tokens')} back"

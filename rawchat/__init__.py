@@ -57,28 +57,27 @@ Importing it reads nothing, opens nothing and loads nothing more: each name belo
 # ruff: noqa: F405, RUF022  # the names of errors come by a star; the order is: classes, verbs
 import importlib
 
-from .version import __version__
-
 # `typing` is not imported here: this file is run before `python -m rawchat` takes the working directory off sys.path.
 TYPE_CHECKING = False  # type checkers take this name for True, wherever it comes from
 if TYPE_CHECKING:
     from typing import Any, overload
 
-    from .chunk import Chunk as Chunk
     from .client import Client as Client
     from .client import Instance
     from .endpoints import Messages
     from .errors import *  # noqa: F403
-    from .headers import Headers as Headers
     from .history import History as History
     from .images import Pictures as Pictures
     from .images import image_part as image_part
+    from .reply import Chunk as Chunk
     from .reply import Reply as Reply
     from .stream import Stream as Stream
     from .usage import Meter as Meter
     from .usage import Usage as Usage
+    from .wire import Headers as Headers
     from .wire import Request as Request
     from .wire import Response as Response
+    from .wire import __version__ as __version__
 
 __all__ = [
     "APIConnectionError",
@@ -129,8 +128,9 @@ __all__ = [
 ]
 HOMES = {
     "Client": "client",
-    "Chunk": "chunk",
-    "Headers": "headers",
+    "Chunk": "reply",
+    "Headers": "wire",
+    "__version__": "wire",
     "History": "history",
     "Meter": "usage",
     "Pictures": "images",
@@ -146,7 +146,7 @@ HOMES = {
 
 def default_client() -> "Client":
     """The client behind the verbs of this module: made at the first call, with settings from the environment."""
-    from .default import default_client
+    from .client import default_client
 
     return default_client()
 

@@ -13,12 +13,10 @@ import time
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any, Callable, Optional
 
-from .errors import APIConnectionError
-from .headers import SECRET
-from .refusals import tells_error
-from .wire import Request, Response, Transport
+from .errors import APIConnectionError, is_error
+from .wire import SECRET_HEADER, Request, Response, Transport
 
-Kept = tuple[
+Entry = tuple[
     float, int, dict[str, str], bytes
 ]  # when, status, headers, body: what any store can pickle
 
@@ -40,75 +38,77 @@ def cached(
 
     @functools.wraps(transport, assigned=())
     def remembering(request: Request) -> Response:
-        key = question(request)
+        key = cache_key(request)
         with lock:
-            kept: Optional[Kept] = store.get(key)
+            kept: Optional[Entry] = store.get(key)
         # With the clock set back, the age of an entry is not known: it may be stale.
         if kept and (ttl is None or 0 <= now() - kept[0] < ttl):
-            return again(kept, now())
+            return replay(kept, now())
 
         def keep(body: bytes) -> None:
             with lock:
-                store[key] = (now(), response.status, shareable(response), body)
+                store[key] = (now(), response.status, safe_headers(response), body)
 
         try:
             response = transport(request)
         except APIConnectionError:
             if kept and stale_if_error:
-                return again(kept, now())
+                return replay(kept, now())
             raise
         if kept and stale_if_error and response.status >= 500:
             response.close()
-            return again(kept, now())
-        return keeping(response, keep) if 200 <= response.status < 300 else response
+            return replay(kept, now())
+        return store_when_complete(response, keep) if 200 <= response.status < 300 else response
 
     return remembering
 
 
-def question(request: Request) -> str:
+def cache_key(request: Request) -> str:
     """The name under which the answer to `request` is kept."""
     asked = f"{request.method} {request.url}\n".encode() + (request.body or b"")
     return hashlib.sha256(asked).hexdigest()
 
 
-def again(kept: Kept, now: float) -> Response:
+def replay(kept: Entry, now: float) -> Response:
     """A kept answer, as a Response."""
     since, status, headers, body = kept
     return Response(status, {**headers, "age": str(max(0, int(now - since)))}, [body])
 
 
-def shareable(response: Response) -> dict[str, str]:
+def safe_headers(response: Response) -> dict[str, str]:
     """The headers of `response` without secrets (cookies)."""
-    return {name: value for name, value in response.headers.items() if not SECRET.fullmatch(name)}
+    return {
+        name: value for name, value in response.headers.items() if not SECRET_HEADER.fullmatch(name)
+    }
 
 
-def keeping(response: Response, keep: Callable[[bytes], None]) -> Response:
+def store_when_complete(response: Response, keep: Callable[[bytes], None]) -> Response:
     """`response`, which calls `keep` with its body when that is known to be whole.
 
     A stream is whole with its [DONE], when `finish` is called; anything else where it ends, if it is JSON: an end
     alone proves nothing, as a broken connection may look like one.
     """
-    body, finish = bytearray(), response.finish
+    body, finish = bytearray(), response.release
 
     def collected(pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
             body.extend(piece)
             yield piece
-        if is_answer(bytes(body)):
+        if is_cacheable(bytes(body)):
             keep(bytes(body))
 
     def finished() -> None:
         finish()
         keep(bytes(body))
 
-    response.pieces, response.finish = collected(response.pieces), finished
+    response.pieces, response.release = collected(response.pieces), finished
     return response
 
 
-def is_answer(body: bytes) -> bool:
+def is_cacheable(body: bytes) -> bool:
     """Is `body` a whole JSON object that is not an error?"""
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    return isinstance(payload, dict) and not tells_error(payload)
+    return isinstance(payload, dict) and not is_error(payload)

@@ -24,9 +24,12 @@ Names and tree are the official SDK's, so that `except` clauses move over unchan
 line, pickles with its fields, and holds no key.
 """
 
-# ruff: noqa: E701  # the small classes stand as a table
+import json
+import re
 from collections.abc import Mapping
 from typing import Any, Optional
+
+from .normalise import decode_json
 
 
 class RawchatError(Exception):
@@ -154,3 +157,97 @@ def one_line(text: str, limit: int = 500) -> str:
     """`text` with its white space folded, cut after `limit` characters."""
     text = " ".join(text.split())
     return text if len(text) <= limit else text[:limit] + "…"
+
+
+ERROR_BY_STATUS: dict[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: UnprocessableEntityError,
+    429: RateLimitError,
+}
+
+
+# OpenAI's code, and llama.cpp's type, for a prompt that is longer than the context.
+CONTEXT_LENGTH_CODES = {"context_length_exceeded", "exceed_context_size_error"}
+
+
+def error_from_status(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    asked: str,
+    reason: str = "no reason given",
+) -> APIStatusError:
+    """The exception for an answer that is not 2xx.  `asked` says what was: 'POST https://host/path'.
+
+    `reason` stands in the message where the server gave none.
+
+    >>> error_from_status(404, {}, b'{"error": {"message": "no such model"}}', "GET http://h/v1/models/x").message
+    '404: no such model (GET http://h/v1/models/x)'
+    """
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        payload = decode_json(text)
+    except ValueError:
+        payload = text
+    said, fields = parse_error_body(payload)
+    if 300 <= status < 400:
+        said = (
+            f"redirected to {one_line(headers.get('location') or 'nowhere')}, which is not followed"
+        )
+    names = {fields["code"], fields["type"]}
+    kind = ERROR_BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
+    if status == 400 and names & CONTEXT_LENGTH_CODES:
+        kind = ContextLengthExceededError
+    name = next((n for n in (fields["code"], fields["type"]) if n and n != str(status)), "")
+    return kind(
+        f"{status} {name}".strip() + f": {said or reason} ({asked})",
+        status_code=status,
+        headers=headers,
+        request_id=headers.get("x-request-id"),
+        **fields,
+    )
+
+
+def is_error(payload: Any) -> bool:
+    """Is this the JSON of an error, whatever the status says?"""
+    return isinstance(payload, dict) and bool(
+        payload.get("error") or payload.get("object") == "error"
+    )
+
+
+def parse_error_body(payload: Any) -> tuple[str, dict[str, Any]]:
+    """What an error body says: its one-line message, and the fields `body code param type`.
+
+    Servers spell it in many ways: `{"error": {"message": …}}` (OpenAI), `{"error": "…"}` (Ollama),
+    `{"detail": …}` (FastAPI), `{"object": "error", "message": …}` (vLLM), plain text (proxies).
+    """
+    body = (
+        payload["error"]
+        if isinstance(payload, dict) and payload.get("error") is not None
+        else payload
+    )
+    facts = body if isinstance(body, dict) else {}
+    said = next((facts[name] for name in ("message", "detail") if facts.get(name)), body)
+    if not isinstance(said, str):
+        said = json.dumps(said, ensure_ascii=False)
+    elif said is payload:  # a proxy's page or line: its first words, without the tags
+        said = next(filter(None, map(str.strip, re.sub("<[^<>]*>", "", said).splitlines())), "")
+    fields: dict[str, Any] = {"body": body}
+    for name in ("code", "param", "type"):
+        fields[name] = None if facts.get(name) is None else str(facts[name])
+    return one_line(said), fields
+
+
+def as_stream_error(error: APIError) -> APIError:
+    """`error`, told as one of a stream, where it is one of the network."""
+    if isinstance(error, APITimeoutError) and not isinstance(error, DeadlineExceededError):
+        return StreamTimeoutError(f"the stream fell silent: {error.message}")
+    if isinstance(error, APIConnectionError) and not isinstance(
+        error, (StreamInterruptedError, APITimeoutError)
+    ):
+        return StreamInterruptedError(f"the stream broke off: {error.message}")
+    return error

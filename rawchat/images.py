@@ -6,14 +6,17 @@ import pathlib
 from typing import Any, Optional, Union
 
 from .errors import APIResponseValidationError, RawchatError
-from .headers import Headers
 from .reply import Reply
-from .urls import without_keys
-from .wire import Request, Transport
+from .urls import redact_url
+from .wire import Headers, Request, Transport
 
 Path = Union[str, "os.PathLike[str]"]
-BYTES = 20 * 2**20  #: the largest picture: what OpenAI has taken in a message
-STARTS = {
+
+
+MAX_PICTURE_BYTES = 20 * 2**20  #: the largest picture: what OpenAI has taken in a message
+
+
+MAGIC_NUMBERS = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
     b"GIF87a": "image/gif",
@@ -39,13 +42,13 @@ def image_part(path_or_url: Path, detail: Optional[str] = None) -> dict[str, Any
 def data_url(path: str) -> str:
     """The picture in a file as a data URL (RFC 2397)."""
     with open(path, "rb") as file:
-        return inline(file.read(BYTES + 1), path)
+        return to_data_url(file.read(MAX_PICTURE_BYTES + 1), path)
 
 
-def inline(data: bytes, name: str) -> str:
+def to_data_url(data: bytes, name: str) -> str:
     """A picture as a data URL; `name` is for the ValueError about what is none, or too large."""
-    if len(data) > BYTES:
-        raise ValueError(f"{name}: over {BYTES} bytes; make it smaller")
+    if len(data) > MAX_PICTURE_BYTES:
+        raise ValueError(f"{name}: over {MAX_PICTURE_BYTES} bytes; make it smaller")
     kind = mime_type(data)
     if kind is None:
         raise ValueError(f"{name}: not a PNG, JPEG, GIF or WebP picture")
@@ -56,7 +59,7 @@ def mime_type(data: bytes) -> Optional[str]:
     """The type of a picture by its first bytes, whatever its file is called; None for all that servers refuse."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
-    return next((kind for start, kind in STARTS.items() if data.startswith(start)), None)
+    return next((kind for start, kind in MAGIC_NUMBERS.items() if data.startswith(start)), None)
 
 
 class Pictures(Reply):
@@ -72,7 +75,7 @@ class Pictures(Reply):
         data = self.get("data")
         if not isinstance(data, list) or not data:
             raise APIResponseValidationError("the reply holds no picture")
-        fetched = [_content(picture, transport) for picture in data]
+        fetched = [picture_bytes(picture, transport) for picture in data]
         first = pathlib.Path(path)
         paths = [
             first,
@@ -105,20 +108,20 @@ def write(path: str, data: bytes) -> None:
         raise
 
 
-def pictures(reply: Reply) -> Pictures:
+def as_pictures(reply: Reply) -> Pictures:
     """`reply` with a way to save what is in it."""
     made = Pictures(reply)
     made.__dict__.update(reply.__dict__)
     return made
 
 
-def _content(picture: dict[str, Any], transport: Optional[Transport]) -> bytes:
+def picture_bytes(picture: dict[str, Any], transport: Optional[Transport]) -> bytes:
     """The bytes of one picture of a reply."""
     try:
         data = (
             base64.b64decode(picture["b64_json"])
             if picture.get("b64_json")
-            else _fetched(picture["url"], transport)
+            else fetch_picture(picture["url"], transport)
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise APIResponseValidationError(
@@ -129,11 +132,11 @@ def _content(picture: dict[str, Any], transport: Optional[Transport]) -> bytes:
     return data
 
 
-def _fetched(url: str, transport: Optional[Transport]) -> bytes:
+def fetch_picture(url: str, transport: Optional[Transport]) -> bytes:
     if (
         not url.startswith("https://") and transport is None
     ):  # a server must not point us at our own network
-        shown = without_keys(url)[:80]
+        shown = redact_url(url)[:80]
         raise RawchatError(
             f"a picture is at {shown!r}, which is not https://; pass transport= to fetch it"
         )
@@ -144,5 +147,5 @@ def _fetched(url: str, transport: Optional[Transport]) -> bytes:
     response = (transport or with_default)(Request("GET", url, Headers({"Accept": "image/*"})))
     data = response.read()
     if response.status != 200:
-        raise APIResponseValidationError(f"{response.status} for the picture ({response.asked})")
+        raise APIResponseValidationError(f"{response.status} for the picture ({response.summary})")
     return data

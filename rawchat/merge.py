@@ -1,6 +1,6 @@
 """The chunks of a stream, merged into the JSON that a plain call would have returned.
 
->>> merge = Merge()
+>>> merge = MessageAccumulator()
 >>> for text in ("Hel", "lo"):
 ...     merge.add({"id": "1", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
 >>> merge.whole()["choices"][0]["message"]
@@ -9,13 +9,20 @@
 
 from typing import Any
 
-from .encode import join_halves
+from .normalise import join_halves
 
-ONCE = {"id", "name", "role", "type"}  #: names, not texts: some servers repeat them in every delta
-PADDING = "obfuscation"  #: OpenAI hides the length of tokens with it; no plain reply has it
+IDENTIFIERS = {
+    "id",
+    "name",
+    "role",
+    "type",
+}  #: names, not texts: some servers repeat them in every delta
 
 
-class Text(list[str]):
+PADDING_FIELD = "obfuscation"  #: OpenAI hides the length of tokens with it; no plain reply has it
+
+
+class TextParts(list[str]):
     """A text under way, as its parts: joined once at the end, as growing one long string is quadratic."""
 
     def equals(self, text: str) -> bool:
@@ -36,7 +43,7 @@ class Calls(list[dict[str, Any]]):
         self.by_index: dict[int, dict[str, Any]] = {}  # the last call of each index
 
 
-class Merge:
+class MessageAccumulator:
     """Takes chunks with `add`; `whole()` is their merged answer at any time."""
 
     def __init__(self) -> None:
@@ -64,16 +71,16 @@ class Merge:
         for name, value in choice.items():
             if name == "delta":
                 if isinstance(value, dict):
-                    grow(_message(own, {"role": "assistant", "content": None}), value)
+                    merge_delta(choice_message(own, {"role": "assistant", "content": None}), value)
             elif (
                 value is None
             ):  # most of what is not the delta: asked early, as this runs for every token
                 own.setdefault(name, None)
             elif name == "message":  # said whole; beside a delta it says the same again
                 if "delta" not in choice and isinstance(value, dict):
-                    grow(_message(own, {}), value)
+                    merge_delta(choice_message(own, {}), value)
             elif name in ("text", "logprobs"):
-                grow(own, {name: value})
+                merge_delta(own, {name: value})
             else:
                 own[name] = value
 
@@ -85,24 +92,26 @@ class Merge:
 
     def whole(self) -> dict[str, Any]:
         """The merged answer: choices sorted by index, tool calls without theirs, as in a plain reply."""
-        whole: dict[str, Any] = {name: value for name, value in self.top.items() if name != PADDING}
-        whole["choices"] = [settled(self.choices[index]) for index in sorted(self.choices)]
+        whole: dict[str, Any] = {
+            name: value for name, value in self.top.items() if name != PADDING_FIELD
+        }
+        whole["choices"] = [finalize(self.choices[index]) for index in sorted(self.choices)]
         if whole.get("object") in (None, "chat.completion.chunk"):
             texts = any("text" in choice for choice in whole["choices"])
             whole["object"] = "text_completion" if texts else "chat.completion"
         return whole
 
 
-def grow(own: dict[str, Any], delta: dict[str, Any]) -> None:
+def merge_delta(own: dict[str, Any], delta: dict[str, Any]) -> None:
     """Add `delta` to what came before: texts are joined, lists extended, objects merged, the rest replaced."""
     for name, value in delta.items():
         before = own.get(name)
         if value is None:
             own.setdefault(name, None)
         elif isinstance(value, str):
-            if not isinstance(before, Text):
-                own[name] = Text([value])
-            elif name not in ONCE or (
+            if not isinstance(before, TextParts):
+                own[name] = TextParts([value])
+            elif name not in IDENTIFIERS or (
                 value and not before.equals(value)
             ):  # an equal repeat of a name counts once
                 before.append(value)
@@ -111,16 +120,16 @@ def grow(own: dict[str, Any], delta: dict[str, Any]) -> None:
             own[name] = calls
             for call in value:
                 if isinstance(call, dict):
-                    grow(
-                        _call(calls, call),
+                    merge_delta(
+                        find_tool_call(calls, call),
                         {name: item for name, item in call.items() if name != "index"},
                     )
-        elif name in ONCE:  # a number, or what no server should send: it does not grow
+        elif name in IDENTIFIERS:  # a number, or what no server should send: it does not grow
             own[name] = value
         elif isinstance(value, dict):
             if not isinstance(before, dict):
                 own[name] = before = {}
-            grow(before, value)
+            merge_delta(before, value)
         elif isinstance(value, list):
             if type(before) is list:
                 before.extend(value)  # it is ours: the first list was copied
@@ -132,7 +141,7 @@ def grow(own: dict[str, Any], delta: dict[str, Any]) -> None:
             own[name] = value
 
 
-def _message(own: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+def choice_message(own: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     """The message of the choice `own`; where it has none yet, or null, it begins as `first`."""
     message = own.get("message")
     if not isinstance(message, dict):
@@ -140,7 +149,7 @@ def _message(own: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def _call(calls: Calls, delta: dict[str, Any]) -> dict[str, Any]:
+def find_tool_call(calls: Calls, delta: dict[str, Any]) -> dict[str, Any]:
     """The tool call that `delta` belongs to: by its index; the last one where it has none.
 
     Another id starts a new call whatever the index: some servers number every call 0, or none.
@@ -151,7 +160,11 @@ def _call(calls: Calls, delta: dict[str, Any]) -> dict[str, Any]:
         call = calls.by_index.get(index)
     if call is not None:
         known = call.get("id")
-        same = known.equals(id) if isinstance(known, Text) and isinstance(id, str) else known == id
+        same = (
+            known.equals(id)
+            if isinstance(known, TextParts) and isinstance(id, str)
+            else known == id
+        )
         if not id or not known or same:
             return call
     new: dict[str, Any] = {"index": index if isinstance(index, int) else len(calls)}
@@ -160,20 +173,20 @@ def _call(calls: Calls, delta: dict[str, Any]) -> dict[str, Any]:
     return new
 
 
-def settled(value: Any) -> Any:
+def finalize(value: Any) -> Any:
     """A copy of `value` with its texts joined, and tool calls in the order of their index, which is dropped."""
     if isinstance(
-        value, Text
+        value, TextParts
     ):  # servers that count in UTF-16 may cut a character in two: join its halves
         return join_halves("".join(value))
     if isinstance(value, Calls):
         calls = sorted(value, key=lambda call: call["index"])
         return [
-            {name: settled(item) for name, item in call.items() if name != "index"}
+            {name: finalize(item) for name, item in call.items() if name != "index"}
             for call in calls
         ]
     if isinstance(value, list):
-        return [settled(item) for item in value]
+        return [finalize(item) for item in value]
     if isinstance(value, dict):
-        return {name: settled(item) for name, item in value.items()}
+        return {name: finalize(item) for name, item in value.items()}
     return value

@@ -5,10 +5,94 @@
 """
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from .encode import mend
+MAX_DEPTH = (
+    100  #: bound on the nesting of JSON: deeper values cannot be copied or shown on a usual stack
+)
+
+
+# json.loads weighs its seven options for every event, and looks for blanks by two patterns: a quarter of its time.
+DECODER = json.JSONDecoder()
+
+
+JSON_WHITESPACE = " \t\n\r"  #: what may stand around JSON (RFC 8259, 2)
+
+
+def decode_json(text: str) -> Any:
+    """Return the value of a JSON text that came from the network.
+
+    Raises ValueError if it is not JSON, holds a number of more digits than Python takes, or is nested more than
+    MAX_DEPTH levels deep.  A deeper value may still be decoded by a large stack, but whoever merges, copies or prints
+    it would meet a RecursionError.
+    """
+    text = text.strip(JSON_WHITESPACE)
+    try:
+        value, end = DECODER.raw_decode(text)
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+    if end != len(text):
+        raise ValueError("text follows the JSON")
+    if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
+        raise ValueError("JSON is nested too deeply")
+    return value
+
+
+def is_deeper(value: Any, limit: int) -> bool:
+    """Return whether lists and dicts are nested more than `limit` levels deep in `value`; without recursion."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(limit):
+        level = [
+            item
+            for each in level
+            for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, (dict, list))
+        ]
+        if not level:
+            return False
+    return bool(level)
+
+
+def mend(value: Any) -> Any:
+    """Return `value`, which came from the network, as something that can be printed, stored, and sent.
+
+    Halves of a surrogate pair that stand side by side are joined, and a lone one becomes U+FFFD, as in the WHATWG's
+    encodings.  Infinity and NaN, which Python's JSON decoder lets through, become None, as in JSON.stringify.
+    What a caller sends is never mended but refused (see `encode`).
+
+    >>> mend({"content": "half of \\ud83d", "score": float("inf")})
+    {'content': 'half of \ufffd', 'score': None}
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else join_halves(value)
+    if isinstance(value, dict):
+        return {mend(name): mend(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [mend(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def join_halves(text: str) -> str:
+    """Return `text` with the halves of surrogate pairs joined, and U+FFFD in place of a lone one."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def hold_half(text: str) -> tuple[str, str]:
+    """Return what of `text`, a piece of a stream, is whole, and the first half of a character at its end, or ''.
+
+    Servers that count in UTF-16 may cut a character in two; its second half comes with the next piece.
+
+    >>> hold_half("so \\ud83d") == ("so ", "\\ud83d")
+    True
+    """
+    end = len(text)
+    if "\ud800" <= text[-1:] <= "\udbff":
+        end -= 1
+    return join_halves(text[:end]), text[end:]
 
 
 def normalise(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,16 +107,16 @@ def normalise(message: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(whole.get("role"), str) or not whole["role"]:
         whole = {**whole, "role": "assistant"}
     if isinstance(whole.get("content"), list):
-        whole["content"] = _parts(whole["content"])
+        whole["content"] = content_parts(whole["content"])
     for name in ("content", "refusal"):
         if name in whole and not (name == "content" and isinstance(whole[name], list)):
-            whole[name] = _text(whole[name])
+            whole[name] = as_text(whole[name])
     if "tool_calls" in whole:
-        whole["tool_calls"] = _calls(whole["tool_calls"])
+        whole["tool_calls"] = normalise_calls(whole["tool_calls"])
     return whole
 
 
-def _parts(content: list[Any]) -> list[dict[str, Any]]:
+def content_parts(content: list[Any]) -> list[dict[str, Any]]:
     """Return the parts of a content: objects as they are, texts as text parts; anything else is left out."""
     parts = []
     for part in content:
@@ -43,7 +127,7 @@ def _parts(content: list[Any]) -> list[dict[str, Any]]:
     return parts
 
 
-def _calls(calls: Any) -> Any:
+def normalise_calls(calls: Any) -> Any:
     """Return the tool calls that are objects, each with texts for its id, name, and arguments."""
     if calls is None:
         return None
@@ -52,24 +136,24 @@ def _calls(calls: Any) -> Any:
         if isinstance(call, dict) and isinstance(
             call.get("function") or {}, dict
         ):  # a custom one has none
-            found.append(_call(call))
+            found.append(normalise_call(call))
     return found
 
 
-def _call(call: dict[str, Any]) -> dict[str, Any]:
+def normalise_call(call: dict[str, Any]) -> dict[str, Any]:
     whole = dict(call)
     if "id" in whole:
-        whole["id"] = _text(whole["id"])
+        whole["id"] = as_text(whole["id"])
     if whole.get("function"):
         function = dict(whole["function"])
         for name in ("name", "arguments"):
             if name in function:
-                function[name] = _text(function[name])
+                function[name] = as_text(function[name])
         whole["function"] = function
     return whole
 
 
-def _text(value: Any) -> Optional[str]:
+def as_text(value: Any) -> Optional[str]:
     """Return a text or None as it is, and any other value as its JSON text."""
     if value is None or isinstance(value, str):
         return value

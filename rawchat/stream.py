@@ -4,16 +4,20 @@ import contextlib
 from collections.abc import Generator, Iterator
 from typing import Any, Callable, Optional
 
-from .chunk import Chunk as Chunk
-from .chunk import read, whole_chunk, whole_texts
-from .encode import mend
-from .errors import APIConnectionError, APIError, APIResponseValidationError, StreamInterruptedError
-from .events import events as events
-from .events import peeked
-from .keys import hide
-from .merge import Merge
-from .refusals import interrupted
-from .reply import Reply, dressed
+from .errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    StreamInterruptedError,
+    as_stream_error,
+)
+from .keys import redact_error
+from .merge import MessageAccumulator
+from .normalise import mend
+from .reply import Chunk as Chunk
+from .reply import Reply, chunk_from_reply, decode_event, whole_texts, with_metadata
+from .sse import events as events
+from .sse import peek
 from .wire import MAX_BYTES, Response
 
 
@@ -34,8 +38,8 @@ class Stream:
     ):
         """`limit` is the bytes that one event may have, `choices` how many answers there will be (else as asked)."""
         self._response, self._limit, self._on_reply = response, limit, on_reply
-        self._choices = choices or response.request.choices
-        self._merge = Merge()
+        self._choices = choices or response.request.n_choices
+        self._merge = MessageAccumulator()
         self._chunks = self._read()
         self._reply: Optional[Reply] = None
         self.request_id: Optional[str] = response.headers.get("x-request-id")
@@ -76,7 +80,7 @@ class Stream:
         self.close()
 
     def _so_far(self) -> Reply:
-        return dressed(Reply(mend(self._merge.whole())), self._response)
+        return with_metadata(Reply(mend(self._merge.whole())), self._response)
 
     def _read(self) -> Generator[Chunk, None, None]:
         """The life of a stream: chunk by chunk to a whole reply, or to one error that carries what came."""
@@ -99,30 +103,34 @@ class Stream:
     def _payloads(self) -> Iterator[Chunk]:
         """The chunks up to `[DONE]`; an APIError if the stream ends before it is whole."""
         response, count = self._response, 0
-        start, pieces = peeked(response.pieces)
+        start, pieces = peek(response.pieces)
         if start in (b"{", b"[", b"<"):  # no event begins so: the server answered without streaming
             response.pieces = pieces
-            yield whole_chunk(response.read(self._limit), response)
+            yield chunk_from_reply(response.read(self._limit), response)
             return
         for event in events(pieces, self._limit):
             if event.data.lstrip().startswith("[DONE]"):
                 if not count:
                     raise APIResponseValidationError(
-                        f"the stream holds nothing but [DONE] ({response.asked})"
+                        f"the stream holds nothing but [DONE] ({response.summary})"
                     )
-                return response.finish()
-            chunk = read(event, response)
+                return response.release()
+            chunk = decode_event(event, response)
             if chunk is not None:
                 count += 1
                 yield chunk
         if not self._merge.finished(self._choices):
             raise StreamInterruptedError(
-                f"the stream ended after {count} chunks without [DONE] ({response.asked})"
+                f"the stream ended after {count} chunks without [DONE] ({response.summary})"
             )
 
     def _carrying(self, error: APIError) -> APIError:
         """`error`, told as one of a stream, with all that is known at this point and without the key."""
-        error = interrupted(error)
-        error.__dict__ = {**self._response.facts, **error.__dict__, "partial": self._so_far()}
-        hide(self._response.request.headers.secrets, error)
+        error = as_stream_error(error)
+        error.__dict__ = {
+            **self._response.error_fields,
+            **error.__dict__,
+            "partial": self._so_far(),
+        }
+        redact_error(self._response.request.headers.secrets, error)
         return error

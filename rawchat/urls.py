@@ -9,10 +9,16 @@ from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
 from .errors import ConfigError
 
-BASE_URL = "https://api.openai.com/v1"
-SEGMENT = "!$&'()*+,;=:@"  # what a path segment may hold as it is, beside letters and digits (RFC 3986, 3.3)
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+
+
+SEGMENT_SAFE = "!$&'()*+,;=:@"  # what a path segment may hold as it is, beside letters and digits (RFC 3986, 3.3)
+
+
 HOST = re.compile(r"[\w-]+")  # a label of a host's name
-NETWORK = {
+
+
+NETWORK_VARIABLES = {
     "http_proxy",
     "https_proxy",
     "all_proxy",
@@ -22,7 +28,7 @@ NETWORK = {
 }
 
 
-def base(url: str) -> str:
+def validate_base_url(url: str) -> str:
     """`url` checked, without its trailing slashes; a query stays."""
     try:
         parts = urlsplit(url)
@@ -46,21 +52,21 @@ def base(url: str) -> str:
     return parts._replace(path=parts.path.rstrip("/")).geturl()
 
 
-def at_path(base_url: str, path: str, query: Mapping[str, Any]) -> str:
+def join_url(base_url: str, path: str, query: Mapping[str, Any]) -> str:
     """base_url + path.  The query of base_url stays as it is, then comes `query`."""
     place, _, own = base_url.partition("?")
     added = urlencode(
-        [(name, text) for name, value in query.items() for text in _texts(name, value)],
+        [(name, text) for name, value in query.items() for text in query_values(name, value)],
         quote_via=quote,
     )
     query_text = "&".join(filter(None, (own, added)))
     return f"{place}{path}?{query_text}" if query_text else place + path
 
 
-def _texts(name: str, value: Any) -> list[str]:
+def query_values(name: str, value: Any) -> list[str]:
     """A query value as texts: a list repeats its name, booleans are true and false, None is left out."""
     if isinstance(value, (list, tuple)):
-        return [text for item in value for text in _texts(name, item)]
+        return [text for item in value for text in query_values(name, item)]
     if isinstance(value, (Mapping, bytes)):
         raise TypeError(
             f"query parameter {name!r}: no place for {type(value).__name__}; use str, numbers, lists"
@@ -79,7 +85,7 @@ def origin(url: str) -> tuple[str, str, Optional[int]]:
     )
 
 
-def redirected(method: str, url: str, status: int, location: Optional[str]) -> Optional[str]:
+def redirect_target(method: str, url: str, status: int, location: Optional[str]) -> Optional[str]:
     """Where to send the same request again, after an answer with this status and `location`; or None.
 
     Only a redirection that keeps method and body (307, 308: RFC 9110, 15.4), and only within the origin, as the key
@@ -104,10 +110,10 @@ def without_user(url: str) -> str:
     return re.sub(r"//[^/?#]*@", "//", url)
 
 
-def without_keys(url: str) -> str:
+def redact_url(url: str) -> str:
     """Return `url` to be shown: without user:password@, and with the keys that some services carry in the query hidden.
 
-    >>> without_keys("https://me:secret@h/v1?api-key=secret&a=b")
+    >>> redact_url("https://me:secret@h/v1?api-key=secret&a=b")
     'https://h/v1?api-key=***&a=b'
     """
     return QUERY_KEY.sub(r"\1***", without_user(url))
@@ -122,7 +128,7 @@ def keys_in(url: str) -> list[str]:
     return [form for value in found for form in {value, unquote(value)}]
 
 
-def private(base_url: str) -> bool:
+def is_secure(base_url: str) -> bool:
     """Is what goes to `base_url` encrypted, or does it stay on this machine?"""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
@@ -136,12 +142,12 @@ def private(base_url: str) -> bool:
         return False
 
 
-def network(environ: Mapping[str, str]) -> dict[str, str]:
+def network_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """The settings for the network in an environment; a name in small letters wins, as in curl."""
     return {
         name.lower(): value
         for name, value in sorted(environ.items())
-        if name.lower() in NETWORK and value
+        if name.lower() in NETWORK_VARIABLES and value
     }
 
 

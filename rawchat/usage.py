@@ -26,10 +26,10 @@ class Usage:
     @classmethod
     def of(cls, reply: Mapping[str, Any]) -> "Usage":
         """What one reply used; zeros where the server does not say.  Pictures are counted as input and output."""
-        said = _mapping(reply.get("usage"))
+        said = as_mapping(reply.get("usage"))
         sent, made = (
-            _mapping(said.get("prompt_tokens_details")),
-            _mapping(said.get("completion_tokens_details")),
+            as_mapping(said.get("prompt_tokens_details")),
+            as_mapping(said.get("completion_tokens_details")),
         )
         counts = (
             said.get("prompt_tokens", said.get("input_tokens")),
@@ -80,11 +80,11 @@ class Meter:
     def cost(self, prices: Mapping[str, Mapping[str, float]]) -> float:
         """Dollars, by the prices of each model; raises KeyError for a model that has none."""
         return sum(
-            used.cost(prices[priced(model, prices)]) for model, used in [*self.models.items()]
+            used.cost(prices[price_key(model, prices)]) for model, used in [*self.models.items()]
         )
 
 
-def priced(model: str, prices: Mapping[str, Any]) -> str:
+def price_key(model: str, prices: Mapping[str, Any]) -> str:
     """The name in `prices` that is meant: `model`, or that without its date (gpt-4o-2024-08-06 is a gpt-4o)."""
     for name in (model, undated(model)):
         if name in prices:
@@ -109,5 +109,5 @@ def undated(model: str) -> str:
     return "-".join(parts)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def as_mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}

@@ -107,7 +107,7 @@ ROWS = {
 def proofs() -> dict[str, list[str]]:
     """The tests that name each row, as 'test_file.py::test_name'."""
     found: dict[str, list[str]] = {number: [] for number in ROWS}
-    for path in sorted(TESTS.glob("test_*.py")):
+    for path in sorted(TESTS.rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for mark in getattr(node, "decorator_list", ()):
                 if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "row":

@@ -18,7 +18,10 @@ from .server import HELLO, answer, completion, serving, streamed
 row = pytest.mark.row
 SITE = str(pathlib.Path(sseclient.__file__).parent.parent)
 ROOT = str(pathlib.Path(rawchat.__file__).parent.parent)
-ALL = sorted(path.stem for path in pathlib.Path(ROOT, "rawchat").glob("[a-z]*.py"))
+ALL = sorted(
+    ".".join(path.relative_to(ROOT, "rawchat").with_suffix("").parts).replace(".__init__", "")
+    for path in pathlib.Path(ROOT, "rawchat").rglob("[a-z]*.py")
+)
 
 
 def python(code: str, *options: str, path: Optional[list[str]] = None, **env: str) -> Any:
@@ -69,7 +72,7 @@ for name in {modules}:
 import rawchat
 from rawchat import backoff, stream
 date = "Sun, 06 Nov 1994 08:49:37 GMT"
-if backoff.delay(503, {{"retry-after": date}}, None, 0, lambda: 0, lambda: 784111770.0) != 7: sys.exit("dates")
+if backoff.retry_delay(503, {{"retry-after": date}}, None, 0, lambda: 0, lambda: 784111770.0) != 7: sys.exit("dates")
 sent = []
 def transport(request):
     sent.append(json.loads(request.body))

@@ -19,7 +19,7 @@ def delay(
     **headers: str,
 ) -> Optional[float]:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    return backoff.delay(status, fields, code, retries, lambda: random, lambda: NOW)
+    return backoff.retry_delay(status, fields, code, retries, lambda: random, lambda: NOW)
 
 
 @row("3.1")

@@ -8,10 +8,9 @@ import pytest
 
 import rawchat
 from rawchat import config
-from rawchat.config import Config, load
+from rawchat.config import Config, load_config
 from rawchat.errors import ConfigError, MissingKeyError
-from rawchat.headers import Headers
-from rawchat.wire import Request, Response
+from rawchat.wire import Headers, Request, Response
 
 from .command import Run
 from .server import answer, completion, serving
@@ -24,7 +23,7 @@ def made(environ: Optional[dict[str, str]] = None, dotenv: str = "", **given: An
     """The Config for some arguments, an environment, and a .env in the working directory."""
     if dotenv:
         pathlib.Path(".env").write_text(dotenv, encoding="utf-8")
-    return load(given, environ or {})
+    return load_config(given, environ or {})
 
 
 @row("1.5", "10.7")
@@ -35,7 +34,7 @@ def test_arguments_before_environment_before_dotenv_before_defaults() -> None:
     assert settings.keys() == ("sk-argument",)
     assert settings.model == "m-environ"
     assert settings.headers[0] == {"OpenAI-Organization": "o-dotenv", "OpenAI-Project": None}
-    assert settings.base_url == config.BASE_URL
+    assert settings.base_url == config.DEFAULT_BASE_URL
     assert (settings.timeout, settings.max_retries, settings.max_bytes) == ((5, 600), 2, 64 * 2**20)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rawchat.dotenv import parse, read
+from rawchat.config import parse_dotenv, read_dotenv
 from rawchat.errors import ConfigError
 
 from .command import ROOT
@@ -45,13 +45,13 @@ NAMES = {"A", "B", "OPENAI_API_KEY"}
     ],
 )
 def test_a_value(text: str, value: str) -> None:
-    assert parse(text, NAMES) == {"A": value}
+    assert parse_dotenv(text, NAMES) == {"A": value}
 
 
 @row("1.13")
 def test_only_the_names_asked_for_and_nothing_of_the_process() -> None:
     before = dict(os.environ)
-    assert parse("A=1\nPATH=/evil\nC=2\nB=$PATH", NAMES) == {"A": "1", "B": "$PATH"}
+    assert parse_dotenv("A=1\nPATH=/evil\nC=2\nB=$PATH", NAMES) == {"A": "1", "B": "$PATH"}
     assert dict(os.environ) == before
 
 
@@ -59,7 +59,7 @@ def test_only_the_names_asked_for_and_nothing_of_the_process() -> None:
 @pytest.mark.parametrize("line", ["A", "= 1", "1A=2", 'A="open', "A='open", "A='x' y", "A B=1"])
 def test_a_bad_line_names_its_number_and_never_its_text(line: str) -> None:
     with pytest.raises(ConfigError, match=r"\.env, line 3") as caught:
-        parse(f"\nB=1\n{line}", NAMES)
+        parse_dotenv(f"\nB=1\n{line}", NAMES)
     assert "open" not in str(caught.value)
 
 
@@ -74,7 +74,7 @@ def test_a_fifo_does_not_hang() -> None:
 
     def reading() -> None:
         try:
-            read(".", NAMES)
+            read_dotenv(".", NAMES)
         except ConfigError as error:
             done.append(str(error))
 
@@ -89,10 +89,10 @@ def test_a_fifo_does_not_hang() -> None:
 def test_a_device_is_refused_but_the_null_device_hides_a_dotenv() -> None:
     os.symlink("/dev/zero", ".env")
     with pytest.raises(ConfigError, match="not a regular file"):
-        read(".", NAMES)
+        read_dotenv(".", NAMES)
     os.unlink(".env")
     os.symlink("/dev/null", ".env")
-    assert read(".", NAMES) == {}
+    assert read_dotenv(".", NAMES) == {}
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no sockets of files here")
@@ -101,7 +101,7 @@ def test_a_socket_is_refused() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(".env")
         with pytest.raises(ConfigError, match="not a regular file"):
-            read(".", NAMES)
+            read_dotenv(".", NAMES)
 
 
 @row("1.13")
@@ -109,7 +109,7 @@ def test_a_huge_file_is_refused() -> None:
     with open(".env", "wb") as file:
         file.truncate(2**33)  # sparse
     with pytest.raises(ConfigError, match="over 1048576 bytes"):
-        read(".", NAMES)
+        read_dotenv(".", NAMES)
 
 
 @row("1.13")
@@ -117,7 +117,9 @@ def test_a_huge_file_is_refused() -> None:
     "line", ["A={}'", "{}A=1 '", "A='x'{}y", 'A="x"{}y', "export{}1=x", "A{}B", "A=x{}", 'A="{}']
 )
 def test_a_line_of_a_million_blanks_takes_no_time(line: str) -> None:
-    code = f"from rawchat.dotenv import parse; parse({line!r}.format(' ' * 1000000), ())"
+    code = (
+        f"from rawchat.config import parse_dotenv; parse_dotenv({line!r}.format(' ' * 1000000), ())"
+    )
     subprocess.run(
         [sys.executable, "-c", code], stderr=subprocess.DEVNULL, cwd=ROOT, timeout=60, check=False
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rawchat import endpoints
-from rawchat.config import load
+from rawchat.config import load_config
 from rawchat.errors import ConfigError
 from rawchat.wire import Request
 
@@ -20,7 +20,7 @@ def chat(
     messages: Any = "Hi", stream: bool = False, settings: Any = None, **params: Any
 ) -> Request:
     return endpoints.chat(
-        load({"base_url": BASE, **(settings or {})}, {}), messages, params, stream
+        load_config({"base_url": BASE, **(settings or {})}, {}), messages, params, stream
     )
 
 
@@ -33,7 +33,7 @@ def body(request: Request) -> Any:
     "base", ["https://h/proxy/v1", "https://h/proxy/v1/", "https://h/proxy/v1///"]
 )
 def test_the_paths_stand_under_the_base(base: str) -> None:
-    settings = load({"base_url": base}, {})
+    settings = load_config({"base_url": base}, {})
     requests = [
         endpoints.chat(settings, "x", {}),
         endpoints.completion(settings, "x", {}),
@@ -50,7 +50,9 @@ def test_the_paths_stand_under_the_base(base: str) -> None:
         ("GET", "https://h/proxy/v1/models"),
         ("GET", "https://h/proxy/v1/models/m"),
     ]
-    assert endpoints.models(load({"base_url": "https://h"}, {}), {}).url == "https://h/models"
+    assert (
+        endpoints.models(load_config({"base_url": "https://h"}, {}), {}).url == "https://h/models"
+    )
 
 
 @row("1.2", "10.9")
@@ -81,14 +83,17 @@ def test_the_query_of_the_base_stays_and_more_is_added() -> None:
     ],
 )
 def test_a_model_id_is_one_segment(id: str, segment: str) -> None:
-    assert endpoints.model(load({"base_url": BASE}, {}), id, {}).url == f"{BASE}/models/{segment}"
+    assert (
+        endpoints.model(load_config({"base_url": BASE}, {}), id, {}).url
+        == f"{BASE}/models/{segment}"
+    )
 
 
 @row("1.3")
 @pytest.mark.parametrize("id", ["", ".", "..", None, 7, "\ud800"])
 def test_an_id_that_names_no_model_is_refused(id: Any) -> None:
     with pytest.raises((ValueError, TypeError), match="model id"):
-        endpoints.model(load({"base_url": BASE}, {}), id, {})
+        endpoints.model(load_config({"base_url": BASE}, {}), id, {})
 
 
 @row("1.4")
@@ -102,7 +107,7 @@ def test_the_headers_of_a_request() -> None:
         "OpenAI-Organization": "o",
         "OpenAI-Project": "p",
     }
-    assert "Content-Type" not in endpoints.models(load({"base_url": BASE}, {}), {}).headers
+    assert "Content-Type" not in endpoints.models(load_config({"base_url": BASE}, {}), {}).headers
 
 
 @row("1.4")
@@ -120,9 +125,9 @@ def test_extra_headers_beat_default_headers_beat_the_built_in_ones() -> None:
 
 @row("1.4")
 def test_an_authorization_of_the_callers_keeps_the_key_out() -> None:
-    assert chat().keyed
-    assert not chat(extra_headers={"authorization": "Basic x"}).keyed
-    assert not chat(settings={"default_headers": {"AUTHORIZATION": None}}).keyed
+    assert chat().send_key
+    assert not chat(extra_headers={"authorization": "Basic x"}).send_key
+    assert not chat(settings={"default_headers": {"AUTHORIZATION": None}}).send_key
 
 
 @row("1.4", "8.5")
@@ -191,7 +196,7 @@ def test_messages_are_a_text_a_list_or_anything_that_yields_messages() -> None:
 def test_the_callers_values_are_not_changed() -> None:
     params = {"extra_body": {"a": 1}, "extra_headers": {"X": "1"}, "timeout": 3, "b": 2}
     before = dict(params)
-    request = endpoints.chat(load({"base_url": BASE}, {}), "x", params)
+    request = endpoints.chat(load_config({"base_url": BASE}, {}), "x", params)
     assert params == before
     assert (request.timeout, body(request)["b"], "timeout" in body(request)) == ((3, 3), 2, False)
 
@@ -237,29 +242,29 @@ def test_a_bad_name_and_a_loop_are_refused_too() -> None:
 def test_streaming_is_another_verb() -> None:
     assert body(chat(stream=True))["stream"] is True
     assert (
-        body(endpoints.chat(load({"base_url": BASE}, {}), "x", {"stream": False}))["stream"]
+        body(endpoints.chat(load_config({"base_url": BASE}, {}), "x", {"stream": False}))["stream"]
         is False
     )
     for params in ({"stream": True}, {"extra_body": {"stream": True}}):
         with pytest.raises(TypeError, match="stream_chat"):
-            endpoints.chat(load({"base_url": BASE}, {}), "x", params)
+            endpoints.chat(load_config({"base_url": BASE}, {}), "x", params)
 
 
 @row("10.1")
 def test_the_default_model_belongs_to_chats_and_completions() -> None:
-    named = load({"base_url": BASE, "model": "mine", "params": {"temperature": 0}}, {})
+    named = load_config({"base_url": BASE, "model": "mine", "params": {"temperature": 0}}, {})
     assert body(endpoints.chat(named, "x", {}))["model"] == "mine"
     assert body(endpoints.completion(named, "x", {}))["model"] == "mine"
     assert body(endpoints.moderation(named, "x", {})) == {"input": "x"}
     assert body(endpoints.image(named, "x", {"n": 2})) == {"prompt": "x", "n": 2}
     assert (
-        body(endpoints.completion(load({"base_url": BASE}, {}), "x", {}))["model"]
+        body(endpoints.completion(load_config({"base_url": BASE}, {}), "x", {}))["model"]
         == "gpt-3.5-turbo-instruct"
     )
 
 
 def test_a_get_has_no_body() -> None:
-    settings = load({"base_url": BASE}, {})
+    settings = load_config({"base_url": BASE}, {})
     assert endpoints.models(settings, {"extra_query": {"limit": 3}}).url == f"{BASE}/models?limit=3"
     assert endpoints.models(settings, {}).body is None
     with pytest.raises(TypeError, match="extra_query"):

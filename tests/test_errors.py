@@ -7,9 +7,9 @@ import pytest
 
 from rawchat import errors
 from rawchat.errors import APIError
-from rawchat.headers import Headers
-from rawchat.keys import hide
+from rawchat.keys import redact_error
 from rawchat.reply import Reply
+from rawchat.wire import Headers
 
 row = pytest.mark.row
 ALL = [
@@ -55,7 +55,7 @@ def test_hide_takes_a_secret_out_of_every_field_but_the_answer() -> None:
     )
     error.partial = Reply(text=f"the answer, {secret}")
     error.partial.headers = Headers({"X-Echo": secret})
-    hide([secret, ""], error)
+    redact_error([secret, ""], error)
     partial = error.__dict__.pop("partial")
     assert secret not in f"{error} {error!r} {error.args} {error.__dict__} {dict(error.headers)}"
     assert partial == {"text": f"the answer, {secret}"}

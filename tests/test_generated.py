@@ -13,14 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rawchat import errors
-from rawchat.config import load
+from rawchat.config import load_config
 from rawchat.endpoints import chat
-from rawchat.errors import ConfigError
-from rawchat.headers import Headers
-from rawchat.merge import Merge
-from rawchat.refusals import status_error
+from rawchat.errors import ConfigError, error_from_status
+from rawchat.merge import MessageAccumulator
 from rawchat.stream import Stream, events
-from rawchat.wire import Request, Response
+from rawchat.wire import Headers, Request, Response
 
 row = pytest.mark.row
 MANY = int(os.environ.get("HYPOTHESIS_EXAMPLES", 0))
@@ -168,7 +166,7 @@ bodies = json_values.map(lambda value: json.dumps(value).encode()) | st.binary(m
 @generated
 @given(body=bodies, status=st.integers(300, 599))
 def test_any_error_body_gives_an_error_and_one_line(body: bytes, status: int) -> None:
-    error = status_error(status, Headers(), body, "POST https://h/v1")
+    error = error_from_status(status, Headers(), body, "POST https://h/v1")
     assert error.status_code == status
     assert str(error).startswith(str(status))
     assert len(str(error).splitlines()) == 1
@@ -256,7 +254,7 @@ def test_the_sum_of_the_deltas_is_the_message(
     several: list[dict[str, Any]], sizes: list[int], order: Any
 ) -> None:
     under_way = {index: deltas(message, sizes) for index, message in enumerate(several)}
-    merge = Merge()
+    merge = MessageAccumulator()
     while under_way:  # the choices come mixed, each in its own order
         index = order.choice(sorted(under_way))
         try:
@@ -276,7 +274,7 @@ def test_the_sum_of_the_deltas_is_the_message(
 @given(key=st.text(max_size=20) | st.binary(max_size=5) | st.integers())
 def test_any_key_works_or_is_refused_without_being_told(key: Any) -> None:
     try:
-        keys = load({"api_key": [key], "base_url": "https://h/v1"}, {}).keys()
+        keys = load_config({"api_key": [key], "base_url": "https://h/v1"}, {}).keys()
     except ConfigError as error:
         said = str(error)
         assert len(str(key)) < 4 or str(key) not in said
@@ -294,7 +292,7 @@ def test_any_key_works_or_is_refused_without_being_told(key: Any) -> None:
 def test_any_header_works_or_is_refused_cleanly(name: str, value: Any) -> None:
     try:
         request = chat(
-            load({"base_url": "https://h/v1"}, {}), "Hi", {"extra_headers": {name: value}}
+            load_config({"base_url": "https://h/v1"}, {}), "Hi", {"extra_headers": {name: value}}
         )
     except ConfigError as error:
         said = str(error)
@@ -326,7 +324,7 @@ def test_any_header_works_or_is_refused_cleanly(name: str, value: Any) -> None:
 )
 def test_any_value_is_sent_as_it_is_or_refused_with_its_place(value: Any) -> None:
     try:
-        request: Request = chat(load({"base_url": "https://h/v1"}, {}), "Hi", {"x": value})
+        request: Request = chat(load_config({"base_url": "https://h/v1"}, {}), "Hi", {"x": value})
     except (TypeError, ValueError) as error:
         said = str(error)
         assert said.startswith("x")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import rawchat
-from rawchat.images import BYTES
+from rawchat.images import MAX_PICTURE_BYTES
 
 from .command import Run, line
 from .server import Server, answer, head, serving
@@ -63,7 +63,7 @@ def test_what_is_no_picture_or_too_large_is_refused(tmp_path: pathlib.Path) -> N
         rawchat.image_part(path)
     with path.open("wb") as file:
         file.write(PNG)
-        file.truncate(BYTES + 1)
+        file.truncate(MAX_PICTURE_BYTES + 1)
     with pytest.raises(ValueError, match="over 20971520 bytes"):
         rawchat.image_part(str(path))
     with pytest.raises(FileNotFoundError):
@@ -192,7 +192,7 @@ def test_a_picture_that_cannot_be_fetched_is_told_without_the_password(
         reply = client(server).image("a cat")
     with pytest.raises(rawchat.APIError, match="404 for the picture") as caught:
         reply.save(tmp_path / "cat.png", lambda request: rawchat.Response(404, {}, [b""]))
-    assert "hunter2" not in str(caught.value) + request.where
+    assert "hunter2" not in str(caught.value) + request.summary
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /dev/full here")

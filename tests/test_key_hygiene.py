@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import rawchat
-from rawchat import endpoints, errors, har, trace
-from rawchat.client import with_key
+from rawchat import endpoints, errors, trace
+from rawchat.client import authorize
+from rawchat.trace import har
 from rawchat.transport import over_http
 
 from .server import CLOSE, HELLO, RESET, answer, event, serving, streamed
@@ -75,8 +76,8 @@ def test_a_key_shows_nowhere_whatever_goes_wrong(
     shown: list[str] = []
     exchanges: list[trace.Exchange] = []
     with caplog.at_level(logging.DEBUG), serving(*script) as server:
-        transport = trace.observed(
-            trace.traced(over_http(server.url, environ={}), shown.append), har.into(exchanges)
+        transport = trace.observe(
+            trace.traced(over_http(server.url, environ={}), shown.append), har.collector(exchanges)
         )
         client = rawchat.Client(
             api_key=KEY, transport=transport, environ={}, max_retries=1, sleep=abs, **settings
@@ -106,11 +107,11 @@ def test_a_key_shows_nowhere_whatever_goes_wrong(
         repr(client),
         repr(client.config),
         repr(client.config.keys()),
-        repr(with_key(request, client.config.keys()[0])),
+        repr(authorize(request, client.config.keys()[0])),
     ]
     shown += [
-        trace.text(with_key(request, client.config.keys()[0])),
-        trace.curl(with_key(request, client.config.keys()[0])),
+        trace.format_request(authorize(request, client.config.keys()[0])),
+        trace.curl(authorize(request, client.config.keys()[0])),
     ]
     shown.append(json.dumps(har.archive(exchanges)))
     assert not [text for text in shown for form in FORMS if form in text]

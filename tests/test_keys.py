@@ -11,7 +11,7 @@ import pytest
 import rawchat
 from rawchat import errors
 from rawchat.errors import APIStatusError, DeadlineExceededError, RateLimitError
-from rawchat.ring import Ring
+from rawchat.keys import KeyPool
 from rawchat.wire import Request, Response
 
 from .conftest import Waits
@@ -133,7 +133,7 @@ def test_a_key_is_free_at_the_moment_that_the_server_named() -> None:
 @pytest.mark.parametrize("field", ["code", "type"])
 def test_a_key_without_quota_is_set_aside_too(field: str) -> None:
     world = World()
-    ring = Ring(lambda: tuple(map(rawchat.keys.Key, KEYS)), lambda: world.time, lambda: 0.0)
+    ring = KeyPool(lambda: tuple(map(rawchat.keys.Key, KEYS)), lambda: world.time, lambda: 0.0)
     choice = ring.choice()
     assert choice.next() == KEYS[0]
     assert (

@@ -1,10 +1,11 @@
-"""The floors: imports only point down, and what is not ours comes in at one place."""
+"""The layers: imports point one way, one folder owns the network, and the core stands alone."""
 
 import ast
 import importlib
 import pathlib
 import subprocess
 import sys
+from typing import NamedTuple
 
 import pytest
 
@@ -13,54 +14,121 @@ import rawchat
 from . import rows
 
 PACKAGE = pathlib.Path(rawchat.__file__).parent
-FLOORS = {  # within a floor, a file may use one that stands before it
-    0: "version safe_path errors backoff budget chunked encode normalise headers keys ring turns urls alarm threads "
-    "fields schema typed usage estimate window",
-    1: "wire refusals reply parsed bounds dotenv config connection jsonl calls prompt output options precedence notes "
-    "private approval completion fit lines state",
-    2: "fallback endpoints batch merge events chunk stream transport images cache trace har gate limits settings "
-    "shorthand",
-    3: "base client default attach",
-    4: "history tools bulk aio",
-    5: "local toolbox question verdict preview facts record watch connect answer saved session talk cli",
-    6: "__init__ __main__",
+
+# The files of the root, lowest first: a file imports only from files that stand before it.
+ROOT_ORDER = [
+    "safe_path",
+    "normalise",
+    "errors",
+    "urls",
+    "wire",
+    "backoff",
+    "keys",
+    "deadline",
+    "config",
+    "endpoints",
+    "merge",
+    "sse",
+    "reply",
+    "usage",
+    "cache",
+    "images",
+    "stream",
+    "client",
+    "__init__",
+    "__main__",
+]
+
+# What each folder may import, beside its own files.  "root" stands for every file of the root.
+FOLDER_RULES = {
+    "transport": {"errors", "wire", "urls", "deadline", "keys"},
+    "schema": {"errors", "reply", "wire", "normalise"},
+    "limits": {"errors", "wire", "backoff"},
+    "trace": {"errors", "wire", "urls", "keys", "normalise"},
+    "history": {"root"},
+    "tools": {"root", "schema", "history"},
+    "aio": {"root", "history"},
+    "bulk": {"root", "limits"},
+    "local": {"root"},
+    "cli": {"root", "schema", "history", "tools", "trace", "local"},
 }
-ORDER = [name for names in FLOORS.values() for name in names.split()]
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+# The folders that the root loads inside a function: only when a call needs them.
+LOADED_LATE_BY_ROOT = {"transport", "schema", "history"}
+# A command may use what the command line knows of files, terminals and standard input.
+COMMANDS = {"bulk/__main__.py", "bulk/resume.py", "bulk/progress.py", "local/__main__.py"}
 
 
-def imports(name: str) -> list[tuple[str, bool]]:
-    """What a file imports: our modules by their names, others by the first part of theirs; and whether it is ours."""
+class Import(NamedTuple):
+    """One import: its target, and whether it stands at the top of its file."""
+
+    target: str
+    ours: bool
+    at_top: bool
+
+
+def imports(path: pathlib.Path) -> list[Import]:
+    """Return the imports of a file: ours by the first part below `rawchat`, others by their top module."""
+    folder = path.relative_to(PACKAGE).parent.parts
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     found = []
-    tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
     for node in ast.walk(tree):
+        at_top = node in tree.body
         if isinstance(node, ast.ImportFrom) and node.level:
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            found += [(each.split(".")[0], True) for each in names if each]
+            base = list(folder[: len(folder) - node.level + 1])
+            parts = [*base, *(node.module.split(".") if node.module else [])]
+            for alias in node.names:
+                target = [*parts, alias.name][0]
+                found.append(Import(target, True, at_top))
         elif isinstance(node, ast.ImportFrom):
-            found.append(((node.module or "").split(".")[0], False))
+            found.append(Import((node.module or "").split(".")[0], False, at_top))
         elif isinstance(node, ast.Import):
-            found += [(alias.name.split(".")[0], False) for alias in node.names]
+            found += [Import(alias.name.split(".")[0], False, at_top) for alias in node.names]
     return found
 
 
-def test_every_file_has_its_floor() -> None:
-    assert [name for name in MODULES if name not in ORDER] == []
+def name_of(path: pathlib.Path) -> str:
+    """Return a file's name as a dotted path below `rawchat`."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).replace(".__init__", "")
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_imports_only_point_down(name: str) -> None:
-    for other, ours in imports(name):
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
+ROOT_FILES = [path for path in FILES if path.parent == PACKAGE]
+FOLDER_FILES = [path for path in FILES if path.parent != PACKAGE]
+MODULES = [name_of(path) for path in FILES]
+
+
+def test_every_file_of_the_root_has_its_place() -> None:
+    assert sorted(path.stem for path in ROOT_FILES) == sorted(ROOT_ORDER)
+
+
+def test_every_folder_has_its_rule() -> None:
+    assert sorted({path.parent.name for path in FOLDER_FILES}) == sorted(FOLDER_RULES)
+
+
+@pytest.mark.parametrize("path", ROOT_FILES, ids=name_of)
+def test_imports_of_the_root_point_one_way(path: pathlib.Path) -> None:
+    if path.stem in ("__init__", "__main__"):  # the doors: they may open every room
+        return
+    place = ROOT_ORDER.index(path.stem)
+    for target, ours, at_top in imports(path):
+        if ours and target in FOLDER_RULES:
+            assert target in LOADED_LATE_BY_ROOT, f"{path.stem} imports {target}"
+            assert not at_top, f"{path.stem} imports {target} at its top"
+        elif ours:
+            assert target in ROOT_ORDER[:place], f"{path.stem} imports {target}"
+
+
+@pytest.mark.parametrize("path", FOLDER_FILES, ids=name_of)
+def test_a_folder_imports_only_what_its_rule_allows(path: pathlib.Path) -> None:
+    folder = path.parent.name
+    allowed = {folder, *FOLDER_RULES[folder]}
+    if "root" in allowed:
+        allowed |= set(ROOT_ORDER)
+    if str(path.relative_to(PACKAGE)) in COMMANDS:
+        allowed.add("cli")
+    for target, ours, _ in imports(path):
         if ours:
-            assert ORDER.index(other) < ORDER.index(name), f"{name} imports {other}"
-
-
-def test_what_people_do_with_it_stands_side_by_side() -> None:
-    floor = FLOORS[4].split()
-    beside = {
-        (name, other) for name in floor for other, ours in imports(name) if ours and other in floor
-    }
-    assert beside == {("aio", "history")}  # its conversations are History's
+            assert target in allowed, f"{name_of(path)} imports {target}"
 
 
 @pytest.mark.parametrize(
@@ -68,48 +136,43 @@ def test_what_people_do_with_it_stands_side_by_side() -> None:
     [
         ("requests", {"transport"}),
         ("urllib3", {"transport"}),
-        ("sseclient", {"events"}),
+        ("sseclient", {"sse"}),
         ("argparse", {"cli", "local", "bulk"}),
         ("xllamacpp", {"local"}),
         ("tqdm", {"bulk"}),
-        ("socket", {"alarm", "local", "transport"}),
+        ("socket", {"deadline", "local", "transport"}),
     ],
 )
-def test_what_is_not_ours_comes_in_at_one_place(foreign: str, home: set[str]) -> None:
-    assert {name for name in MODULES if (foreign, False) in imports(name)} <= home
-
-
-def test_the_path_of_a_request_can_be_read_in_an_hour() -> None:
-    path = [
-        "errors",
-        "backoff",
-        "wire",
-        "reply",
-        "config",
-        "endpoints",
-        "stream",
-        "transport",
-        "client",
-    ]
-    lines = [
-        line
-        for name in path
-        for line in (PACKAGE / f"{name}.py").read_text(encoding="utf-8").splitlines()
-    ]
-    assert len(lines) <= 1000
-    assert len([line for line in lines if line.strip()]) <= 850
-
-
-def test_only_the_standard_library_and_the_two_dependencies_are_used() -> None:
-    known = set(getattr(sys, "stdlib_module_names", ())) | {
-        "requests",
-        "urllib3",
-        "sseclient",
-        "xllamacpp",
-        "tqdm",
+def test_each_foreign_module_has_one_home(foreign: str, home: set[str]) -> None:
+    users = {
+        name_of(path).split(".")[0]
+        for path in FILES
+        if any(target == foreign and not ours for target, ours, _ in imports(path))
     }
-    if len(known) > 5:  # Python 3.9 has no such list
-        assert {other for name in MODULES for other, ours in imports(name) if not ours} <= known
+    assert users <= home
+
+
+def test_only_the_standard_library_and_the_dependencies_are_used() -> None:
+    known = set(getattr(sys, "stdlib_module_names", ()))
+    if not known:  # Python 3.9 has no such list
+        return
+    known |= {"requests", "urllib3", "sseclient", "xllamacpp", "tqdm"}
+    used = {target for path in FILES for target, ours, _ in imports(path) if not ours}
+    assert used <= known
+
+
+def test_there_is_no_import_cycle() -> None:
+    """Folders are loaded by the root inside functions only, so a walk of the top-level imports ends."""
+    graph = {
+        name_of(path).split(".")[0]: {
+            target for target, ours, at_top in imports(path) if ours and at_top
+        }
+        for path in ROOT_FILES
+        if path.stem not in ("__init__", "__main__")
+    }
+    for name, targets in graph.items():
+        for target in targets:
+            assert name not in graph.get(target, set()), f"{name} and {target} import each other"
 
 
 def test_importing_rawchat_loads_nothing_more() -> None:
@@ -121,7 +184,7 @@ def test_importing_rawchat_loads_nothing_more() -> None:
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, check=True
     )
-    assert shown.stdout.strip() == "['rawchat', 'rawchat.version']"
+    assert shown.stdout.strip() == "['rawchat']"
 
 
 def test_making_a_client_does_not_load_requests() -> None:
@@ -135,7 +198,7 @@ def test_making_a_client_does_not_load_requests() -> None:
 def test_the_public_names_are_all_there() -> None:
     for name in rawchat.__all__:
         assert getattr(rawchat, name) is not None
-    modules = [name for name in MODULES if not name.startswith("_")]
+    modules = sorted({name.split(".")[0] for name in MODULES if not name.startswith("_")})
     for name in modules:
         assert isinstance(getattr(rawchat, name), type(pytest)) or name in rawchat.__all__
     assert {*rawchat.__all__, *modules} <= set(dir(rawchat))
@@ -155,7 +218,7 @@ def test_the_public_names_are_all_there() -> None:
 def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
     import doctest
 
-    if name not in ("__main__", "__init__"):
+    if not name.endswith("__main__") and name != "__init__":
         module = importlib.import_module(f"rawchat.{name}")
         assert doctest.testmod(module).failed == 0
 

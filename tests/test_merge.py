@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rawchat.merge import Merge
+from rawchat.merge import MessageAccumulator
 
 from .server import delta
 
@@ -12,7 +12,7 @@ row = pytest.mark.row
 
 
 def merged(*chunks: dict[str, Any]) -> Any:
-    merge = Merge()
+    merge = MessageAccumulator()
     for chunk in chunks:
         merge.add(chunk)
     return merge.whole()
@@ -265,7 +265,7 @@ def test_a_message_beside_a_delta_says_the_same_again_and_the_chunk_stays_as_it_
 
 @row("5.4")
 def test_finished_is_when_as_many_as_were_asked_for_have_a_reason() -> None:
-    merge = Merge()
+    merge = MessageAccumulator()
     assert not merge.finished()
     merge.add(delta("a"))
     assert not merge.finished()

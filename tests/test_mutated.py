@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import rawchat
 from rawchat import History, RawchatError, bulk, cli, tools
+from rawchat.bulk.progress import Progress
 from rawchat.limits import limited
 from rawchat.usage import Meter
 from rawchat.wire import Request, Response
@@ -349,7 +350,7 @@ def test_bulk(payload: Any) -> None:
     pathlib.Path("in.jsonl").write_text('{"prompt": "Hi"}\n', encoding="utf-8")
     pathlib.Path("out.jsonl").unlink(missing_ok=True)
     with (
-        mock.patch.object(bulk, "connected", return_value=client(payload)),
+        mock.patch("rawchat.bulk.__main__.make_client", return_value=client(payload)),
         contextlib.redirect_stderr(io.StringIO()),
     ):
         assert bulk.main(["in.jsonl", "out.jsonl", "--workers", "1", "--price", "1", "2"]) in (0, 1)
@@ -377,7 +378,7 @@ def command(argv: Sequence[str], *answers: Any) -> tuple[int, str]:
     """Run the command line in this process; its exit code, and what it writes on standard error."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     with (
-        mock.patch("rawchat.connect.connected", return_value=client(*answers)),
+        mock.patch("rawchat.cli.client.open_client", return_value=client(*answers)),
         mock.patch("sys.stdin", io.TextIOWrapper(io.BytesIO())),
         mock.patch("sys.stdout", out),
         mock.patch("sys.stderr", err),
@@ -550,7 +551,7 @@ def test_a_count_of_400_digits_stops_no_limiter_and_costs_nothing() -> None:
 
 @pytest.mark.parametrize("usage", ["x", 5, [5], {"prompt_tokens": "x"}, {"prompt_tokens": 10**399}])
 def test_an_odd_usage_ends_no_bulk_run(usage: Any) -> None:
-    progress = bulk.Progress(1, (1.0, 2.0))
+    progress = Progress(1, (1.0, 2.0))
     progress.count(
         {"response": {"status_code": 200, "body": completion(usage=usage)}, "error": None}
     )

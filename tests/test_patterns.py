@@ -25,7 +25,7 @@ except ImportError:
 PACKAGE = pathlib.Path(rawchat.__file__).parent
 METHODS = {"match", "fullmatch", "search", "findall", "finditer", "split", "sub", "subn"}
 ANYTHING = ' \n\t"\\a0<-'  # characters that every pattern is tried with
-OF_THE_CALLER = {("fit.py", "pattern")}  # of a schema that the caller gave: ours is none of it
+OF_THE_CALLER = {("validate.py", "pattern")}  # of a schema that the caller gave: ours is none of it
 # Runs the pattern on short texts first, to find its worst ones, and on a megabyte of those.  Quadratic time over a
 # megabyte is hours: a limit of a minute finds it on the slowest machine.
 CHILD = """
@@ -244,8 +244,8 @@ def test_every_pattern_takes_linear_time(use: Use) -> None:
 
 
 MERGE = """
-from rawchat.merge import Merge
-merge = Merge()
+from rawchat.merge import MessageAccumulator
+merge = MessageAccumulator()
 for at in range(%d):
     merge.add({'choices': [%s]})
 merge.whole()
@@ -262,10 +262,10 @@ except ImportError:
 @pytest.mark.parametrize(
     "code",
     [
-        r"""from rawchat.refusals import stops_half_way
-assert stops_half_way(b'{"code": "' + b'print(\\"a\\")' * 100_000)""",
-        r"""from rawchat.refusals import status_error
-assert "<<<" in status_error(500, {}, b"<" * 2**20, "GET http://h/").message""",
+        r"""from rawchat.reply import looks_truncated
+assert looks_truncated(b'{"code": "' + b'print(\\"a\\")' * 100_000)""",
+        r"""from rawchat.errors import error_from_status
+assert "<<<" in error_from_status(500, {}, b"<" * 2**20, "GET http://h/").message""",
         MERGE
         % (
             400_000,

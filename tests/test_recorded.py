@@ -12,7 +12,7 @@ import urllib3
 
 import rawchat
 from rawchat import errors, reply, transport
-from rawchat.alarm import Alarm
+from rawchat.deadline import Deadline
 from rawchat.stream import Stream
 from rawchat.wire import Request, Response
 
@@ -64,7 +64,7 @@ def played(data: bytes, size: int = 2**16) -> Response:
     raw = urllib3.HTTPResponse(
         below, dict(below.headers), below.status, preload_content=False, original_response=below
     )
-    pieces = transport.pieces(types.SimpleNamespace(raw=raw), REQUEST, Alarm(None, "here"))  # type: ignore[arg-type]
+    pieces = transport.iter_body(types.SimpleNamespace(raw=raw), REQUEST, Deadline(None, "here"))  # type: ignore[arg-type]
     response = Response(below.status, dict(below.headers), pieces, raw.close)
     response.request = REQUEST
     return response
@@ -75,14 +75,14 @@ def heads(data: bytes) -> int:
 
 
 def choices_of(name: str) -> Any:
-    return reply.read(played(recorded(f"{name}.plain")))["choices"]
+    return reply.read_reply(played(recorded(f"{name}.plain")))["choices"]
 
 
 @row("6.1")
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("size", [1, 7, 2**16])
 def test_a_streamed_reply_equals_the_plain_one(name: str, size: int) -> None:
-    plain = reply.read(played(recorded(f"{name}.plain"), size))
+    plain = reply.read_reply(played(recorded(f"{name}.plain"), size))
     stream = Stream(played(recorded(f"{name}.stream"), size), choices=len(plain["choices"]))
     texts = "".join(stream.texts())
     assert texts == plain.text
@@ -122,7 +122,7 @@ def test_a_plain_reply_cut_at_any_byte_is_an_error_worth_another_try(name: str) 
     data = recorded(f"{name}.plain")
     for at in range(heads(data), len(data)):
         with pytest.raises(errors.APIConnectionError):
-            reply.read(played(data[:at]))
+            reply.read_reply(played(data[:at]))
 
 
 @row("4.1", "4.2")

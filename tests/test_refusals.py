@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rawchat import errors
-from rawchat.refusals import refusal
+from rawchat.reply import error_from_response
 from rawchat.wire import Request, Response
 
 row = pytest.mark.row
@@ -19,7 +19,7 @@ def refused(body: Any, status: int = 400, **headers: str) -> errors.APIStatusErr
         status, {name.replace("_", "-"): value for name, value in headers.items()}, [data]
     )
     response.request = Request("POST", "https://host/v1/chat/completions?key=sk-1")
-    return refusal(response, 2**20)
+    return error_from_response(response, 2**20)
 
 
 @row("4.1")

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from rawchat.errors import APIResponseValidationError
-from rawchat.headers import Headers
-from rawchat.reply import Reply, read
-from rawchat.wire import Request, Response
+from rawchat.reply import Reply, read_reply
+from rawchat.wire import Headers, Request, Response
 
 from .server import completion
 
@@ -62,13 +61,15 @@ def test_what_is_missing_or_odd_is_tolerated(payload: Any) -> None:
 
 @row("4.6")
 def test_unknown_fields_are_kept() -> None:
-    assert read(response(b'{"choices": [], "new": {"deep": [1, 2]}}'))["new"] == {"deep": [1, 2]}
+    assert read_reply(response(b'{"choices": [], "new": {"deep": [1, 2]}}'))["new"] == {
+        "deep": [1, 2]
+    }
 
 
 def test_a_reply_knows_its_response() -> None:
     came = response(b"{}")
     came.retries, came.elapsed = 2, lambda: 1.5
-    reply = read(came)
+    reply = read_reply(came)
     assert (reply.status, reply.request_id, reply.retries, reply.elapsed) == (200, "req_1", 2, 1.5)
     again = pickle.loads(pickle.dumps(reply))
     assert (again, again.retries, again.headers) == (reply, 2, Headers(came.headers))
@@ -91,7 +92,7 @@ def test_what_is_no_json_object_is_an_error_with_an_excerpt(
     body: bytes, kind: str, say: str
 ) -> None:
     with pytest.raises(APIResponseValidationError) as caught:
-        read(response(body, kind))
+        read_reply(response(body, kind))
     assert say in str(caught.value)
     assert "request id req_1" in str(caught.value)
     assert (caught.value.status_code, caught.value.request_id, caught.value.cut) == (
@@ -104,9 +105,9 @@ def test_what_is_no_json_object_is_an_error_with_an_excerpt(
 @row("4.3")
 def test_an_error_in_a_200_is_an_error() -> None:
     with pytest.raises(APIResponseValidationError, match="overloaded") as caught:
-        read(response(b'{"error": {"message": "overloaded", "code": "busy"}}'))
+        read_reply(response(b'{"error": {"message": "overloaded", "code": "busy"}}'))
     assert caught.value.code == "busy"
-    assert read(response(b'{"choices": [], "error": null}')) == {"choices": [], "error": None}
+    assert read_reply(response(b'{"choices": [], "error": null}')) == {"choices": [], "error": None}
 
 
 @row("10.10")
@@ -115,15 +116,15 @@ def test_an_error_in_a_200_is_an_error() -> None:
 )
 def test_json_that_stops_half_way_is_cut(body: bytes) -> None:
     with pytest.raises(APIResponseValidationError, match="stops half way") as caught:
-        read(response(body))
+        read_reply(response(body))
     assert caught.value.cut
 
 
 @row("8.6")
 def test_the_bytes_are_utf8_whatever_the_header_says() -> None:
     text = '{"a": "ü€"}'.encode()
-    assert read(response(text, "application/json; charset=latin-1"))["a"] == "ü€"
-    assert read(response(b"\xef\xbb\xbf" + text, "text/plain"))["a"] == "ü€"
+    assert read_reply(response(text, "application/json; charset=latin-1"))["a"] == "ü€"
+    assert read_reply(response(b"\xef\xbb\xbf" + text, "text/plain"))["a"] == "ü€"
 
 
 @row("8.6")
@@ -132,4 +133,4 @@ def test_the_bytes_are_utf8_whatever_the_header_says() -> None:
 )
 def test_deep_json_and_huge_numbers_are_clean_errors(body: bytes) -> None:
     with pytest.raises(APIResponseValidationError):
-        read(response(body))
+        read_reply(response(body))

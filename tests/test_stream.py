@@ -16,12 +16,11 @@ from rawchat.errors import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
-from rawchat.headers import Headers
 from rawchat.stream import Stream
-from rawchat.wire import Request, Response
+from rawchat.wire import Headers, Request, Response
 
 from .server import HELLO, completion, delta, event
-from .test_events import cut
+from .test_sse import cut
 
 row = pytest.mark.row
 

@@ -41,7 +41,7 @@ def test_an_origin_is_scheme_host_and_port(one: str, other: str, same: bool) -> 
 def test_only_what_keeps_method_body_and_origin_is_followed(
     method: str, status: int, location: Optional[str], target: Optional[str]
 ) -> None:
-    assert urls.redirected(method, "http://h/v1", status, location) == target
+    assert urls.redirect_target(method, "http://h/v1", status, location) == target
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_only_what_keeps_method_body_and_origin_is_followed(
 def test_a_query_comes_after_that_of_base_url(
     base_url: str, query: dict[str, Any], whole: str
 ) -> None:
-    assert urls.at_path(base_url, "/models", query) == whole
+    assert urls.join_url(base_url, "/models", query) == whole
 
 
 @pytest.mark.parametrize("status", range(300, 310))
 def test_which_redirections_are_followed(status: int) -> None:
     followed = {"GET": {301, 302, 303, 307, 308}, "POST": {307, 308}}
     for method, statuses in followed.items():
-        target = urls.redirected(method, "http://h/v1", status, "/v2")
+        target = urls.redirect_target(method, "http://h/v1", status, "/v2")
         assert target == ("http://h/v2" if status in statuses else None), method
 
 
@@ -87,6 +87,6 @@ def test_which_redirections_are_followed(status: int) -> None:
 )
 def test_keys_in_urls_do_not_show(name: str) -> None:
     shown = f"http://h/v1?{name}=***&a=1&b={name}#c"
-    assert urls.without_keys(f"http://h/v1?{name}=sk-1/2?3=4&a=1&b={name}#c") == shown
-    assert urls.without_keys(f"http://h/v1?a=1&{name}=sk-1") == f"http://h/v1?a=1&{name}=***"
-    assert urls.without_keys(f"http://h/{name}=1?{name}s=2") == f"http://h/{name}=1?{name}s=2"
+    assert urls.redact_url(f"http://h/v1?{name}=sk-1/2?3=4&a=1&b={name}#c") == shown
+    assert urls.redact_url(f"http://h/v1?a=1&{name}=sk-1") == f"http://h/v1?a=1&{name}=***"
+    assert urls.redact_url(f"http://h/{name}=1?{name}s=2") == f"http://h/{name}=1?{name}s=2"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import rawchat
-from rawchat import estimate
+from rawchat.history import tokens as counting
 from rawchat.usage import Meter, Usage
 
 from . import tokens
@@ -81,9 +81,9 @@ class Tiktoken:
 
 
 def test_the_name_of_a_special_token_in_a_message_is_text() -> None:
-    assert estimate.of_message(
+    assert counting.count_message(
         {"role": "user", "content": "What is <|endoftext|> ?"}, Tiktoken()
-    ) == (4 + estimate.MESSAGE)
+    ) == (4 + counting.MESSAGE_OVERHEAD)
 
 
 def test_a_meter_may_count_while_it_is_asked() -> None:
@@ -123,7 +123,7 @@ def test_threads_may_share_a_meter() -> None:
 def test_the_estimate_is_within_15_percent_of_the_real_tokenizer(local_url: str) -> None:
     for name, text in tokens.SAMPLES.items():
         real = tokens.counted(local_url, text)
-        assert estimate.of_text(text) == pytest.approx(real, rel=0.15), name
+        assert counting.count_text(text) == pytest.approx(real, rel=0.15), name
 
 
 def test_the_command_prints_estimate_and_count(
@@ -143,19 +143,19 @@ class Letters:
 
 
 def test_a_real_tokenizer_counts_instead_if_it_is_given() -> None:
-    assert estimate.of_text("four", Letters()) == 4
+    assert counting.count_text("four", Letters()) == 4
     message = {"role": "user", "content": "four"}
-    assert estimate.of_message(message, Letters()) == 4 + estimate.MESSAGE
+    assert counting.count_message(message, Letters()) == 4 + counting.MESSAGE_OVERHEAD
 
 
 def test_a_message_is_its_texts_its_pictures_and_its_tool_calls() -> None:
     def count(**message: Any) -> int:
-        return estimate.of_message(message, Letters()) - estimate.MESSAGE
+        return counting.count_message(message, Letters()) - counting.MESSAGE_OVERHEAD
 
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
     assert (
         count(content=[{"type": "text", "text": "ab"}, picture, picture])
-        == 2 + 2 * estimate.PICTURE
+        == 2 + 2 * counting.TOKENS_PER_PICTURE
     )
     assert count(content=None) == count(role="assistant") == count(content="") == 0
     assert count(content=None, tool_calls=[{"id": "1"}]) == len('[{"id": "1"}]')
@@ -163,4 +163,4 @@ def test_a_message_is_its_texts_its_pictures_and_its_tool_calls() -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "\ud800", "a" * 100_000, "🙂" * 1000])
 def test_any_text_has_an_estimate(text: str) -> None:
-    assert 0 <= estimate.of_text(text) <= max(3, 2.5 * len(text))
+    assert 0 <= counting.count_text(text) <= max(3, 2.5 * len(text))

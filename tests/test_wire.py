@@ -3,8 +3,7 @@
 import pytest
 
 from rawchat.errors import APIResponseValidationError
-from rawchat.headers import Headers
-from rawchat.wire import Request, Response
+from rawchat.wire import Headers, Request, Response
 
 row = pytest.mark.row
 
@@ -38,7 +37,7 @@ def test_secrets_do_not_show_in_a_repr() -> None:
 
 
 def test_a_message_names_a_request_without_its_query() -> None:
-    assert Request("GET", "https://h/v1/models?key=secret").where == "GET https://h/v1/models"
+    assert Request("GET", "https://h/v1/models?key=secret").summary == "GET https://h/v1/models"
 
 
 def test_read_joins_the_pieces_and_closes() -> None:

@@ -12,7 +12,8 @@ import sys
 import textwrap
 import urllib.request
 
-from rawchat import estimate, local
+from rawchat import local
+from rawchat.history import tokens
 
 ENGLISH = """The old lighthouse keeper climbed the spiral stairs every evening, carrying a lantern and a small tin of
 oil. He had done it for thirty-one years, in storms and in summer calm, and he had never once complained. People in the
@@ -42,7 +43,7 @@ SAMPLES = {
     "request": REQUEST,
     "python": inspect.getsource(textwrap),
     "script": SCRIPT,
-    "rawchat": pathlib.Path(estimate.__file__).read_text(encoding="utf-8"),
+    "rawchat": pathlib.Path(tokens.__file__).read_text(encoding="utf-8"),
     "json": json.dumps({"name": "Ann", "items": [{"id": 1, "price": 9.5}], "ok": True}, indent=2),
 }
 
@@ -63,7 +64,7 @@ def main(base_url: str) -> int:
     worst = 0.0
     print(f"{'sample':10}{'characters':>12}{'estimate':>10}{'real':>8}{'off':>9}")
     for name, text in SAMPLES.items():
-        guess, real = estimate.of_text(text), counted(base_url, text)
+        guess, real = tokens.count_text(text), counted(base_url, text)
         print(f"{name:10}{len(text):12}{guess:10}{real:8}{guess / real - 1:+9.1%}")
         worst = max(worst, abs(guess / real - 1))
     return int(worst > 0.15)

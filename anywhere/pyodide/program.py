@@ -32,7 +32,9 @@ class Fair:
 
 
 assert "requests" not in sys.modules
-request = rawchat.endpoints.chat(rawchat.config.load({"base_url": "http://host/v1"}, {}), "Hi", {})
+request = rawchat.endpoints.chat(
+    rawchat.config.load_config({"base_url": "http://host/v1"}, {}), "Hi", {}
+)
 assert request.url == "http://host/v1/chat/completions", request
 assert [event.data for event in events([b"data: \xc3", b"\xbc\r", b"\n\r\n"])] == ["\u00fc"]
 

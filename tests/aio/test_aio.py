@@ -1,0 +1,515 @@
+"""The same verbs, awaited: what is cancelled ends at once, on the wire too."""
+
+import asyncio
+import gc
+import socket
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Awaitable
+from typing import Any, Callable, ClassVar
+
+import pytest
+
+import rawchat
+from rawchat.aio import AsyncClient, AsyncHistory
+from rawchat.aio.workers import ResultQueue, WorkerPool
+from rawchat.history import History
+
+from ..server import HELLO, PATIENCE, Server, answer, completion, serving, streamed
+
+
+def play(use: Callable[[AsyncClient], Awaitable[Any]], server: Server, **settings: Any) -> Any:
+    """What `use` gives with a client of `server`."""
+
+    async def whole() -> Any:
+        async with AsyncClient(base_url=server.url, environ={}, **settings) as client:
+            return await use(client)
+
+    return asyncio.run(whole())
+
+
+def test_a_loop_is_woken_once_for_all_that_has_come_by_then() -> None:
+    class Loop:
+        woken: ClassVar[list[Callable[[], None]]] = []
+
+        def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
+            self.woken.append(callback)
+
+    loop, settled = Loop(), []
+    landing = ResultQueue(loop)  # type: ignore[arg-type]
+    for round_ in (1, 2):
+        for name in "ab":
+            landing.put(lambda *outcome: settled.append(outcome), name, round_, None)
+        assert len(loop.woken) == round_
+        loop.woken[-1]()
+    assert settled == [("a", 1, None), ("b", 1, None), ("a", 2, None), ("b", 2, None)]
+
+
+class Hangup:
+    """A step of a script that waits until the client hangs up; `came` is set then."""
+
+    def __init__(self) -> None:
+        self.came = threading.Event()
+
+    def __call__(self, connection: socket.socket) -> None:
+        connection.settimeout(PATIENCE)
+        if not connection.recv(1):
+            self.came.set()
+
+
+def test_every_verb() -> None:
+    async def use(client: AsyncClient) -> None:
+        assert (await client.chat("Hi", seed=1)).text == "Hello"
+        assert (await client.complete("Hi")).text == "Hello"
+        for reply in (
+            client.moderate("Hi"),
+            client.image("a cat"),
+            client.models(),
+            client.model("m"),
+        ):
+            assert (await reply).text == "Hello"
+
+    with serving(answer(completion())) as server:
+        play(use, server)
+    assert [seen.target[3:] for seen in server.requests] == [
+        "/chat/completions",
+        "/completions",
+        "/moderations",
+        "/images/generations",
+        "/models",
+        "/models/m",
+    ]
+    assert server.requests[0].json["seed"] == 1
+
+
+def test_streams_are_read_chunk_by_chunk_and_merged() -> None:
+    async def use(client: AsyncClient) -> Any:
+        async with await client.stream_chat("Hi") as stream:
+            texts = [text async for text in stream.texts()]
+        async with await client.stream_complete("Hi") as stream:
+            chunks = [chunk["id"] async for chunk in stream]
+        return texts, chunks, (await stream.reply()).text
+
+    with serving(streamed()) as server:
+        assert play(use, server) == (["Hel", "lo"], ["chatcmpl-1"] * 4, "Hello")
+    assert server.connections == 1
+
+
+def test_errors_are_those_of_the_client() -> None:
+    with (
+        serving(answer({"error": {"message": "no"}}, 404)) as server,
+        pytest.raises(rawchat.NotFoundError),
+    ):
+        play(lambda client: client.chat("Hi"), server)
+    broken = streamed(HELLO[:2], end=False)
+
+    async def use(client: AsyncClient) -> None:
+        async for _ in await client.stream_chat("Hi"):
+            pass
+
+    with (
+        serving([*broken, "close"]) as server,
+        pytest.raises(rawchat.StreamInterruptedError) as caught,
+    ):
+        play(use, server)
+    assert caught.value.partial.text == "Hel"
+
+
+def test_chunks_are_read_only_when_they_are_asked_for() -> None:
+    came, asked = threading.Event(), threading.Event()
+
+    async def use(client: AsyncClient) -> None:
+        async with await client.stream_chat("Hi") as stream:
+            chunks = stream.__aiter__()
+            for _ in range(2):
+                await chunks.__anext__()
+            came.set()  # else the server does not go on: nothing can have been read ahead
+            assert asked.wait(PATIENCE)
+            assert [chunk.text async for chunk in chunks] == ["lo", ""]
+
+    steps = streamed([*HELLO[:2], came, lambda connection: asked.set(), *HELLO[2:]])
+    with serving(steps) as server:
+        play(use, server)
+
+
+@pytest.mark.parametrize("verb", ["chat", "stream_chat"])
+def test_to_cancel_closes_the_socket_at_once_and_tries_nothing_more(verb: str) -> None:
+    begun, hangup = threading.Event(), Hangup()
+
+    async def use(client: AsyncClient) -> None:
+        call = asyncio.ensure_future(getattr(client, verb)("Hi"))
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await asyncio.to_thread(hangup.came.wait, PATIENCE)
+        assert (await client.chat("Hi")).text == "Hello"  # the client is as good as before
+
+    with serving([lambda connection: begun.set(), hangup, "close"], answer(completion())) as server:
+        play(
+            use, server, max_concurrency=1
+        )  # the next call waits for the thread of the cancelled one
+    assert len(server.requests) == 2
+
+
+def test_a_call_on_a_kept_connection_is_not_sent_again_when_it_is_cancelled() -> None:
+    begun, hangup = threading.Event(), Hangup()
+
+    async def use(client: AsyncClient) -> None:
+        await client.chat("Hi")
+        call = asyncio.ensure_future(client.chat("Hi"))
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        call.cancel()
+        assert await asyncio.to_thread(hangup.came.wait, PATIENCE)
+        await client.chat("Hi")
+
+    steps = [lambda connection: begun.set(), hangup, "close"]
+    with serving(answer(completion()), steps, answer(completion())) as server:
+        play(use, server, max_concurrency=1)
+    assert len(server.requests) == 3
+
+
+def test_a_stream_whose_read_is_cancelled_hangs_up() -> None:
+    hangup = Hangup()
+
+    async def use(client: AsyncClient) -> None:
+        async with await client.stream_chat("Hi") as stream:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(stream.reply(), 0.05)
+        assert await asyncio.to_thread(hangup.came.wait, PATIENCE)
+
+    with serving(streamed([*HELLO[:2], hangup, "close"])) as server:
+        play(use, server)
+
+
+def test_a_wait_between_attempts_is_cancelled_too() -> None:
+    with serving(answer({}, 503, {"Retry-After": "100"})) as server:
+
+        async def use(client: AsyncClient) -> None:
+            call = asyncio.ensure_future(client.chat("Hi"))
+            while not server.requests:
+                await asyncio.sleep(0.005)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            assert await client.run(lambda: "free") == "free"
+
+        start = time.monotonic()
+        play(use, server, max_concurrency=1)
+        assert time.monotonic() - start < PATIENCE
+    assert len(server.requests) == 1
+
+
+def test_at_most_so_many_at_the_same_time() -> None:
+    now, most, lock = 0, 0, threading.Lock()
+    full = threading.Barrier(4)
+
+    def busy() -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        full.wait(PATIENCE)  # four get here, or the test fails
+        with lock:
+            now -= 1
+
+    async def use(client: AsyncClient) -> None:
+        await asyncio.gather(*(client.run(busy) for _ in range(12)))
+
+    with serving(answer({})) as server:
+        play(use, server, max_concurrency=4)
+    assert most == 4
+
+
+def test_after_close_a_call_is_an_error() -> None:
+    async def use(client: AsyncClient) -> None:
+        await client.close()
+        await client.chat("Hi")
+
+    with (
+        serving(answer({})) as server,
+        pytest.raises(rawchat.RawchatError, match="this client is closed"),
+    ):
+        play(use, server)
+    assert server.requests == []
+
+
+def test_parse_and_pictures_are_those_of_the_client() -> None:
+    async def use(client: AsyncClient) -> Any:
+        return await client.parse("How many?", list[int]), type(await client.image("a cat"))
+
+    with serving(answer(completion('{"value": [1, 2]}')), answer({"data": []})) as server:
+        assert play(use, server) == ([1, 2], rawchat.Pictures)
+
+
+# ---- the threads
+
+
+def test_calls_one_after_the_other_take_one_thread_and_it_ends_with_the_client() -> None:
+    used = set[threading.Thread]()
+
+    async def use(client: AsyncClient) -> None:
+        for _ in range(20):
+            await client.run(lambda: used.add(threading.current_thread()))
+
+    with serving(answer({})) as server:
+        play(use, server)
+    (thread,) = used
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def test_threads_end_when_nobody_holds_them_and_hold_nothing_while_they_rest() -> None:
+    class Big:
+        """Something that can be watched."""
+
+    async def use() -> tuple[threading.Thread, Any]:
+        threads, big = WorkerPool(2), Big()
+        thread = await threads.submit(lambda given: threading.current_thread(), big)
+        watched, big = weakref.ref(big), None  # type: ignore[assignment]
+        while watched():  # until the thread has let go of its job
+            gc.collect()
+            await asyncio.sleep(0)
+        return thread, weakref.ref(threads)
+
+    thread, threads = asyncio.run(asyncio.wait_for(use(), PATIENCE))
+    gc.collect()
+    thread.join(PATIENCE)
+    assert (threads(), thread.is_alive()) == (None, False)
+
+
+def test_what_comes_when_the_loop_is_closed_is_not_kept() -> None:
+    class Big:
+        """Something that can be watched."""
+
+    threads, free, made = WorkerPool(1), threading.Event(), list[Any]()
+
+    def late() -> Big:
+        free.wait(PATIENCE)
+        big = Big()
+        made.append(weakref.ref(big))
+        return big
+
+    async def leave() -> None:
+        for _ in range(2):
+            threads.submit(late)
+
+    asyncio.run(leave())
+    free.set()
+    end = time.monotonic() + PATIENCE
+    while len(made) < 2 or any(big() for big in made):
+        assert time.monotonic() < end
+        gc.collect()
+    threads.close()
+
+
+def test_one_client_serves_one_loop_after_the_other() -> None:
+    with serving(answer(completion())) as server:
+        client = AsyncClient(base_url=server.url, environ={})
+        assert [asyncio.run(client.chat("Hi")).text for _ in range(3)] == ["Hello"] * 3
+        asyncio.run(client.close())
+    assert server.connections == 1
+
+
+def test_a_call_that_is_cancelled_before_its_turn_is_never_made() -> None:
+    begun, free = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        begun.set()
+        free.wait(PATIENCE)
+
+    async def use(client: AsyncClient) -> None:
+        first = asyncio.ensure_future(client.run(busy))
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        second = asyncio.ensure_future(client.run(made.append, "second"))
+        await asyncio.sleep(0)
+        second.cancel()
+        free.set()
+        await first
+        await client.run(made.append, "third")
+
+    made = list[str]()
+    with serving(answer({})) as server:
+        play(use, server, max_concurrency=1)
+    assert made == ["third"]
+
+
+def test_what_a_job_raises_is_raised_where_it_is_awaited() -> None:
+    async def use(client: AsyncClient) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await client.run(lambda: 1 // 0)
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await client.run(next, iter(()))
+        with pytest.raises(SystemExit):
+            await client.run(sys.exit)
+
+    with serving(answer({})) as server:
+        play(use, server)
+    with pytest.raises(ValueError, match="at least one"):
+        AsyncClient(0, base_url=server.url, environ={})
+
+
+# ---- conversations
+
+SAID = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+
+
+def test_a_conversation_is_awaited() -> None:
+    async def use(client: AsyncClient) -> History:
+        talk = client.history(system="Be brief.")
+        assert (await talk.ask("Hi", seed=1)).text == "Hello"
+        assert [piece async for piece in talk.stream("And?")] == ["Hel", "lo"]
+        assert talk.history[1:] == [*SAID, {"role": "user", "content": "And?"}, SAID[1]]
+        await talk.summarise(keep=0)
+        assert await talk.summarise(keep=5) is None
+        return talk.history
+
+    usage = {"usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+    with serving(
+        answer(completion(**usage)), streamed(), answer(completion("Greetings."))
+    ) as server:
+        history = play(use, server)
+    assert [message["content"] for message in history] == [
+        "Be brief.",
+        "Summary of the conversation so far: Greetings.",
+    ]
+    assert (history.usage.total, history.usage.calls) == (9, 3)
+    assert server.requests[0].json["seed"] == 1
+    assert server.requests[1].json["stream_options"] == {"include_usage": True}
+    assert len(server.requests[1].json["messages"]) == 4
+
+
+def test_a_saved_conversation_goes_on_with_the_client_that_is_given(tmp_path: Any) -> None:
+    def stranger(request: rawchat.Request) -> rawchat.Response:
+        raise AssertionError("another client was asked")
+
+    old = History(rawchat.Client(transport=stranger, base_url="http://localhost", environ={}))
+    old += SAID
+    old.save(tmp_path / "talk.jsonl")
+
+    async def use(client: AsyncClient) -> None:
+        talk = AsyncHistory(
+            client, History.load(tmp_path / "talk.jsonl", old.client, max_messages=2)
+        )
+        await talk.ask("Again")
+        assert [message["content"] for message in talk.history] == ["Hi", "Hello", "Again", "Hello"]
+        assert talk.history.client is old.client
+
+    with serving(answer(completion())) as server:
+        play(use, server)
+    assert [message["content"] for message in server.requests[0].json["messages"]] == ["Again"]
+
+
+def before(history: History) -> Any:
+    return list(history), history.usage, dict(history.sizes)
+
+
+@pytest.mark.parametrize("verb", ["ask", "summarise"])
+def test_a_cancelled_call_leaves_a_conversation_as_it_was(verb: str) -> None:
+    begun, hangup = threading.Event(), Hangup()
+
+    async def use(client: AsyncClient) -> None:
+        talk = client.history(system="Be brief.")
+        talk.history += SAID * 3
+        was = before(talk.history)
+        call = asyncio.ensure_future(getattr(talk, verb)(*["Hi"] * (verb == "ask")))
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        assert before(talk.history) == was  # not even while it is under way
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert before(talk.history) == was
+        assert await asyncio.to_thread(hangup.came.wait, PATIENCE)
+        assert before(talk.history) == was
+        await talk.ask("Hi")  # and it can go on
+        assert talk.history[1:] == SAID * 4
+
+    with serving([lambda connection: begun.set(), hangup, "close"], answer(completion())) as server:
+        play(use, server)
+    assert len(server.requests) == 2
+
+
+def test_a_stream_that_is_cancelled_or_left_leaves_a_conversation_as_it_was() -> None:
+    cut, left = Hangup(), Hangup()
+
+    async def use(client: AsyncClient) -> None:
+        talk = client.history()
+        talk.history += SAID
+        heard = list[str]()
+
+        async def listen() -> None:
+            async for piece in talk.stream("And?"):
+                heard.append(piece)
+
+        call = asyncio.ensure_future(listen())
+        while not heard:  # cancelled in the midst of it, while it waits for the next piece
+            await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert (talk.history, talk.history.usage.calls) == (SAID, 0)
+        assert await asyncio.to_thread(cut.came.wait, PATIENCE)
+
+        pieces = talk.stream("And?")
+        assert await pieces.__anext__() == "Hel"
+        await pieces.aclose()  # type: ignore[attr-defined]
+        assert (talk.history, talk.history.usage.calls) == (SAID, 0)
+        assert await asyncio.to_thread(left.came.wait, PATIENCE)
+
+        await listen()
+        assert talk.history == [*SAID, {"role": "user", "content": "And?"}, SAID[1]]
+
+    with serving(
+        streamed([*HELLO[:2], cut, "close"]), streamed([*HELLO[:2], left, "close"]), streamed()
+    ) as server:
+        play(use, server)
+
+
+def test_a_call_that_fails_leaves_a_conversation_as_it_was_but_for_what_it_cost() -> None:
+    async def use(client: AsyncClient) -> None:
+        talk = client.history()
+        with pytest.raises(rawchat.BadRequestError):
+            await talk.ask("Hi")
+        with pytest.raises(rawchat.StreamInterruptedError):
+            [piece async for piece in talk.stream("Hi")]
+        assert (talk.history, talk.history.usage.total) == ([], 0)
+        with pytest.raises(rawchat.APIResponseValidationError):
+            await talk.ask("Hi")
+        assert (talk.history, talk.history.usage.total) == ([], 9)
+
+    empty = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+    with serving(
+        answer({"error": "no"}, 400), [*streamed(HELLO[:2], end=False), "close"], answer(empty)
+    ) as server:
+        play(use, server)
+
+
+def test_a_conversation_asks_one_question_at_a_time() -> None:
+    async def use(client: AsyncClient) -> History:
+        talk = client.history()
+        calls = [talk.ask("1"), talk.ask("2"), talk.ask("3")]
+        talk.history.append({"role": "user", "content": "0"})
+        answers = asyncio.gather(*calls)
+        while not server.requests:
+            await asyncio.sleep(0)
+        talk.history.append({"role": "user", "content": "in between"})
+        await answers
+        return talk.history
+
+    with serving(
+        answer(completion("a")), answer(completion("b")), answer(completion("c"))
+    ) as server:
+        history = play(use, server)
+    assert [message["content"] for message in history] == [
+        "0",
+        "1",
+        "a",
+        "in between",
+        "2",
+        "b",
+        "3",
+        "c",
+    ]
+    assert [len(seen.json["messages"]) for seen in server.requests] == [2, 5, 7]

@@ -1,0 +1,87 @@
+"""Options: what the command line and the environment say, and which has the last word."""
+
+from typing import Any
+
+import pytest
+
+from rawchat.cli.inputs import UsageError
+from rawchat.cli.options import all_options, resolve
+
+
+def test_every_option_has_a_name_a_help_and_a_variable_of_its_own() -> None:
+    options = list(all_options())
+    assert (
+        len({option.name for option in options})
+        == len({option.variable for option in options})
+        == len(options)
+    )
+    assert all(option.help for option in options)
+    flags = [flag for option in options for flag in option.flags.split()]
+    assert len(set(flags)) == len(flags)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("MODEL", "mine", "mine"),
+        ("TIMEOUT", "1.5", 1.5),
+        ("MAX_TOKENS", "7", 7),
+        ("N", "2", 2),
+        ("NO_STREAM", "1", True),
+        ("NO_STREAM", "Yes", True),
+        ("NO_STREAM", "off", False),
+        ("NO_STREAM", "", False),
+        ("STOP", "a b\nc\n", ["a b", "c"]),
+        ("OPTION", "seed 7\nuser  J D", [["seed", "7"], ["user", "J D"]]),
+        ("HEADER", "X: a b", ["X: a b"]),
+        ("COLOR", "never", "never"),
+        ("SYSTEM", "", None),
+        ("STOP", "", []),
+    ],
+)
+def test_a_variable_sets_an_option(name: str, text: str, value: Any) -> None:
+    assert getattr(resolve({}, {f"RAWCHAT_{name}": text}), name.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("TIMEOUT", "soon", "RAWCHAT_TIMEOUT: 'soon' is not a number"),
+        ("N", "1.5", "RAWCHAT_N: '1.5' is not a whole number"),
+        ("JSON", "maybe", "RAWCHAT_JSON: 'maybe' is not 1 or 0"),
+        ("COLOR", "red", "RAWCHAT_COLOR: 'red' is not auto or always or never"),
+        ("OPTION", "seed 1\nlonely", "RAWCHAT_OPTION: 'lonely' is not KEY VALUE"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(name: str, text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve({}, {f"RAWCHAT_{name}": text})
+    assert str(caught.value) == said
+
+
+def test_the_command_line_comes_before_the_environment() -> None:
+    options = resolve(
+        {"model": "a", "stop": ["x"]}, {"RAWCHAT_MODEL": "b", "RAWCHAT_STOP": "y", "RAWCHAT_N": "3"}
+    )
+    assert (options.model, options.stop, options.n, options.given) == (
+        "a",
+        ["x"],
+        3,
+        {"model", "stop"},
+    )
+    assert resolve({"timeout": 1.0}, {"RAWCHAT_TIMEOUT": "bad, but not asked"}).timeout == 1.0
+
+
+def test_help_and_version_have_no_variable() -> None:
+    options = resolve({}, {"RAWCHAT_HELP": "1", "RAWCHAT_VERSION": "1"})
+    assert (options.help, options.version) == (False, False)
+
+
+def test_two_that_do_not_go_together_are_refused_and_a_variable_steps_back() -> None:
+    with pytest.raises(UsageError, match="--local and --base-url are two different servers"):
+        resolve({"local": True, "base_url": "http://h"}, {})
+    with pytest.raises(UsageError, match="--local and --base-url"):
+        resolve({}, {"RAWCHAT_LOCAL": "1", "RAWCHAT_BASE_URL": "http://h"})
+    options = resolve({"base_url": "http://h"}, {"RAWCHAT_LOCAL": "1"})
+    assert (options.local, options.base_url) == (False, "http://h")
+    assert resolve({"no_stream": True}, {"RAWCHAT_JSONL": "1", "RAWCHAT_JSON": "1"}).json is True
