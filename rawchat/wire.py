@@ -9,7 +9,8 @@ b'{"ok": true}'
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import quote
 
@@ -219,6 +220,28 @@ class Response:
             0.0
         )  # and the seconds that the caller has waited so far
 
+    def tap(
+        self,
+        on_piece: Optional[Callable[[bytes], object]] = None,
+        on_end: Optional[Callable[["Ending"], object]] = None,
+    ) -> "Response":
+        """Watch the body on its way to the reader; return this response.
+
+        `on_piece(piece)` is called with every piece before the reader receives it.  `on_end(ending)` is called once,
+        after `close` or `release`, or where the body breaks, whichever comes first.  A transport wrapper is a few lines:
+
+        >>> def counted(request):
+        ...     sizes = []
+        ...     response = Response(200, {}, [b"Hello, ", b"world"])
+        ...     return response.tap(lambda piece: sizes.append(len(piece)), lambda ending: print(sum(sizes), ending))
+        >>> counted(Request("GET", "http://localhost")).read()
+        12 Ending(error=None, exhausted=True, released=False)
+        b'Hello, world'
+        """
+        tap = Tap(self, on_piece, on_end)
+        self.pieces, self.close, self.release = tap.pieces(), tap.close, tap.release
+        return self
+
     @property
     def summary(self) -> str:
         """What was asked, for a message: 'POST https://host/path, request id req_1'."""
@@ -253,6 +276,63 @@ class Response:
         finally:
             self.close()
         return b"".join(whole)
+
+
+class Ending(NamedTuple):
+    """How a response ended, as `Response.tap` reports it."""
+
+    error: Optional[Exception]  #: what broke the body, or None
+    exhausted: bool  #: True if the body was read to its end
+    released: bool  #: True if the reader declared the body complete by `release`
+
+
+class Tap:
+    """The body of a response with a pair of callbacks beside it; see `Response.tap`."""
+
+    def __init__(
+        self,
+        response: Response,
+        on_piece: Optional[Callable[[bytes], object]],
+        on_end: Optional[Callable[[Ending], object]],
+    ):
+        self._pieces = response.pieces
+        self._close = response.close
+        self._release = response.release
+        self._on_piece = on_piece
+        self._on_end = on_end
+        self._exhausted = False
+        # Taken by whoever ends the response first: `close` may be called from another thread, and more than once.
+        self._ended = threading.Lock()
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the pieces of the body, each after `on_piece` has seen it."""
+        try:
+            for piece in self._pieces:
+                if self._on_piece:
+                    self._on_piece(piece)
+                yield piece
+            self._exhausted = True
+        except Exception as error:
+            self._end(error)
+            raise
+
+    def close(self) -> None:
+        """Close the response, then report its end."""
+        try:
+            self._close()
+        finally:
+            self._end()
+
+    def release(self) -> None:
+        """Release the connection of the response, then report its end."""
+        try:
+            self._release()
+        finally:
+            self._end(released=True)
+
+    def _end(self, error: Optional[Exception] = None, released: bool = False) -> None:
+        if self._on_end and self._ended.acquire(blocking=False):
+            self._on_end(Ending(error, self._exhausted, released))
 
 
 Transport = Callable[[Request], Response]

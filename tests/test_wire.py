@@ -1,9 +1,12 @@
 """Headers, Request, Response."""
 
+from collections.abc import Iterator
+
 import pytest
 
+import rawchat
 from rawchat.errors import APIResponseValidationError
-from rawchat.wire import Headers, Request, Response
+from rawchat.wire import Ending, Headers, Request, Response
 
 row = pytest.mark.row
 
@@ -59,3 +62,48 @@ def test_read_stops_at_its_bound() -> None:
     with pytest.raises(APIResponseValidationError, match="over 100 bytes; raise max_bytes"):
         Response(200, {}, endless()).read(100)
     assert len(read) == 11
+
+
+def test_a_tap_sees_every_piece_and_one_end() -> None:
+    seen: list[object] = []
+    closed: list[str] = []
+    response = Response(200, {}, [b"a", b"b"], close=lambda: closed.append("closed"))
+    assert response.tap(seen.append, seen.append) is response
+    assert response.read() == b"ab"
+    response.close()
+    assert seen == [b"a", b"b", Ending(error=None, exhausted=True, released=False)]
+    assert closed == ["closed", "closed"]
+
+
+def test_a_tap_reports_a_response_that_is_left_early_or_released() -> None:
+    ends: list[Ending] = []
+    left = Response(200, {}, [b"a", b"b"]).tap(on_end=ends.append)
+    next(iter(left.pieces))
+    left.close()
+    released = Response(200, {}, [b"a", b"b"]).tap(on_end=ends.append)
+    released.release()
+    released.close()
+    assert ends == [Ending(None, False, False), Ending(None, False, True)]
+
+
+def test_a_tap_reports_what_broke_the_body_and_passes_it_on() -> None:
+    ends: list[Ending] = []
+    broken = rawchat.APIConnectionError("reset")
+
+    def pieces() -> Iterator[bytes]:
+        yield b"a"
+        raise broken
+
+    response = Response(200, {}, pieces()).tap(on_end=ends.append)
+    with pytest.raises(rawchat.APIConnectionError):
+        response.read()
+    assert ends == [Ending(broken, False, False)]
+
+
+def test_taps_nest_and_each_sees_what_it_wraps() -> None:
+    order: list[str] = []
+    response = Response(200, {}, [b"a"], close=lambda: order.append("closed"))
+    response.tap(lambda piece: order.append("inner"), lambda ending: order.append("inner end"))
+    response.tap(lambda piece: order.append("outer"), lambda ending: order.append("outer end"))
+    response.read()
+    assert order == ["inner", "outer", "closed", "inner end", "outer end"]
