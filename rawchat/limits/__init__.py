@@ -1,8 +1,9 @@
-"""How much goes out, and whether anything does: `limited` and `breaker`, around any transport.
+"""Limit what goes out: `limited` and `breaker` wrap any transport.
 
     Client(transport=breaker(limited(over_http(), requests_per_minute=600, concurrent=32)))
 
-Every attempt counts, retries too.  What a server says of limits of its own (x-ratelimit-*, Retry-After) is obeyed.
+Every attempt counts, retries included.  `limited` also obeys the limits that a server reports about itself
+(x-ratelimit-* and Retry-After).  Its rate limiter is in `ratelimiter`; the circuit breaker is below.
 """
 
 import contextlib
@@ -16,6 +17,8 @@ from ..errors import APIConnectionError, ConfigError, DeadlineExceededError
 from ..wire import Request, Response, Transport
 from .ratelimiter import RateLimiter
 
+# ---- rate limits
+
 
 def limited(
     transport: Transport,
@@ -27,87 +30,116 @@ def limited(
     sleep: Callable[[float], object] = time.sleep,
     now: Callable[[], float] = time.time,
 ) -> Transport:
-    """`transport`, for which every request waits its turn: first come, first served, evenly over the minute.
+    """Return a transport that keeps `transport` within limits: requests wait in order of arrival.
 
-    `concurrent` bounds those under way, each until its Response is closed.  Tokens are estimated, and put right
-    when the answer tells its usage.  Raises RateLimitError instead of waiting if `on_full` is "raise", or if the
-    server's own limit lasts over two minutes; DeadlineExceededError if the wait would outlive the deadline.
+    requests_per_minute     sent evenly over the minute; default no limit
+    tokens_per_minute       estimated before the request, corrected by the usage in the response; default no limit
+    concurrent              requests under way, each until its Response is closed; default no limit
+    on_full                 "wait" (default), or "raise" RateLimitError instead of waiting
+    clock, sleep, now       monotonic seconds, a wait, seconds since 1970
+
+    Raises ConfigError for a limit that is not positive.  The transport raises RateLimitError if it would have to wait
+    with `on_full="raise"`, or for more than `backoff.MAX_RETRY_AFTER` seconds for the server's own limit; and
+    DeadlineExceededError if the wait would outlive the request's deadline.
     """
     if on_full not in ("wait", "raise"):
-        raise ConfigError(f'on_full is "wait" or "raise": {on_full!r}')
-    requests, tokens, seats = (
-        math.inf if limit is None else limit
-        for limit in (requests_per_minute, tokens_per_minute, concurrent)
+        raise ConfigError(f'on_full must be "wait" or "raise", got {on_full!r}')
+    limiter = RateLimiter(
+        check_limit(requests_per_minute),
+        check_limit(tokens_per_minute),
+        check_limit(concurrent),
+        on_full == "wait",
+        clock,
+        sleep,
+        now,
     )
-    if not min(requests, tokens, seats) > 0:
-        raise ConfigError(f"a limit is more than 0: {min(requests, tokens, seats)!r}")
-    gate = RateLimiter(requests, tokens, seats, on_full == "wait", clock, sleep, now)
 
     @functools.wraps(transport, assigned=())
-    def taking_turns(request: Request) -> Response:
-        with contextlib.ExitStack() as visit:  # what is to be done, once, when the request is over
-            request, cost = gate.enter(request, visit)
+    def send_within_limits(request: Request) -> Response:
+        with contextlib.ExitStack() as cleanup:
+            request, cost = limiter.acquire(request, cleanup)
             response = transport(request)
-            gate.learn(request, response)
-            return gate.until_closed(response, cost, visit.pop_all())
+            limiter.observe(request, response)
+            # From here on the end of the response runs the cleanup.
+            return limiter.release_on_close(response, cost, cleanup.pop_all())
 
-    return taking_turns
+    return send_within_limits
+
+
+def check_limit(limit: Optional[float]) -> float:
+    """Return `limit`, or infinity for None; raise ConfigError if it is not greater than 0."""
+    if limit is None:
+        return math.inf
+    if not limit > 0:
+        raise ConfigError(f"limits must be greater than 0, got {limit!r}")
+    return limit
+
+
+# ---- circuit breaker
 
 
 def breaker(
     transport: Transport,
     failures: int = 5,
-    rest: float = 30.0,
+    cooldown: float = 30.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Transport:
-    """`transport`, which is not asked while its server is down: an APIConnectionError says so at once.
+    """Return a transport that fails at once while the server behind `transport` is down.
 
-    Down is after so many `failures` in a row: no answer, or a 5xx.  Then one request goes through every `rest`
-    seconds, to see; the first answer lets all through again.
+    The circuit opens after `failures` failed attempts in a row; an attempt fails without a response or with a 5xx.
+    While it is open, one request is let through every `cooldown` seconds, and the others raise APIConnectionError,
+    which is not retried.  The first good response closes the circuit.
     """
-    state = CircuitBreaker(failures, rest, clock)
+    circuit = CircuitBreaker(failures, cooldown, clock)
 
     @functools.wraps(transport, assigned=())
-    def failing_fast(request: Request) -> Response:
-        state.admit(request)
+    def send_or_fail_fast(request: Request) -> Response:
+        circuit.check(request)
         try:
             response = transport(request)
         except DeadlineExceededError:
-            raise  # the caller's own bound proves nothing about the server
-        except APIConnectionError:
-            state.note(down=True)
+            # The caller's own bound proves nothing about the server.
             raise
-        state.note(down=response.status >= 500)
+        except APIConnectionError:
+            circuit.record(failed=True)
+            raise
+        circuit.record(failed=response.status >= 500)
         return response
 
-    return failing_fast
+    return send_or_fail_fast
 
 
 class CircuitBreaker:
-    """How a server fares: failures in a row, and when to look after it again."""
+    """Circuit-breaker state: failures in a row, and when the next attempt may go out."""
 
-    def __init__(self, failures: int, rest: float, clock: Callable[[], float]):
-        self._most, self._rest, self._clock, self._lock = failures, rest, clock, threading.Lock()
-        self._row, self._next = 0, -math.inf
+    def __init__(self, failures: int, cooldown: float, clock: Callable[[], float]):
+        self._max_failures = failures
+        self._cooldown = cooldown
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures_in_row = 0
+        self._next_attempt_at = -math.inf
 
-    def admit(self, request: Request) -> None:
-        """Raise APIConnectionError if the server is down and has been looked after lately."""
+    def check(self, request: Request) -> None:
+        """Raise APIConnectionError if the circuit is open and no attempt is due."""
         with self._lock:
-            if self._row < self._most:
+            if self._failures_in_row < self._max_failures:
                 return
-            left = self._next - self._clock()
-            if left > 0:
+            seconds = self._next_attempt_at - self._clock()
+            if seconds > 0:
                 raise APIConnectionError(
-                    f"not asked: the last {self._row} attempts failed; the next goes out in {left:.3g} s "
-                    f"({request.summary})",
+                    f"circuit open after {self._failures_in_row} failures; "
+                    f"next attempt in {seconds:.3g} s ({request.summary})",
                     headers={"x-should-retry": "false"},
                 )
-            self._next = (
-                self._clock() + self._rest
-            )  # this one looks; if it never returns, the next one does
+            # This request is the probe.  If it never returns, the next one is.
+            self._next_attempt_at = self._clock() + self._cooldown
 
-    def note(self, down: bool) -> None:
-        """Learn how an attempt went."""
+    def record(self, failed: bool) -> None:
+        """Record the outcome of an attempt."""
         with self._lock:
-            self._row = self._row + 1 if down else 0
-            self._next = self._clock() + self._rest
+            if failed:
+                self._failures_in_row += 1
+            else:
+                self._failures_in_row = 0
+            self._next_attempt_at = self._clock() + self._cooldown

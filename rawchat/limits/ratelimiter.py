@@ -1,101 +1,113 @@
-"""The gate that `limits.limited` puts before a transport: a request enters when its turn comes, until it is closed."""
+"""The rate limiter of `limits.limited`: requests and tokens per minute, concurrency, and the server's own limits.
+
+A request passes three stages in `RateLimiter.acquire`: it takes a slot of the FairSemaphore (concurrency), waits out
+the pause that the server asked for, and takes the next free moment of both Pacers (requests and tokens).  When its
+response ends, the slot is given back and the estimated tokens are corrected by the reported usage.
+"""
 
 import contextlib
 import math
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
 from typing import Callable, Optional
 
 from .. import backoff
 from ..errors import DeadlineExceededError, RateLimitError
 from ..wire import Request, Response
 
+TAIL_BYTES = 4096  #: bytes at the end of a response that are searched for its usage
+
+# At most eight digits: nobody could wait for the minute of a larger count, and no model reaches one.
+TOTAL_TOKENS = re.compile(rb'"total_tokens"\s*:\s*(\d{1,8})(?!\d)')
+MAX_TOKENS = re.compile(rb'"max_(?:completion_)?tokens"\s*:\s*(\d{1,8})(?!\d)')
+
+BYTES_PER_TOKEN = 4  #: OpenAI's rule of thumb for English
+
+# ---- the parts
+
 
 class Pacer:
-    """So many units a minute, evenly: whoever comes is given the next free moment.  Arithmetic; the caller locks.
+    """Spread units evenly over the minute: each caller gets the next free moment.  The caller holds a lock.
 
-    Evenly, as a minute's worth in one burst would be twice the limit across the turn of a minute, and servers count
-    in shorter windows as well.
+    A minute's worth in one burst would be twice the limit across two minutes, and servers count in shorter windows
+    as well.
 
-    >>> pace = Pacer(600)
-    >>> [pace.take(7.0, 1) for _ in range(3)]
+    >>> pacer = Pacer(600)
+    >>> [pacer.take(7.0, 1) for _ in range(3)]
     [7.0, 7.1, 7.199999999999999]
     """
 
     def __init__(self, per_minute: float):
-        self.per_minute, self._free = per_minute, -math.inf
+        self.per_minute = per_minute
+        self._next_free = -math.inf
 
-    def when(self, now: float) -> float:
-        """The next free moment."""
-        return max(self._free, now)
+    def next_free(self, now: float) -> float:
+        """Return the next free moment."""
+        return max(self._next_free, now)
 
     def take(self, now: float, units: float) -> float:
-        """The next free moment, taken: the one after it is later by what `units` cost."""
-        at = self.when(now)
-        self._free = at + units * 60 / self.per_minute
+        """Take the next free moment and return it; `units` decide when the one after it comes."""
+        at = self.next_free(now)
+        self._next_free = at + units * 60 / self.per_minute
         return at
 
-    def settle(self, units: float) -> None:
-        """So many units more (or, negative, fewer) were used than had been taken."""
-        self._free += units * 60 / self.per_minute
+    def correct(self, units: float) -> None:
+        """Count `units` more than were taken, or fewer if negative."""
+        self._next_free += units * 60 / self.per_minute
 
 
 class FairSemaphore:
-    """A semaphore that is fair: a seat that is given back goes to the one who waits longest, not to the quickest.
+    """A semaphore that serves waiters in order of arrival.
 
-    threading.Semaphore lets a worker that ends one call and begins the next overtake all who wait.
+    With threading.Semaphore, a worker that ends one call and begins the next overtakes all that wait.
     """
 
     def __init__(self, count: float):
-        self._free, self._queue, self._lock = count, deque[threading.Event](), threading.Lock()
+        self._free = count
+        self._queue = deque[threading.Event]()
+        self._lock = threading.Lock()
 
-    def take(self, timeout: Optional[float] = None) -> bool:
-        """Wait for a seat, for `timeout` seconds at most; False if there was none."""
+    def acquire(self, timeout: Optional[float] = None) -> bool:
+        """Wait for a slot for at most `timeout` seconds (None: without a bound); return whether one was acquired."""
         with self._lock:
-            if self._free > 0:  # then nobody waits: see `give`
+            # A free slot means that nobody waits: `release` hands slots to waiters first.
+            if self._free > 0:
                 self._free -= 1
                 return True
-            mine = threading.Event()
-            self._queue.append(mine)
-        seated = False
+            ticket = threading.Event()
+            self._queue.append(ticket)
+        acquired = False
         try:
-            seated = mine.wait(timeout)
+            acquired = ticket.wait(timeout)
         finally:
-            if not seated:  # too late, or Ctrl-C
-                self._leave(mine)
-        return seated
+            # A timeout, or Ctrl-C.
+            if not acquired:
+                self._abandon(ticket)
+        return acquired
 
-    def give(self) -> None:
-        """Give a seat back."""
+    def release(self) -> None:
+        """Give a slot to the first waiter, or back to the semaphore."""
         with self._lock:
             if self._queue:
                 self._queue.popleft().set()
             else:
                 self._free += 1
 
-    def _leave(self, mine: threading.Event) -> None:
-        """Wait no longer; a seat that came at the last moment goes to the next."""
+    def _abandon(self, ticket: threading.Event) -> None:
+        """Stop waiting; pass on a slot that was granted at the last moment."""
         with self._lock:
-            if mine in self._queue:
-                self._queue.remove(mine)
+            if ticket in self._queue:
+                self._queue.remove(ticket)
                 return
-        self.give()
+        self.release()
 
 
-TAIL_BYTES = 4096  #: bytes at the end of an answer in which its usage is looked for
-
-
-# Eight digits at most: of a larger count, which no model reaches, nobody could wait for the end.
-TOTAL_TOKENS = re.compile(rb'"total_tokens"\s*:\s*(\d{1,8})(?!\d)')
-
-
-MAX_TOKENS = re.compile(rb'"max_(?:completion_)?tokens"\s*:\s*(\d{1,8})(?!\d)')
+# ---- the limiter
 
 
 class RateLimiter:
-    """What `limited` keeps: the paces, the seats, and until when a server wants nothing more from whom."""
+    """The state behind one `limited` transport: two pacers, a semaphore, and the pauses that servers asked for."""
 
     def __init__(
         self,
@@ -107,122 +119,129 @@ class RateLimiter:
         sleep: Callable[[float], object],
         now: Callable[[], float],
     ):
-        self._requests, self._tokens = Pacer(requests_per_minute), Pacer(tokens_per_minute)
-        self._seats, self._held, self._lock = (
-            FairSemaphore(concurrent),
-            dict[int, float](),
-            threading.Lock(),
-        )
-        self._waits, self._clock, self._sleep, self._now = waits, clock, sleep, now
+        self._requests = Pacer(requests_per_minute)
+        self._tokens = Pacer(tokens_per_minute)
+        self._slots = FairSemaphore(concurrent)
+        self._paused_until = dict[int, float]()
+        self._lock = threading.Lock()
+        self._waits = waits
+        self._clock = clock
+        self._sleep = sleep
+        self._now = now
 
-    def enter(self, request: Request, visit: contextlib.ExitStack) -> tuple[Request, float]:
-        """Wait until `request` may go; the request with what its deadline leaves then, and its tokens, estimated."""
-        end = math.inf if request.deadline is None else self._clock() + request.deadline
-        if not self._seats.take(request.deadline if self._waits else 0):
-            raise deadline_error(request) if self._waits else limit_error("all seats are taken")
-        visit.callback(self._seats.give)
+    def acquire(self, request: Request, cleanup: contextlib.ExitStack) -> tuple[Request, float]:
+        """Wait until `request` may go out; return it with its remaining deadline, and its estimated tokens.
+
+        `cleanup` receives what must run when the request is over.
+        """
+        end = math.inf
+        if request.deadline is not None:
+            end = self._clock() + request.deadline
+        self._acquire_slot(request)
+        cleanup.callback(self._slots.release)
         cost = min(estimate_tokens(request.body or b""), self._tokens.per_minute)
-        while True:  # while one waits for its turn, a server may say to hold on
-            self._pause(self._hold(request), request, end, backoff.MAX_RETRY_AFTER)
-            self._pause(self._turn(cost, request, end), request, end)
-            if self._hold(request) <= 0:
-                left = None if request.deadline is None else end - self._clock()
-                return request._replace(deadline=left), cost
+        # While a request waits for its moment, another one's response may bring a pause for both.
+        while True:
+            self._wait_for_server(request, end)
+            self._wait_for_pacers(cost, request, end)
+            if self._pause_left(request) <= 0:
+                break
+        if request.deadline is not None:
+            request = request._replace(deadline=end - self._clock())
+        return request, cost
 
-    def learn(self, request: Request, response: Response) -> None:
-        """Take to heart what the server says of its own limit."""
+    def observe(self, request: Request, response: Response) -> None:
+        """Record the server's rate-limit headers."""
         seconds = backoff.server_pause(response.status, response.headers, self._now)
         if seconds > 0:
-            self._held[bucket_of(request)] = max(
-                self._held.get(bucket_of(request), -math.inf), self._clock() + seconds
-            )
+            bucket = bucket_of(request)
+            until = self._paused_until.get(bucket, -math.inf)
+            self._paused_until[bucket] = max(until, self._clock() + seconds)
 
-    def until_closed(
-        self, response: Response, cost: float, visit: contextlib.ExitStack
+    def release_on_close(
+        self, response: Response, cost: float, cleanup: contextlib.ExitStack
     ) -> Response:
-        """`response`, with which the visit ends."""
+        """Return `response`, whose end corrects the tokens and runs `cleanup`."""
+        if math.isinf(self._tokens.per_minute):
+            return response.tap(on_end=lambda ending: cleanup.close())
         tail = bytearray()
 
-        def settle() -> None:
-            for used in TOTAL_TOKENS.findall(tail)[-1:]:
+        def keep_tail(piece: bytes) -> None:
+            tail.extend(piece)
+            del tail[:-TAIL_BYTES]
+
+        def correct_tokens() -> None:
+            counts = TOTAL_TOKENS.findall(tail)
+            if counts:
                 with self._lock:
-                    self._tokens.settle(int(used) - cost)
+                    self._tokens.correct(int(counts[-1]) - cost)
 
-        if self._tokens.per_minute < math.inf:
-            response.pieces = watch_tail(response.pieces, tail)
-            visit.callback(settle)
-        response.close, response.release = (
-            chain(response.close, visit.close),
-            chain(response.release, visit.close),
-        )
-        return response
+        cleanup.callback(correct_tokens)
+        return response.tap(keep_tail, lambda ending: cleanup.close())
 
-    def _hold(self, request: Request) -> float:
-        return self._held.get(bucket_of(request), -math.inf) - self._clock()
+    def _acquire_slot(self, request: Request) -> None:
+        """Take a slot of the semaphore; raise RateLimitError or DeadlineExceededError if none is free in time."""
+        if not self._waits:
+            if not self._slots.acquire(timeout=0):
+                raise limit_error("all slots are in use")
+        elif not self._slots.acquire(request.deadline):
+            raise deadline_error(request)
 
-    def _turn(self, cost: float, request: Request, end: float) -> float:
-        """Take the next turn; the seconds until then."""
-        with self._lock:
-            now = self._clock()
-            at = max(self._requests.when(now), self._tokens.when(now))
-            self._check(at - now, request, end)
-            self._requests.take(at, 1)
-            self._tokens.take(at, cost)
-            return at - now
+    def _pause_left(self, request: Request) -> float:
+        """Return the seconds for which the server wants no more requests of this bucket."""
+        return self._paused_until.get(bucket_of(request), -math.inf) - self._clock()
 
-    def _pause(
-        self, seconds: float, request: Request, end: float, longest: float = math.inf
-    ) -> None:
+    def _wait_for_server(self, request: Request, end: float) -> None:
+        """Wait out the server's pause; raise if it is too long."""
+        seconds = self._pause_left(request)
+        if seconds > backoff.MAX_RETRY_AFTER:
+            raise limit_error(f"next slot in {seconds:.3g} s")
+        self._check_wait(seconds, request, end)
         if seconds > 0:
-            self._check(seconds, request, end, longest)
             self._sleep(seconds)
 
-    def _check(
-        self, seconds: float, request: Request, end: float, longest: float = math.inf
-    ) -> None:
-        """Raise if a wait of so many seconds is not to be."""
-        if seconds > longest or (seconds > 0 and not self._waits):
-            raise limit_error(f"the next turn is in {seconds:.3g} s")
-        if self._clock() + seconds >= end:
+    def _wait_for_pacers(self, cost: float, request: Request, end: float) -> None:
+        """Take the next moment that is free in both pacers, and wait for it."""
+        with self._lock:
+            now = self._clock()
+            at = max(self._requests.next_free(now), self._tokens.next_free(now))
+            # Checked before the moment is taken: a request that does not go out costs nothing.
+            self._check_wait(at - now, request, end)
+            self._requests.take(at, 1)
+            self._tokens.take(at, cost)
+        if at > now:
+            self._sleep(at - now)
+
+    def _check_wait(self, seconds: float, request: Request, end: float) -> None:
+        """Raise if a wait of so many seconds is not allowed, or ends after the deadline."""
+        if seconds > 0 and not self._waits:
+            raise limit_error(f"next slot in {seconds:.3g} s")
+        if self._clock() + max(seconds, 0) >= end:
             raise deadline_error(request)
 
 
+# ---- what the limiter computes with
+
+
 def bucket_of(request: Request) -> int:
-    """Whom a server's limit is for: a key and a model.  A hash, as reporters of errors print variables."""
+    """Return the rate-limit bucket of a request: its key and model, as a hash.
+
+    A hash, because reporters of errors print variables, and a key must not be among them.
+    """
     return hash((request.headers.get("authorization"), request.model))
 
 
 def estimate_tokens(body: bytes) -> float:
-    """The tokens that a request may cost: a quarter of its bytes (OpenAI's rule for English) and its longest answer."""
-    return len(body) / 4 + max(map(int, MAX_TOKENS.findall(body)), default=0)
-
-
-def watch_tail(pieces: Iterable[bytes], tail: bytearray) -> Iterator[bytes]:
-    """`pieces`; what passed last stays in `tail`."""
-    for piece in pieces:
-        tail += piece
-        del tail[:-TAIL_BYTES]
-        yield piece
-
-
-def chain(do: Callable[[], None], then: Callable[[], None]) -> Callable[[], None]:
-    """One after the other, whatever the first one raises."""
-
-    def both() -> None:
-        try:
-            do()
-        finally:
-            then()
-
-    return both
+    """Return the tokens that a request may use: a quarter of its bytes, and its largest max_tokens."""
+    longest_answer = max(map(int, MAX_TOKENS.findall(body)), default=0)
+    return len(body) / BYTES_PER_TOKEN + longest_answer
 
 
 def limit_error(reason: str) -> RateLimitError:
-    """Our own limit's error.  The server said nothing, so it has no status, and the client does not try again."""
-    return RateLimitError(f"the limit is reached: {reason}", headers={"x-should-retry": "false"})
+    """Return the error of our own limit.  It has no status, as the server sent nothing, and is not retried."""
+    return RateLimitError(f"rate limit: {reason}", headers={"x-should-retry": "false"})
 
 
 def deadline_error(request: Request) -> DeadlineExceededError:
-    return DeadlineExceededError(
-        f"the limit leaves no turn before the deadline ({request.summary})"
-    )
+    """Return the error of a wait that would outlive the deadline."""
+    return DeadlineExceededError(f"rate limit: no slot before the deadline ({request.summary})")

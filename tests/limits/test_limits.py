@@ -172,9 +172,7 @@ def test_a_limit_that_is_full_can_raise_at_once() -> None:
     )
     client.models()
     clock.now += 0.25
-    with pytest.raises(
-        RateLimitError, match=r"the limit is reached: the next turn is in 0\.75 s"
-    ) as caught:
+    with pytest.raises(RateLimitError, match=r"rate limit: next slot in 0\.75 s") as caught:
         client.models()
     assert (caught.value.status_code, caught.value.retries, clock.waits) == (None, 0, [])
     clock.now += 0.75
@@ -188,7 +186,7 @@ def test_a_deadline_counts_the_wait() -> None:
     transport = limit(inner, clock, requests_per_minute=60)
     transport(GET)
     transport(GET._replace(deadline=1.5))
-    with pytest.raises(DeadlineExceededError, match="no turn before the deadline"):
+    with pytest.raises(DeadlineExceededError, match="no slot before the deadline"):
         transport(GET._replace(deadline=1.0))
     assert [request.deadline for request in inner.requests] == [None, 0.5]
     transport(GET)
@@ -315,7 +313,7 @@ def test_a_seat_is_given_back_once(end: str) -> None:
     transport = limited(replying(Clock()), concurrent=1, on_full="raise")
     for _ in range(3):
         response = transport(GET)
-        with pytest.raises(RateLimitError, match="all seats are taken"):
+        with pytest.raises(RateLimitError, match="all slots are in use"):
             transport(GET)
         getattr(response, end)()
         response.close()
@@ -341,34 +339,34 @@ def test_a_seat_is_waited_for_until_the_deadline() -> None:
 
 
 def test_seats_go_to_whoever_waits_longest() -> None:
-    seats, order = FairSemaphore(1), list[int]()
-    assert seats.take()
+    slots, order = FairSemaphore(1), list[int]()
+    assert slots.acquire()
 
     def work(number: int) -> None:
-        assert seats.take(PATIENCE)
+        assert slots.acquire(PATIENCE)
         order.append(number)
-        seats.give()
+        slots.release()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for number, thread in enumerate(threads, 1):
         thread.start()
-        while len(seats._queue) < number:  # until it stands in the queue
+        while len(slots._queue) < number:  # until it stands in the queue
             pass
-    seats.give()
+    slots.release()
     for thread in threads:
         thread.join(PATIENCE)
     assert order == list(range(8))
 
 
 def test_who_gives_a_seat_back_does_not_overtake_those_who_wait() -> None:
-    seats, out = FairSemaphore(1), threading.Event()
-    seats.take()
-    waiting = threading.Thread(target=lambda: seats.take(PATIENCE) and out.wait(PATIENCE))
+    slots, out = FairSemaphore(1), threading.Event()
+    slots.acquire()
+    waiting = threading.Thread(target=lambda: slots.acquire(PATIENCE) and out.wait(PATIENCE))
     waiting.start()
-    while not seats._queue:
+    while not slots._queue:
         pass
-    seats.give()
-    assert not seats.take(0)
+    slots.release()
+    assert not slots.acquire(0)
     out.set()
     waiting.join()
 
@@ -397,7 +395,7 @@ def test_a_breaker_fails_fast_and_lets_one_probe_through() -> None:
         return Response(status, {}, [b"{}"])
 
     asked: list[float] = []
-    guarded = breaker(transport, failures=3, rest=30, clock=clock)
+    guarded = breaker(transport, failures=3, cooldown=30, clock=clock)
     for _ in range(2):
         guarded(GET)
     with pytest.raises(APITimeoutError):
@@ -405,12 +403,12 @@ def test_a_breaker_fails_fast_and_lets_one_probe_through() -> None:
     for elapsed, left in ((0, "30"), (29, "1")):
         clock.now += elapsed
         with pytest.raises(
-            APIConnectionError, match=f"not asked: the last 3 attempts failed; .* in {left} s"
+            APIConnectionError, match=f"circuit open after 3 failures; next attempt in {left} s"
         ):
             guarded(GET)
     clock.now += 1
     assert guarded(GET).status == 500  # the probe
-    with pytest.raises(APIConnectionError, match="not asked: the last 4"):
+    with pytest.raises(APIConnectionError, match="circuit open after 4"):
         guarded(GET)
     clock.now += 30
     assert [guarded(GET).status for _ in range(4)] == [200, 500, 500, 200]
@@ -428,13 +426,13 @@ def test_only_one_probe_goes_at_a_time_also_one_that_never_returns() -> None:
             assert out.wait(PATIENCE)
         return Response(500, {}, [])
 
-    guarded = breaker(transport, failures=1, rest=30, clock=clock)
+    guarded = breaker(transport, failures=1, cooldown=30, clock=clock)
     guarded(GET)
     clock.now += 30
     probe = threading.Thread(target=guarded, args=(GET,))
     probe.start()
     assert inside.wait(PATIENCE)
-    with pytest.raises(APIConnectionError, match="not asked"):
+    with pytest.raises(APIConnectionError, match="circuit open"):
         guarded(GET)
     clock.now += 30
     guarded(GET)
@@ -474,7 +472,7 @@ def test_what_a_breaker_refuses_is_not_retried_and_what_proves_nothing_does_not_
     patient = rawchat.Client(
         base_url="http://localhost/v1", transport=client.transport, sleep=waits, environ={}
     )
-    with pytest.raises(APIConnectionError, match="not asked") as caught:
+    with pytest.raises(APIConnectionError, match="circuit open") as caught:
         patient.models()
     assert (caught.value.retries, waits) == (0, [])
 
