@@ -1,8 +1,9 @@
-"""Answers kept, and given again to the same question: `cached`, around any transport.
+"""Cache responses: `cached` wraps any transport and answers a repeated request from a store.
 
     Client(transport=cached(over_http(), shelve.open("answers"), ttl=3600))
 
-The same question is the same method, URL and body; headers do not count, so that one store serves one account.
+Two requests are the same if their method, URL and body are equal.  Headers do not count, keys included, so a store
+must serve one account only.  This is the smallest wrapper of a transport: read it as an example.
 """
 
 import functools
@@ -10,15 +11,14 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, Callable, Optional
 
 from .errors import APIConnectionError, is_error
-from .wire import SECRET_HEADER, Request, Response, Transport
+from .wire import SECRET_HEADER, Ending, Request, Response, Transport
 
-Entry = tuple[
-    float, int, dict[str, str], bytes
-]  # when, status, headers, body: what any store can pickle
+#: Stored at (seconds since 1970), status, headers, body: plain values that any store can pickle.
+Entry = tuple[float, int, dict[str, str], bytes]
 
 
 def cached(
@@ -28,85 +28,93 @@ def cached(
     stale_if_error: bool = False,
     now: Callable[[], float] = time.time,
 ) -> Transport:
-    """`transport`, with every whole answer kept in `store` (dict, shelve, diskcache) for `ttl` seconds; None: for ever.
+    """Return a transport that keeps every complete response of `transport` in `store`.
 
-    Kept are 2xx, plain and streamed, once they were read to their end: nothing that broke off, was left early, or
-    holds an error.  With `stale_if_error` an older answer is given where the server cannot be reached or says 5xx.
-    A kept answer says in its Age header how many seconds old it is (RFC 9111, 5.1).
+    store           dict, shelve, diskcache: any mutable mapping from str
+    ttl             seconds for which an entry is used; default: for ever
+    stale_if_error  use an older entry if the server cannot be reached or answers with a 5xx; default False
+    now             seconds since 1970
+
+    A response is stored if its status is 2xx and its body was read to its end, streamed or not; one that broke off,
+    was left early or holds an error is not.  A response from the store carries its age in seconds in the header Age
+    (RFC 9111, section 5.1).
     """
-    lock = threading.Lock()  # a shelve is not made for threads
+    # A shelve is not safe for threads.
+    lock = threading.Lock()
 
     @functools.wraps(transport, assigned=())
-    def remembering(request: Request) -> Response:
+    def send_or_replay(request: Request) -> Response:
         key = cache_key(request)
         with lock:
-            kept: Optional[Entry] = store.get(key)
-        # With the clock set back, the age of an entry is not known: it may be stale.
-        if kept and (ttl is None or 0 <= now() - kept[0] < ttl):
-            return replay(kept, now())
+            entry: Optional[Entry] = store.get(key)
+        if entry and is_fresh(entry, ttl, now()):
+            return replay(entry, now())
 
-        def keep(body: bytes) -> None:
+        def save(response: Response, body: bytes) -> None:
             with lock:
                 store[key] = (now(), response.status, safe_headers(response), body)
 
         try:
             response = transport(request)
         except APIConnectionError:
-            if kept and stale_if_error:
-                return replay(kept, now())
+            if entry and stale_if_error:
+                return replay(entry, now())
             raise
-        if kept and stale_if_error and response.status >= 500:
+        if entry and stale_if_error and response.status >= 500:
             response.close()
-            return replay(kept, now())
-        return store_when_complete(response, keep) if 200 <= response.status < 300 else response
+            return replay(entry, now())
+        if 200 <= response.status < 300:
+            return store_when_complete(response, save)
+        return response
 
-    return remembering
+    return send_or_replay
 
 
 def cache_key(request: Request) -> str:
-    """The name under which the answer to `request` is kept."""
-    asked = f"{request.method} {request.url}\n".encode() + (request.body or b"")
-    return hashlib.sha256(asked).hexdigest()
+    """Return the key of `request` in the store: a hash of its method, URL and body."""
+    data = f"{request.method} {request.url}\n".encode() + (request.body or b"")
+    return hashlib.sha256(data).hexdigest()
 
 
-def replay(kept: Entry, now: float) -> Response:
-    """A kept answer, as a Response."""
-    since, status, headers, body = kept
-    return Response(status, {**headers, "age": str(max(0, int(now - since)))}, [body])
+def is_fresh(entry: Entry, ttl: Optional[float], now: float) -> bool:
+    """Return whether an entry is younger than `ttl` seconds (None: any entry is).
+
+    An entry from the future is not fresh: the clock was set back, and its age is unknown.
+    """
+    return ttl is None or 0 <= now - entry[0] < ttl
+
+
+def replay(entry: Entry, now: float) -> Response:
+    """Return an entry of the store as a Response, with its Age."""
+    stored_at, status, headers, body = entry
+    age = max(0, int(now - stored_at))
+    return Response(status, {**headers, "age": str(age)}, [body])
 
 
 def safe_headers(response: Response) -> dict[str, str]:
-    """The headers of `response` without secrets (cookies)."""
+    """Return the headers of `response` without its secrets (cookies)."""
     return {
         name: value for name, value in response.headers.items() if not SECRET_HEADER.fullmatch(name)
     }
 
 
-def store_when_complete(response: Response, keep: Callable[[bytes], None]) -> Response:
-    """`response`, which calls `keep` with its body when that is known to be whole.
+def store_when_complete(response: Response, save: Callable[[Response, bytes], None]) -> Response:
+    """Return `response`, which calls `save` with its body once that is known to be complete.
 
-    A stream is whole with its [DONE], when `finish` is called; anything else where it ends, if it is JSON: an end
-    alone proves nothing, as a broken connection may look like one.
+    A stream is complete when its reader releases it, after its [DONE].  Any other body is complete if it was read to
+    its end and is JSON: an end alone proves nothing, because a broken connection may look like one.
     """
-    body, finish = bytearray(), response.release
+    body = bytearray()
 
-    def collected(pieces: Iterable[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            body.extend(piece)
-            yield piece
-        if is_cacheable(bytes(body)):
-            keep(bytes(body))
+    def save_if_complete(ending: Ending) -> None:
+        if ending.released or (ending.exhausted and is_cacheable(bytes(body))):
+            save(response, bytes(body))
 
-    def finished() -> None:
-        finish()
-        keep(bytes(body))
-
-    response.pieces, response.release = collected(response.pieces), finished
-    return response
+    return response.tap(body.extend, save_if_complete)
 
 
 def is_cacheable(body: bytes) -> bool:
-    """Is `body` a whole JSON object that is not an error?"""
+    """Return whether `body` is a complete JSON object that is not an error."""
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
