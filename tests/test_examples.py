@@ -13,7 +13,7 @@ import rawchat
 
 from .server import Answer, Seen, answer, completion, serving
 from .test_images import PNG
-from .test_tools import calling
+from .tools.test_tools import calling
 
 ROOT = pathlib.Path(rawchat.__file__).parent.parent
 FILES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))

@@ -207,6 +207,8 @@ GOOD = [
         "a reply with nothing but its choices",
         "4 missing optional ones",
         [answer({"choices": [{"message": {"content": "Hi"}}]})],
+        better="a message without a role cannot be sent back, so it is the assistant's",
+        ours={"reply": {"choices": [{"message": {"content": "Hi", "role": "assistant"}}]}},
     ),
     Scenario(
         "a reply without content",
@@ -225,14 +227,14 @@ GOOD = [
     Scenario(
         "a reply in unescaped UTF-8",
         "4 JSON",
-        [typed('{"choices":[{"message":{"content":"你好"}}]}'.encode())],
+        [typed('{"choices":[{"message":{"role":"assistant","content":"你好"}}]}'.encode())],
     ),
     Scenario(
         "a reply under another charset",
         "4 JSON",
         [
             typed(
-                '{"choices":[{"message":{"content":"é"}}]}'.encode(),
+                '{"choices":[{"message":{"role":"assistant","content":"é"}}]}'.encode(),
                 "application/json; charset=latin-1",
             )
         ],
