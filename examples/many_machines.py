@@ -4,7 +4,6 @@ import dask.bag
 import distributed
 
 from rawchat import bulk
-from rawchat.bulk import run
 
 AT_WORK = 2  # parts at the same time, in the whole cluster
 PER_MINUTE = 6000  # requests, of the whole cluster
@@ -24,4 +23,4 @@ if __name__ == "__main__":
         distributed.Client(cluster),
     ):
         results = dask.bag.from_sequence(rows, npartitions=8).map_partitions(answered).compute()
-    print(len(results), "rows,", sum(1 for result in results if run.succeeded(result)), "answered")
+    print(len(results), "rows,", sum(1 for result in results if bulk.succeeded(result)), "answered")

@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .__main__ import main as main
+    from .rows import succeeded as succeeded
     from .run import run_rows as run_rows
 
-__all__ = ["main", "run_rows"]
-HOMES = {"run_rows": "run", "main": "__main__"}
+__all__ = ["main", "run_rows", "succeeded"]
+HOMES = {"run_rows": "run", "succeeded": "rows", "main": "__main__"}
 
 if not TYPE_CHECKING:
 

@@ -100,3 +100,6 @@ def is_success(result: Mapping[str, Any]) -> bool:
         and isinstance(response, dict)
         and response.get("status_code") == 200
     )
+
+
+succeeded = is_success  # the public name, as in `rawchat.bulk.succeeded`
