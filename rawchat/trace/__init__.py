@@ -1,307 +1,287 @@
-"""The wire, shown: wrappers around a transport that see every attempt and change none; and a request as text.
+"""Watch what goes over the wire, attempt by attempt, and print a request as text or as a curl command.
 
     client = rawchat.Client(transport=traced(over_http(base_url), say=print))
 
-Credentials are hidden in all that comes out of here.
+`observe` wraps a transport, changes nothing, and calls a function with an `Exchange` whenever something happens to it;
+`traced` and `har` (HTTP archives) are built on it.  Everything printed by this folder has its credentials hidden.
 """
 
-import codecs
 import functools
-import json
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Callable, Optional
-from urllib.parse import quote
 
 from ..errors import APIError
 from ..keys import redact
 from ..normalise import decode_json
-from ..urls import keys_in, redact_url
-from ..wire import SECRET_HEADER, Headers, Request, Response, Transport
+from ..urls import redact_url
+from ..wire import SECRET_HEADER, Ending, Headers, Request, Response, Transport
+from .redactor import MASK, Redactor, secrets
 
-SHORTEST = 5  #: characters of a secret: what is shorter than any real key is left to be a word
+__all__ = [
+    "Exchange",
+    "Redactor",
+    "curl",
+    "format_request",
+    "observe",
+    "redact_headers",
+    "secrets",
+    "traced",
+]
 
-
-def secrets(request: Request) -> list[str]:
-    """Return the credentials in `request`, of its headers and its URL, in every form in which a server may echo them.
-
-    What is shorter than any real key is left to be a word.  The longest come first, as in a Redactor.
-    """
-    found = set()
-    given = [*request.headers.secrets, *keys_in(request.url)]
-    for name, value in request.headers.items():
-        if SECRET_HEADER.fullmatch(name) and not name.lower().endswith(
-            "authorization"
-        ):  # that one begins with a scheme
-            given.append(value)
-    for secret in given:
-        if len(secret) >= SHORTEST:
-            in_json = json.dumps(secret)[1:-1]
-            found |= {secret, quote(secret, safe=""), in_json, in_json.replace("/", "\\/")}
-    return sorted(found, key=len, reverse=True)
-
-
-class Redactor:
-    """Hides secrets in a text that comes in pieces, also one that is cut in two.
-
-    >>> redactor = Redactor(["sk-secret"])
-    >>> redactor.feed(b"key: sk-s"), redactor.feed(b"ecret, s"), redactor.end()
-    ('key: ', '***, ', 's')
-    """
-
-    def __init__(self, secrets: Sequence[str]):
-        self._secrets = sorted(
-            secrets, key=len, reverse=True
-        )  # one that begins with another is hidden whole
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._held = ""
-
-    def feed(self, piece: bytes) -> str:
-        """Return what can be shown now: an end that may be the beginning of a secret waits for the next piece."""
-        text = self._held + self._decoder.decode(piece)
-        cut = len(text) - self._begun(text)
-        for secret in self._secrets:
-            start = text.find(secret, max(0, cut - len(secret) + 1))
-            if 0 <= start < cut:  # a whole one must not be cut by the beginning of another
-                cut = start
-        self._held = text[cut:]
-        return str(redact(self._secrets, text[:cut]))
-
-    def end(self) -> str:
-        """Return what was held back.  The greater part of a secret, where the body was cut, is hidden too."""
-        text = str(redact(self._secrets, self._held + self._decoder.decode(b"", True)))
-        self._held = ""
-        begun = self._begun(text)
-        return text[: len(text) - begun] + "***" if begun >= SHORTEST else text
-
-    def _begun(self, text: str) -> int:
-        """Return the length of the longest end of `text` that begins a secret but does not complete it."""
-        longest = 0
-        for secret in self._secrets:
-            for length in range(min(len(secret) - 1, len(text)), longest, -1):
-                if text.endswith(secret[:length]):
-                    longest = length
-                    break
-        return longest
+# ---- observing
 
 
 class Exchange:
-    """One attempt, seen from outside: what went out, what came back, and when, in seconds since it was sent."""
+    """One attempt as seen from outside: its request, its response, and the time of each event.
 
-    def __init__(self, request: Request, began: float):
-        self.request, self.began = request, began  # seconds since 1970
+    All times are seconds since the request was sent, except `started_at`, which is seconds since 1970.
+    """
+
+    def __init__(self, request: Request, started_at: float):
+        self.request = request
+        self.started_at = started_at
         self.response: Optional[Response] = None
         self.error: Optional[BaseException] = None
-        self.head = self.end = 0.0  # when the headers came, and when it ended
-        self.over = False
-        self.pieces: list[tuple[float, bytes]] = []  # when each part of the body came
+        self.headers_at = 0.0  #: when the headers arrived
+        self.ended_at = (
+            0.0  #: when the latest event happened, in the end that of the whole exchange
+        )
+        self.pieces: list[tuple[float, bytes]] = []  #: when each piece of the body arrived
         self.redactor = Redactor(secrets(request))
+
+
+#: Called with an exchange and the name of what happened to it.
+OnEvent = Callable[[Exchange, str], object]
 
 
 def observe(
     transport: Transport,
-    see: Callable[[Exchange, str], Any],
+    on_event: OnEvent,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], float] = time.time,
 ) -> Transport:
-    """`transport`, with `see(exchange, what)` called as things happen: request, response, piece, then end or error."""
+    """Return a transport that calls `on_event(exchange, name)` for each event of each attempt.
+
+    The names, in this order: "request", "response", "piece" (once for each), then "end" or "error".  `clock` is
+    monotonic seconds, `now` seconds since 1970.
+    """
 
     @functools.wraps(transport, assigned=())
-    def watching(request: Request) -> Response:
-        exchange, start = Exchange(request, now()), clock()
+    def send_observed(request: Request) -> Response:
+        exchange = Exchange(request, now())
+        start = clock()
 
-        def since() -> float:
-            return clock() - start
+        def report(name: str) -> None:
+            exchange.ended_at = clock() - start
+            on_event(exchange, name)
 
-        def tell(what: str, error: Optional[BaseException] = None) -> None:
-            exchange.end, exchange.error = since(), error
-            exchange.over = what in ("end", "error")
-            see(exchange, what)
+        def on_piece(piece: bytes) -> None:
+            exchange.pieces.append((clock() - start, piece))
+            report("piece")
 
-        def ending(end: Callable[[], None]) -> Callable[[], None]:
-            def told() -> None:
-                end()
-                if not exchange.over:  # it may be closed more than once
-                    tell("end")
+        def on_end(ending: Ending) -> None:
+            exchange.error = ending.error
+            report("error" if ending.error else "end")
 
-            return told
-
-        tell("request")
+        report("request")
         try:
             response = transport(request)
         except BaseException as error:
-            tell("error", error)
+            exchange.error = error
+            report("error")
             raise
-        exchange.head, exchange.response = since(), response
-        tell("response")
-        response.pieces = record_pieces(response.pieces, exchange, tell, since)
-        response.close, response.release = ending(response.close), ending(response.release)
-        return response
+        exchange.headers_at = clock() - start
+        exchange.response = response
+        report("response")
+        return response.tap(on_piece, on_end)
 
-    return watching
-
-
-def record_pieces(
-    pieces: Any, exchange: Exchange, tell: Callable[..., None], since: Callable[[], float]
-) -> Iterator[bytes]:
-    """The pieces of a body on their way through, each written down when it comes."""
-    try:
-        for piece in pieces:
-            exchange.pieces.append((since(), piece))
-            tell("piece")
-            yield piece
-    except Exception as error:
-        tell("error", error)
-        raise
+    return send_observed
 
 
-def traced(
-    transport: Transport, say: Callable[[str], Any], clock: Callable[[], float] = time.monotonic
-) -> Transport:
-    """`transport`, with every attempt told to `say`, a line at a time, as it happens.
-
-    > what went out, < what came (with the seconds since it was sent), * what there is to know.
-    """
-    before: list[Exchange] = []  # the last attempt, to tell the next one from a new call
-    attempts = 1
-
-    def see(exchange: Exchange, what: str) -> None:
-        nonlocal attempts
-        if what == "request":
-            attempts = attempts + 1 if before and is_retry_of(before[0], exchange) else 1
-        for line in format_event(exchange, what, before[0] if before else exchange, attempts):
-            say(redact(secrets(exchange.request), line))
-        before[:] = [exchange]
-
-    return observe(transport, see, clock)
+def is_retry_of(previous: Exchange, exchange: Exchange) -> bool:
+    """Return whether `exchange` repeats the call of `previous`: the attempts of a call share one body object."""
+    return previous.request.body is exchange.request.body
 
 
-def format_event(exchange: Exchange, what: str, before: Exchange, attempt: int) -> Iterator[str]:
-    """The lines of a trace for one thing that happened."""
-    if what == "request":
-        if attempt > 1:
-            yield f"* attempt {attempt}, {describe_wait(before, exchange)}"
-        yield from (f"> {line}" for line in format_request(exchange.request).splitlines())
-    elif what == "response" and exchange.response:
-        yield f"< {exchange.head:7.3f}  {exchange.response.status}"
-        yield from (
-            f"< {'':7}  {name}: {value}"
-            for name, value in redact_headers(exchange.response.headers).items()
-        )
-    elif what == "piece":
-        seconds, piece = exchange.pieces[-1]
-        yield from (
-            f"< {seconds:7.3f}  {line}"
-            for line in exchange.redactor.feed(piece).splitlines()
-            if line
-        )
-    else:
-        yield from (
-            f"< {exchange.end:7.3f}  {line}"
-            for line in exchange.redactor.end().splitlines()
-            if line
-        )
-        yield f"* {summary(exchange, attempt)}"
-
-
-def format_request(request: Request) -> str:
-    """A request as text: method and URL, headers, a blank line, the body."""
-    lines = [f"{request.method} {redact_url(request.url)}"]
-    lines += [f"{name}: {value}" for name, value in redact_headers(request.headers).items()]
-    return "\n".join([*lines, "", (request.body or b"").decode()])
-
-
-def redact_headers(headers: Headers) -> Headers:
-    """Headers with their secrets hidden, those of a URL in a value too (Location)."""
-    return Headers(
-        {
-            name: "***" if SECRET_HEADER.fullmatch(name) else redact_url(value)
-            for name, value in headers.items()
-        }
-    )
-
-
-def is_retry_of(before: Exchange, exchange: Exchange) -> bool:
-    """Is it another attempt of the same call?"""
-    return before.request.body is exchange.request.body
-
-
-def describe_wait(before: Exchange, exchange: Exchange) -> str:
-    """How long an attempt came after the one before it, and why: '0.50 s after 503'."""
-    return f"{exchange.began - before.began - before.end:.2f} s after {describe_outcome(before)}"
+def describe_wait(previous: Exchange, exchange: Exchange) -> str:
+    """Return how long a retry came after the attempt before it, and why: '0.50 s after 503'."""
+    seconds = exchange.started_at - previous.started_at - previous.ended_at
+    return f"{seconds:.2f} s after {describe_outcome(previous)}"
 
 
 def describe_outcome(exchange: Exchange) -> str:
-    """How an attempt ended: its status, or what broke."""
-    return str(exchange.response.status) if exchange.response else error_text(exchange)
+    """Return how an attempt ended: its status, or its error."""
+    if exchange.response:
+        return str(exchange.response.status)
+    return error_text(exchange)
 
 
 def error_text(exchange: Exchange) -> str:
-    """What broke an attempt, without the key."""
+    """Return what broke an attempt, without the key."""
     error = exchange.error
     if isinstance(error, APIError):
         return str(redact(secrets(exchange.request), error.message))
     return type(error).__name__
 
 
-def summary(exchange: Exchange, attempts: int) -> str:
-    """One line about an attempt that is over: times, tokens, bytes, connection."""
+# ---- the trace
+
+
+def traced(
+    transport: Transport, say: Callable[[str], Any], clock: Callable[[], float] = time.monotonic
+) -> Transport:
+    """Return a transport that reports every attempt to `say`, a line at a time, as it happens.
+
+    Lines begin with > (sent), < (received, with the seconds since the request) or * (a remark).  `clock` is monotonic
+    seconds.
+    """
+    previous: Optional[Exchange] = None
+    attempt = 1
+
+    def on_event(exchange: Exchange, name: str) -> None:
+        nonlocal previous, attempt
+        wait = ""
+        if name == "request":
+            if previous and is_retry_of(previous, exchange):
+                attempt += 1
+                wait = describe_wait(previous, exchange)
+            else:
+                attempt = 1
+        for line in format_event(exchange, name, attempt, wait):
+            say(redact(secrets(exchange.request), line))
+        previous = exchange
+
+    return observe(transport, on_event, clock)
+
+
+def format_event(exchange: Exchange, name: str, attempt: int, wait: str = "") -> Iterator[str]:
+    """Yield the lines of a trace for one event.  `wait` describes the time before a retry."""
+    if name == "request":
+        if wait:
+            yield f"* attempt {attempt}, {wait}"
+        for line in format_request(exchange.request).splitlines():
+            yield f"> {line}"
+    elif name == "response" and exchange.response:
+        yield f"< {exchange.headers_at:7.3f}  {exchange.response.status}"
+        for header, value in redact_headers(exchange.response.headers).items():
+            yield f"< {'':7}  {header}: {value}"
+    elif name == "piece":
+        seconds, piece = exchange.pieces[-1]
+        yield from format_body(seconds, exchange.redactor.feed(piece))
+    else:
+        yield from format_body(exchange.ended_at, exchange.redactor.end())
+        yield f"* {summary(exchange, attempt)}"
+
+
+def format_body(seconds: float, text: str) -> Iterator[str]:
+    """Yield the lines of a trace for a part of a body; blank lines are left out."""
+    for line in text.splitlines():
+        if line:
+            yield f"< {seconds:7.3f}  {line}"
+
+
+def summary(exchange: Exchange, attempt: int) -> str:
+    """Return one line about an attempt that has ended: times, tokens, bytes, connection."""
+    parts = []
+    if exchange.error:
+        parts.append(error_text(exchange))
+    if exchange.response:
+        parts.append(f"headers after {exchange.headers_at:.3f} s")
+    parts += describe_tokens(exchange)
     size = sum(len(piece) for _, piece in exchange.pieces)
-    facts = [error_text(exchange)] if exchange.error else []
-    facts += [f"headers after {exchange.head:.3f} s"] if exchange.response else []
-    times, usage = token_times(exchange)
-    if times:
-        facts.append(f"first token after {times[0]:.3f} s")
-        count, took = usage or len(times), times[-1] - times[0]
-        facts.append(
-            f"{count} tokens" + (f", {(count - 1) / took:.1f} a second" if took > 0 else "")
-        )
-    facts += [f"{size} bytes", f"{exchange.end:.3f} s in all", f"attempt {attempts}"]
+    parts += [f"{size} bytes", f"{exchange.ended_at:.3f} s in all", f"attempt {attempt}"]
     if exchange.response and exchange.response.connection_reused is not None:
-        facts.append(
-            "connection reused" if exchange.response.connection_reused else "connection new"
-        )
-    return "; ".join(facts)
+        state = "reused" if exchange.response.connection_reused else "new"
+        parts.append(f"connection {state}")
+    return "; ".join(parts)
+
+
+def describe_tokens(exchange: Exchange) -> list[str]:
+    """Return the parts of a summary about the tokens of a stream; none if it had no text."""
+    times, reported = token_times(exchange)
+    if not times:
+        return []
+    count = reported or len(times)
+    speed = ""
+    seconds = times[-1] - times[0]
+    if seconds > 0:
+        speed = f", {(count - 1) / seconds:.1f} a second"
+    return [f"first token after {times[0]:.3f} s", f"{count} tokens{speed}"]
 
 
 def token_times(exchange: Exchange) -> tuple[list[float], Optional[int]]:
-    """When the parts of a stream came that hold text, and the number of tokens if the server told it."""
-    times, usage = [], None
+    """Return when each chunk with text arrived, and the number of tokens if the server reported it."""
+    times = []
+    count = None
     for seconds, piece in exchange.pieces:
         for line in piece.splitlines():
-            try:
-                chunk = (
-                    decode_json(line[5:].decode("utf-8", "replace"))
-                    if line.startswith(b"data:")
-                    else {}
-                )
-                choices = chunk.get("choices") or [{}]
-                times += [seconds] * bool(
-                    choices[0].get("text") or (choices[0].get("delta") or {}).get("content")
-                )
-                usage = (chunk.get("usage") or {}).get("completion_tokens", usage)
-            except (ValueError, AttributeError, TypeError, KeyError, IndexError):
-                continue  # a line cut in two, or none of ours
-    return times, usage
+            chunk = chunk_in(line)
+            if has_text(chunk):
+                times.append(seconds)
+            usage = chunk.get("usage")
+            if isinstance(usage, dict) and isinstance(usage.get("completion_tokens"), int):
+                count = usage["completion_tokens"]
+    return times, count
+
+
+def chunk_in(line: bytes) -> dict[str, Any]:
+    """Return the JSON object in a line of a stream; an empty one for any other line, or half of one."""
+    if line.startswith(b"data:"):
+        try:
+            chunk = decode_json(line[len(b"data:") :].decode("utf-8", "replace"))
+        except ValueError:
+            return {}
+        if isinstance(chunk, dict):
+            return chunk
+    return {}
+
+
+def has_text(chunk: dict[str, Any]) -> bool:
+    """Return whether a chunk adds text to its first choice."""
+    try:
+        choice = chunk["choices"][0]
+        delta = choice.get("delta") or {}
+        return bool(choice.get("text") or delta.get("content"))
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return False
+
+
+# ---- a request as text
+
+
+def format_request(request: Request) -> str:
+    """Return a request as text: method and URL, headers, a blank line, the body."""
+    lines = [f"{request.method} {redact_url(request.url)}"]
+    for name, value in redact_headers(request.headers).items():
+        lines.append(f"{name}: {value}")
+    lines += ["", (request.body or b"").decode()]
+    return "\n".join(lines)
+
+
+def redact_headers(headers: Headers) -> Headers:
+    """Return headers with their secrets hidden, also those in a URL (Location)."""
+    redacted = {}
+    for name, value in headers.items():
+        if SECRET_HEADER.fullmatch(name):
+            redacted[name] = MASK
+        else:
+            redacted[name] = redact_url(value)
+    return Headers(redacted)
 
 
 def curl(request: Request) -> str:
-    """A curl command that sends the same request when it is pasted into a shell; the key is $OPENAI_API_KEY."""
-    parts = [
-        "curl",
-        "--no-buffer",
-        "--compressed",
-        "--request",
-        request.method,
-        shlex.quote(redact_url(request.url)),
-    ]
+    """Return a curl command that sends the same request from a shell; the key in it is $OPENAI_API_KEY."""
+    words = ["curl", "--no-buffer", "--compressed", "--request", request.method]
+    words.append(shlex.quote(redact_url(request.url)))
     for name, value in request.headers.items():
-        if SECRET_HEADER.fullmatch(name):  # double quotes: the shell fills it in
+        if SECRET_HEADER.fullmatch(name):
+            # In double quotes, so that the shell fills in the variable.
             scheme = "Bearer " if value.startswith("Bearer ") else ""
-            parts += ["--header", f'"{name}: {scheme}$OPENAI_API_KEY"']
+            words += ["--header", f'"{name}: {scheme}$OPENAI_API_KEY"']
         else:
-            parts += ["--header", shlex.quote(f"{name}: {value}")]
+            words += ["--header", shlex.quote(f"{name}: {value}")]
     if request.body is not None:
-        parts += ["--data-raw", shlex.quote(request.body.decode())]
-    return " ".join(parts)
+        words += ["--data-raw", shlex.quote(request.body.decode())]
+    return " ".join(words)

@@ -1,11 +1,14 @@
-"""Exchanges as an HTTP Archive 1.2, which a browser's developer tools open (w3c.github.io/web-performance, HAR).
+"""Write exchanges as an HTTP Archive 1.2, which the developer tools of a browser open.
 
-exchanges = []
-client = rawchat.Client(transport=trace.observed(over_http(base_url), har.into(exchanges)))
-...
-json.dump(har.archive(exchanges), file)
+    exchanges = []
+    client = rawchat.Client(transport=trace.observe(over_http(base_url), har.collector(exchanges)))
+    ...
+    json.dump(har.archive(exchanges), file)
+
+Source of the format: w3c.github.io/web-performance/specs/HAR.  Fields of our own begin with an underscore, as it demands.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any, Callable
 from urllib.parse import parse_qsl, urlsplit
@@ -15,81 +18,93 @@ from ..urls import redact_url
 from ..wire import Headers, __version__
 from . import Exchange, Redactor, describe_wait, error_text, is_retry_of, redact_headers, secrets
 
+MILLISECONDS = 1000  #: in a second: the unit of all times in an archive
+
+# ---- writing
+
 
 def collector(exchanges: list[Exchange]) -> Callable[[Exchange, str], None]:
-    """What `trace.observed` calls to collect every exchange when it is sent; it fills up by itself."""
+    """Return a function for `trace.observe` that adds every exchange to `exchanges` when it is sent."""
 
-    def see(exchange: Exchange, what: str) -> None:
-        if what == "request":
+    def on_event(exchange: Exchange, name: str) -> None:
+        if name == "request":
             exchanges.append(exchange)
 
-    return see
+    return on_event
 
 
 def archive(exchanges: list[Exchange]) -> dict[str, Any]:
-    """The exchanges as the JSON of an archive."""
-    entries = [har_entry(exchange) for exchange in exchanges]
-    for number, (before, exchange) in enumerate(zip(exchanges, exchanges[1:]), 1):
-        if is_retry_of(
-            before, exchange
-        ):  # a format of exchanges has no other place for the wait between two
-            entries[number]["comment"] = f"the same again, {describe_wait(before, exchange)}"
-    return {
-        "log": {
-            "version": "1.2",
-            "creator": {"name": "rawchat", "version": __version__},
-            "entries": [
-                redact(secrets(exchange.request), entry)
-                for exchange, entry in zip(exchanges, entries)
-            ],
-        }
-    }
+    """Return the archive of `exchanges`, ready for JSON, without their credentials."""
+    entries = []
+    for number, exchange in enumerate(exchanges):
+        entry = har_entry(exchange)
+        # The format has no other place for the wait between two attempts.
+        if number and is_retry_of(exchanges[number - 1], exchange):
+            wait = describe_wait(exchanges[number - 1], exchange)
+            entry["comment"] = f"the same again, {wait}"
+        entries.append(redact(secrets(exchange.request), entry))
+    creator = {"name": "rawchat", "version": __version__}
+    return {"log": {"version": "1.2", "creator": creator, "entries": entries}}
 
 
 def har_entry(exchange: Exchange) -> dict[str, Any]:
-    request, response = exchange.request, exchange.response
-    body = b"".join(piece for _, piece in exchange.pieces)
+    """Return one exchange as an entry of an archive."""
+    started_at = datetime.fromtimestamp(exchange.started_at, timezone.utc)
+    wait = exchange.headers_at * MILLISECONDS
+    total = exchange.ended_at * MILLISECONDS
+    pieces = []
+    for seconds, piece in exchange.pieces:
+        pieces.append({"time": seconds * MILLISECONDS, "size": len(piece)})
+    return {
+        "startedDateTime": started_at.isoformat(),
+        "time": total,
+        "request": har_request(exchange),
+        "response": har_response(exchange),
+        "cache": {},
+        "timings": {"send": 0, "wait": wait, "receive": max(0, total - wait)},
+        "_pieces": pieces,
+    }
+
+
+def har_request(exchange: Exchange) -> dict[str, Any]:
+    """Return the request of an entry."""
+    request = exchange.request
     url = redact_url(request.url)
-    sent = har_message(request.headers, len(request.body or b""))
-    sent.update(
-        method=request.method, url=url, queryString=name_value_pairs(parse_qsl(urlsplit(url).query))
-    )
+    entry = har_message(request.headers, len(request.body or b""))
+    entry["method"] = request.method
+    entry["url"] = url
+    entry["queryString"] = name_value_pairs(parse_qsl(urlsplit(url).query))
     if request.body is not None:
-        sent["postData"] = {
-            "mimeType": request.headers.get("content-type", ""),
-            "text": request.body.decode(),
-        }
-    headers = response.headers if response else Headers()
-    came = har_message(headers, len(body))
-    came.update(
-        status=response.status if response else 0,
-        statusText="",
-        redirectURL=redact_url(headers.get("location", "")),
-    )
-    redactor = Redactor(secrets(request))
-    came["content"] = {
+        mime_type = request.headers.get("content-type", "")
+        entry["postData"] = {"mimeType": mime_type, "text": request.body.decode()}
+    return entry
+
+
+def har_response(exchange: Exchange) -> dict[str, Any]:
+    """Return the response of an entry; its status is 0 if none arrived."""
+    status = 0
+    headers = Headers()
+    if exchange.response:
+        status = exchange.response.status
+        headers = exchange.response.headers
+    body = b"".join(piece for _, piece in exchange.pieces)
+    redactor = Redactor(secrets(exchange.request))
+    entry = har_message(headers, len(body))
+    entry["status"] = status
+    entry["statusText"] = ""
+    entry["redirectURL"] = redact_url(headers.get("location", ""))
+    entry["content"] = {
         "size": len(body),
         "mimeType": headers.get("content-type", ""),
         "text": redactor.feed(body) + redactor.end(),
     }
     if exchange.error:
-        came["_error"] = error_text(exchange)
-    wait, whole = exchange.head * 1000, exchange.end * 1000
-    began = datetime.fromtimestamp(exchange.began, timezone.utc).isoformat()
-    return {
-        "startedDateTime": began,
-        "time": whole,
-        "request": sent,
-        "response": came,
-        "cache": {},
-        "timings": {"send": 0, "wait": wait, "receive": max(0, whole - wait)},
-        "_pieces": [
-            {"time": seconds * 1000, "size": len(piece)} for seconds, piece in exchange.pieces
-        ],
-    }
+        entry["_error"] = error_text(exchange)
+    return entry
 
 
 def har_message(headers: Headers, size: int) -> dict[str, Any]:
+    """Return the fields that requests and responses of an archive have in common."""
     return {
         "httpVersion": "HTTP/1.1",
         "cookies": [],
@@ -99,5 +114,6 @@ def har_message(headers: Headers, size: int) -> dict[str, Any]:
     }
 
 
-def name_value_pairs(items: Any) -> list[dict[str, str]]:
+def name_value_pairs(items: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return pairs as the list of records that an archive wants."""
     return [{"name": name, "value": value} for name, value in items]
