@@ -53,7 +53,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         expected = isinstance(
             error, (RawchatError, ImportError)
         )  # a dependency is missing, or another has its name
-        notes.complain(
+        notes.warn(
             str(error)
             if expected
             else f"unexpected {type(error).__name__}: {error} (--debug shows more)"
@@ -65,10 +65,10 @@ def run(options: Options, out: Output, notes: Stderr) -> int:
     """Do what the options ask for."""
     notes.colour = use_color(options.color or "auto", os.environ, notes.terminal)
     if out.terminal:
-        out.mind_ctrl_c()
+        out.track_sigint()
         if notes.terminal and os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno()):
-            notes.leave_line = (
-                out.leave_line
+            notes.pending_newline = (
+                out.pending_newline
             )  # not if standard error is another terminal: 2>/dev/pts/5
     if options.completion:
         from .completion import (
@@ -82,7 +82,7 @@ def run(options: Options, out: Output, notes: Stderr) -> int:
         vars(options)["continue"]
     )  # all this first: wrong use should cost no time
     past = saved.history if saved else []
-    question = build_query(options, sys.stdin, notes.complain, past, "" if talking else None)
+    question = build_query(options, sys.stdin, notes.warn, past, "" if talking else None)
     if options.dry_run or options.curl:
         from .client import render_request
 

@@ -25,16 +25,16 @@ def check_answer(whole: Reply, question: Query, options: Options, notes: Stderr)
     cut = [reason for reason in ("length", "content_filter") if reason in reasons]
     wrong = schema_error(whole, question)
     if cut:
-        notes.complain(
+        notes.warn(
             f"the answer was cut ({cut[0]})"
             + ("; --max-tokens allows more" if "length" in cut else "")
         )
     elif whole.message.get("refusal"):
-        notes.complain(f"the model refused: {whole.message['refusal']}")
+        notes.warn(f"the model refused: {whole.message['refusal']}")
     elif wrong:
-        notes.complain(f"the answer does not fit: {wrong}")
+        notes.warn(f"the answer does not fit: {wrong}")
     elif whole.tool_calls and not whole.text:
-        notes.complain("the answer is tool calls, no text; --json shows them")
+        notes.warn("the answer is tool calls, no text; --json shows them")
     if question.kind == "moderate":
         results = only_dicts(whole.get("results"))
         if not results or any(
@@ -215,7 +215,7 @@ def run_tools(
 
     ask = None if options.yes else approval.confirm_on_tty
     functions = [
-        approval.with_confirmation(function, notes.complain, ask) for function in question.functions
+        approval.with_confirmation(function, notes.warn, ask) for function in question.functions
     ]
     params = {name: value for name, value in question.params.items() if name != "tools"}
     said = (

@@ -65,7 +65,7 @@ def render_request(question: Query, options: Options, notes: Stderr) -> str:
             environ={},
             model=settings["model"] or local.model_name(),
         )
-        notes.complain(
+        notes.warn(
             f"--local serves on any free port; {LOCAL_URL} stands for it, where python -m rawchat.local serves"
         )
     environ = settings.pop("environ", os.environ)
@@ -73,7 +73,7 @@ def render_request(question: Query, options: Options, notes: Stderr) -> str:
         config = load_config(settings, environ)
     except MissingKeyError:
         config = load_config({**settings, "api_key": "none"}, environ)
-        notes.complain(f"no API key: {shown} stands for it")
+        notes.warn(f"no API key: {shown} stands for it")
     request = question.request(config)
     if config.keys() and request.send_key:
         request = request._replace(
@@ -126,7 +126,7 @@ def client_or_none(settings: dict[str, Any], notes: Stderr) -> "Optional[Client]
 
         if settings["base_url"] or not local.available():
             raise MissingKeyError(NO_KEY_HELP.format(local.INSTALL)) from None
-    notes.complain(
+    notes.warn(
         "no API key, so the small local model answers; --local asks for it without this line"
     )
     return None

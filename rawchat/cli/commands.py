@@ -31,7 +31,7 @@ class Session:
         self._unanswered: Optional[str] = None  # the last question, if it was stopped or failed
         self._files: set[str] = set()  # that were written by /save
 
-    def obey(self, text: str, quoted: bool) -> None:
+    def handle(self, text: str, quoted: bool) -> None:
         """Do what was said; what is `quoted` is no command.  Raises RawchatError, and then nothing has changed."""
         if quoted or not text.startswith("/"):
             if text.strip():

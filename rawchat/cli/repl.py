@@ -88,7 +88,7 @@ def run_repl(
         try:
             send_query(client, question._replace(params=params), options, out, notes, record, said)
         finally:
-            record.tell()  # else the seconds of one that failed would count for the next one
+            record.print_usage()  # else the seconds of one that failed would count for the next one
 
     def tell(text: str) -> None:
         out.write(text)
@@ -129,11 +129,11 @@ def repl_step(session: Session, read: ReadLine, out: Output, notes: Stderr) -> b
     if not quoted and text.strip() in EXIT_WORDS:
         return False
     try:
-        session.obey(text, quoted)
+        session.handle(text, quoted)
     except KeyboardInterrupt:
         out.stop()
-        notes.complain("stopped; the conversation is as it was before (/retry asks again)")
+        notes.warn("stopped; the conversation is as it was before (/retry asks again)")
     except RawchatError as error:
         out.end_line()
-        notes.complain(str(error))
+        notes.warn(str(error))
     return True

@@ -125,7 +125,7 @@ def tracing(options: Options, notes: Stderr) -> Iterator[Callable[[Transport], T
     exchanges: list[trace.Exchange] = []
 
     def watched(transport: Transport) -> Transport:
-        transport = trace.traced(transport, notes.say) if options.trace else transport
+        transport = trace.traced(transport, notes.line) if options.trace else transport
         return trace.observe(transport, har.collector(exchanges)) if options.har else transport
 
     with contextlib.ExitStack() as stack:
@@ -151,7 +151,7 @@ def archiving(path: str, exchanges: list[trace.Exchange], notes: Stderr) -> Iter
         try:
             write(path, file, exchanges)
         except RawchatError as error:
-            notes.complain(str(error))
+            notes.warn(str(error))
         raise
     write(path, file, exchanges)
 
@@ -177,9 +177,9 @@ def logging_to_stderr(notes: Stderr, level: int) -> Iterator[None]:
         def emit(self, record: logging.LogRecord) -> None:
             text = record.getMessage()
             if record.levelno < logging.WARNING:
-                notes.say(f"* {text}")
+                notes.line(f"* {text}")
             else:
-                notes.complain(text)
+                notes.warn(text)
 
     log, handler = logging.getLogger("rawchat"), Handler()
     before = log.level
@@ -241,24 +241,24 @@ class CallLog:
             self._log.flush()
         except OSError as error:
             self.code = 1
-            self._stderr.complain(
+            self._stderr.warn(
                 f"{unwritten(self._path, error)}; this call is not logged, nor are later ones"
             )
             with contextlib.suppress(OSError):
                 self._log.close()  # it tries once more to write what it still holds
             self._log = None
 
-    def tell(self) -> None:
+    def print_usage(self) -> None:
         """Say for -v what the calls since the last time used."""
         if self._notes and self._replies:
-            self._notes.complain(format_usage(self._replies, self._seconds, self._prices))
+            self._notes.warn(format_usage(self._replies, self._seconds, self._prices))
         self._replies, self._seconds = [], 0.0
 
     def __enter__(self) -> "CallLog":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.tell()
+        self.print_usage()
         if self._log:
             self._log.close()
 

@@ -32,7 +32,7 @@ class Output:
         """Show `text` now, but for what `parted` holds back."""
         shown, self._held = hold_back(self._held + text)
         if shown:
-            if self._in_line and not self._open:  # `leave_line` has ended the line already
+            if self._in_line and not self._open:  # `pending_newline` has ended the line already
                 shown = re.sub("^\r?\n", "", shown)
             self._in_line = True
             self.put(utf8(shown))
@@ -57,7 +57,7 @@ class Output:
 
     def end(self) -> None:
         """End the answer with one newline."""
-        begun = self._open or not self._in_line  # else `leave_line` has ended it
+        begun = self._open or not self._in_line  # else `pending_newline` has ended it
         self.put(utf8(self._held.rstrip("\r\n")) + b"\n" * begun)
         self._held, self._in_line = "", False
 
@@ -67,7 +67,7 @@ class Output:
             with contextlib.suppress(OSError, RawchatError):
                 self.end()
 
-    def mind_ctrl_c(self) -> None:
+    def track_sigint(self) -> None:
         """From now on a Ctrl-C is known to leave a ^C on the terminal, in a line that has to be ended."""
         import signal  # here, not above: what goes into a pipe need not know
 
@@ -82,10 +82,10 @@ class Output:
 
     def stop(self) -> None:
         """Leave the answer as it is, below what the terminal shows of Ctrl-C."""
-        self.put(utf8(self.leave_line()))
+        self.put(utf8(self.pending_newline()))
         self._held, self._in_line = "", False
 
-    def leave_line(self) -> str:
+    def pending_newline(self) -> str:
         """What has to be written before anything else is, where others write on the same terminal."""
         begun, self._open = self._open, False
         return "\n" * begun
@@ -160,17 +160,17 @@ class Stderr:
         self._file = file
         self.terminal = bool(file) and file.isatty()
         self.colour = False
-        self.leave_line: Callable[[], str] = (
+        self.pending_newline: Callable[[], str] = (
             str  #: on the terminal where the answer is too: what ends its line
         )
 
-    def complain(self, text: str) -> None:
+    def warn(self, text: str) -> None:
         """Say `rawchat: …`, in one line whatever is in it."""
-        self.say(f"rawchat: {one_line(text, 2000)}")
+        self.line(f"rawchat: {one_line(text, 2000)}")
 
-    def say(self, line: str) -> None:
+    def line(self, text: str) -> None:
         """Say one line, now.  On a terminal what could steer it is made visible."""
-        first, blank, rest = (escape_control(line) if self.terminal else line).partition(" ")
+        first, blank, rest = (escape_control(text) if self.terminal else text).partition(" ")
         if self.colour and first in STYLES:
             first = f"\x1b[{STYLES[first]}m{first}\x1b[0m"
         self.put(f"{first}{blank}{rest}\n")
@@ -180,7 +180,7 @@ class Stderr:
         if self._file:
             try:
                 self._file.flush()  # what functions of --tools have printed
-                self._file.buffer.write(utf8(self.leave_line() + text))
+                self._file.buffer.write(utf8(self.pending_newline() + text))
                 self._file.flush()
             except OSError:
                 to_devnull(self._file)

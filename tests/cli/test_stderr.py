@@ -42,19 +42,19 @@ def test_colour_is_for_terminals_that_like_it(
 
 def test_a_complaint_is_one_line_in_utf8_whatever_the_locale() -> None:
     notes, raw = noted(terminal=False)
-    notes.complain("naïve\nand \x1b[2Jmore")
+    notes.warn("naïve\nand \x1b[2Jmore")
     assert raw.getvalue() == "rawchat: naïve and \x1b[2Jmore\n".encode()
 
 
 def test_on_a_terminal_what_could_steer_it_is_shown_and_only_our_own_word_is_coloured() -> None:
     notes, raw = noted(terminal=True, colour=True)
-    notes.complain("a\x1b[2Jb")
-    notes.say("> GET /\x9b")
-    notes.say("plain words")
+    notes.warn("a\x1b[2Jb")
+    notes.line("> GET /\x9b")
+    notes.line("plain words")
     assert raw.getvalue().decode() == (
         "\x1b[31mrawchat:\x1b[0m a␛[2Jb\n\x1b[36m>\x1b[0m GET /<U+009B>\nplain words\n"
     )
 
 
 def test_a_closed_standard_error_is_no_error() -> None:
-    Stderr(None).complain("anything")
+    Stderr(None).warn("anything")

@@ -51,7 +51,7 @@ def test_what_others_say_between_two_pieces_adds_no_blank_line() -> None:
     out = Output(file)
     for piece in ("One", "\n", "Two", "\n\n", "Three", "four\r\n", "five\n"):
         out.write(piece)
-        file.write(out.leave_line().encode() + b"*\n")
+        file.write(out.pending_newline().encode() + b"*\n")
     out.end()
     assert file.getvalue().decode().replace("*\n", "") == "One\nTwo\n\nThree\nfour\nfive\n"
 
