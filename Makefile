@@ -2,13 +2,15 @@
 PYTHON ?= python3
 EXAMPLES ?= 20000
 PROMPT ?= In one sentence: why is the sky blue?
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 SDK := .venv-parity
 READ := errors wire urls keys config endpoints backoff deadline sse reply merge stream client
+PATH_TESTS := $(wildcard $(READ:%=tests/test_%.py)) tests/test_layers.py
 BESIDE := normalise cache images usage
 
-.PHONY: help run test fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check clean
+.PHONY: help run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +20,12 @@ run: $(VENV)/run  ## ask the embedded model a question (PROMPT="…" asks yours;
 	@$(BIN)/python -m rawchat "$$ASK" </dev/null
 export ASK = $(value PROMPT)
 
-test: $(VENV)/dev  ## run all tests
-	$(BIN)/python -m pytest -q
+test: $(VENV)/dev  ## run all tests (about two minutes on two cores)
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not model"
+	$(BIN)/python -m pytest -q -m model
+
+check: lint  ## lint, and the tests of the request path: before each commit
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not model" $(PATH_TESTS)
 
 fuzz: $(VENV)/dev  ## the tests with generated input, for as long as EXAMPLES=100000 takes
 	HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/test_generated.py tests/test_mutated.py

@@ -66,6 +66,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "row(*numbers): the rows of tests/rows.py that a test proves"
     )
+    config.addinivalue_line("markers", "model: the test loads the embedded model")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that load the model: `make test` runs them one by one, all others in parallel.
+
+    llama.cpp keeps every core busy while it waits, so that two models at once are ten times slower.
+    """
+    for item in items:
+        uses_model = {"local_url", "again"} & set(getattr(item, "fixturenames", ()))
+        if uses_model or "need_model" in names_used_by(item):
+            item.add_marker("model")
+
+
+def names_used_by(item: pytest.Item) -> tuple[str, ...]:
+    """Return the global names that the code of a test mentions."""
+    code = getattr(getattr(item, "function", None), "__code__", None)
+    return code.co_names if code else ()
 
 
 @pytest.fixture
