@@ -105,7 +105,10 @@ def send_query(
                 replies.append(send_and_print(client, request, asked, options, out))
             return replies[0]
 
-        whole = say(question.content) if history is None else history.hear(say)
+        if history is None:
+            whole = say(question.content)
+        else:
+            whole = history.add(*history.send_window(say))
     return check_answer(whole, question, options, notes)
 
 
@@ -204,28 +207,31 @@ def run_tools(
 
     question.request(client.config)  # raises UsageError for what cannot be sent
 
-    def heard(said: list[Any], say: Callable[[], Reply]) -> Reply:
-        with record.call(client.config, {"messages": said}) as replies:
-            replies.append(say())
+    def print_reply(whole: Reply, sent: list[Any]) -> None:
+        record.add(client.config, {"messages": sent}, whole, None, whole.elapsed)
         if not question.stream:
-            out.write(replies[0].text)
-        if replies[0].text or not replies[0].tool_calls:
+            out.write(whole.text)
+        if whole.text or not whole.tool_calls:
             out.end()
-        return replies[0]
 
     ask = None if options.yes else approval.confirm_on_tty
     functions = [
         approval.with_confirmation(function, notes.warn, ask) for function in question.functions
     ]
     params = {name: value for name, value in question.params.items() if name != "tools"}
-    said = (
-        approval.Rounds(question.content, heard)
-        if history is None
-        else approval.Rounds(history, heard, history)
-    )
-    with contextlib.redirect_stdout(
-        sys.stderr
-    ):  # what functions print is not the answer; `out` has its own way
-        return run_tool_loop(
-            said, functions, client, on_text=out.write if question.stream else None, **params
-        )
+    messages = list(question.content) if history is None else history
+    try:
+        with contextlib.redirect_stdout(
+            sys.stderr
+        ):  # what functions print is not the answer; `out` has its own way
+            return run_tool_loop(
+                messages,
+                functions,
+                client,
+                on_text=out.write if question.stream else None,
+                on_reply=print_reply,
+                **params,
+            )
+    except APIError as error:
+        record.add(client.config, {"messages": messages}, None, error, 0)
+        raise

@@ -226,13 +226,27 @@ class CallLog:
             failure = error
             raise
         finally:
-            seconds = time.monotonic() - start
-            self._replies += replies
-            self._seconds += seconds
-            if self._log:
-                whole = replies[0] if replies else getattr(failure, "partial", None)
-                line = log_entry(asked, whole, failure, now, seconds, self._prices)
-                self._write(self._encode(redact(config_secrets(config), line)) + b"\n")
+            whole = replies[0] if replies else None
+            self.add(config, asked, whole, failure, time.monotonic() - start, now)
+
+    def add(
+        self,
+        config: Config,
+        asked: Union[Request, Mapping[str, Any]],
+        whole: Optional[Reply],
+        failure: Optional[BaseException],
+        seconds: float,
+        began: Optional[float] = None,
+    ) -> None:
+        """Count a call that is over, and log it; it began at `began`, by default `seconds` ago."""
+        if whole is not None:
+            self._replies.append(whole)
+        self._seconds += seconds
+        if self._log:
+            whole = whole or getattr(failure, "partial", None)
+            began = time.time() - seconds if began is None else began
+            line = log_entry(asked, whole, failure, began, seconds, self._prices)
+            self._write(self._encode(redact(config_secrets(config), line)) + b"\n")
 
     def _write(self, line: bytes) -> None:
         """Add a line to the log.  One that cannot be written ends no conversation: it is said, and told by the code."""

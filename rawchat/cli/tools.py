@@ -11,7 +11,6 @@ from typing import Any, Callable, Optional
 
 from .. import tools
 from ..errors import one_line
-from ..history import History
 from ..tools.calls import Function
 from . import approval
 from .approval import Call
@@ -86,30 +85,3 @@ def with_confirmation(
 def confirm_on_tty(call: Call) -> Optional[bool]:
     """Ask for `call` on the terminal of this process: `approval.ask`."""
     return approval.ask(call)
-
-
-class Rounds(list[Any]):
-    """Messages to which `tools.run` lets `hear` add each reply: what the model says before it calls is shown, too.
-
-    A `history` of these messages grows with them, and decides which are sent.
-    """
-
-    def __init__(
-        self,
-        messages: Sequence[Any],
-        heard: Callable[[list[Any], Callable[[], Any]], Any],
-        history: Optional[History] = None,
-    ):
-        super().__init__(messages)
-        self._heard, self._history = heard, history
-
-    def hear(self, say: Callable[[Any], Any]) -> Any:
-        """The next reply, its message added."""
-        if self._history is None:
-            reply = self._heard(list(self), lambda: say(self))
-            self.append(reply.message)
-        else:
-            self._history[:] = self
-            reply = self._history.hear(lambda sent: self._heard(sent, lambda: say(sent)))
-            self[:] = self._history
-        return reply

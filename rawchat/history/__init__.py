@@ -82,7 +82,7 @@ class History(list[Message]):
         """Ask (a text, or a list of parts) and add question and answer; if anything fails, neither."""
         with self.turn():
             self.append({"role": "user", "content": content})
-            return self.hear(lambda messages: self.client.chat(messages, **params))
+            return self.add(*self.send_window(lambda sent: self.client.chat(sent, **params)))
 
     def stream(self, content: Any, **params: Any) -> Generator[str, None, None]:
         """Like `ask`, as pieces of text; the answer counts only if it is read to its end.
@@ -93,25 +93,50 @@ class History(list[Message]):
         question = {"role": "user", "content": content}
         with self.turn():
             self.append(question)
-            stream, sent = self._fit(lambda messages: self.client.stream_chat(messages, **params))
+            stream, sent = self.send_window(lambda sent: self.client.stream_chat(sent, **params))
             self.pop()  # until the answer is whole: PyPy may end a generator that is left far later
         with stream:
             yield from stream.texts()
         with self.turn():
             self.append(question)
-            self._add(stream.reply, sent)
+            self.add(stream.reply, sent)
 
     def turn(self) -> AbstractContextManager["History"]:
         """What the block adds stays if it ends well; whatever else ends it, Ctrl-C too, all is as it was before."""
         return window.transaction(self)
 
-    def hear(self, say: Callable[[list[Message]], Reply]) -> Reply:
-        """Let `say` answer the window, and add its message."""
-        return self._add(*self._fit(say))
-
     def window(self) -> list[Message]:
         """What is sent: the system messages, then the newest whole turns that fit; the last one in any case."""
         return window.select(self, self.max_messages, self.max_tokens, self.sizes)
+
+    def send_window(self, send: Callable[[list[Message]], Answer]) -> tuple[Answer, list[Message]]:
+        """Send the window with `send`; return what that returns, and the messages that were sent.
+
+        If the server finds them too long, they are sent again without their oldest turn, until they fit or one turn
+        is left.  Raises ContextLengthExceededError if that is too long by itself, and what `send` raises.
+        """
+        sent = self.window()
+        while True:
+            try:
+                return send(sent), sent
+            except ContextLengthExceededError:
+                starts = turn_starts(sent)
+                if len(starts) < 2:
+                    raise
+                sent = from_index(sent, starts[1])
+
+    def add(self, reply: Reply, sent: Optional[list[Message]] = None) -> Reply:
+        """Add the message of `reply`, count its usage, learn the sizes of the messages in `sent`; return `reply`.
+
+        sent    the messages that `reply` answers; default: the window
+
+        Raises APIResponseValidationError if the reply holds no message.
+        """
+        usage = Usage.of(reply)
+        self.usage += usage
+        self.sizes.learn(usage.prompt, self.window() if sent is None else sent)
+        self.append(window.to_store(reply.message))
+        return reply
 
     def summarise(
         self, keep: int = 1, prompt: str = SUMMARY_PROMPT, **params: Any
@@ -161,25 +186,6 @@ class History(list[Message]):
         history = cls(client, **settings)
         history.extend(jsonl.read_messages(path))
         return history
-
-    def _fit(self, say: Callable[[list[Message]], Answer]) -> tuple[Answer, list[Message]]:
-        """What `say` makes of the window, and what was sent: without its oldest turns, while that is too long."""
-        sent = self.window()
-        while True:
-            try:
-                return say(sent), sent
-            except ContextLengthExceededError:
-                starts = turn_starts(sent)
-                if len(starts) < 2:
-                    raise
-                sent = from_index(sent, starts[1])
-
-    def _add(self, reply: Reply, sent: list[Message]) -> Reply:
-        """Add the message of `reply`, the answer to `sent`."""
-        self.usage += Usage.of(reply)
-        self.sizes.learn(Usage.of(reply).prompt, sent)
-        self.append(window.to_store(reply.message))
-        return reply
 
 
 def text_of(message: Message) -> str:

@@ -1,4 +1,4 @@
-"""The tool loop: the model calls functions, is told what they return, and goes on until it answers in words.
+"""The tool loop: run the functions that the model calls, send it the results, and repeat until it answers in text.
 
 def temperature(city: str, unit: Literal["C", "F"] = "C") -> float:
     '''The temperature in a city right now.
@@ -13,11 +13,11 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Optional, Union
 
-from .. import endpoints
 from ..client import Client, default_client
-from ..endpoints import Messages
+from ..endpoints import Messages, as_messages
 from ..errors import APIResponseValidationError, ToolRoundsError
-from ..history import window
+from ..history import History
+from ..history.window import Message, to_store, transaction
 from ..reply import Reply
 from ..schema import schema
 from ..schema.fields import fields
@@ -32,83 +32,120 @@ def run(
     functions: Optional[Mapping[str, Function]] = None,
     parallel: bool = False,
     on_text: Optional[Callable[[str], Any]] = None,
+    on_reply: Optional[Callable[[Reply, list[Message]], Any]] = None,
     **params: Any,
 ) -> Reply:
-    """Ask until the reply calls no tool, at most `max_rounds` times; gives that reply.
+    """Send the messages, run the functions that the model calls, and repeat; return the first reply without a call.
 
-    messages    a text, or messages; a list, such as a History, grows by all that is said, if it ends well
+    messages    a text, or messages; a list, such as a History, grows by every message of a run that succeeds
     tools       functions, or ready-made tool dicts whose names are in `functions`
+    client      default: the client of the History, else the default client
+    max_rounds  maximum number of requests
     parallel    run the calls of one reply in threads; the results keep their order
-    on_text     called with every piece of text as it comes: the replies are streamed
+    on_text     called with every piece of text as it arrives: the replies are streamed
+    on_reply    called with every reply, before its calls are run, and with the messages that were sent for it
+    params      body parameters of every request (temperature=0)
 
-    What goes wrong with a call (bad arguments, an unknown name, an exception) is told to the model, and logged.
-    Raises ToolRoundsError, whose `.messages` can be gone on from, and what `Client.chat` raises.
+    What goes wrong with a call (bad arguments, an unknown name, an exception) is sent to the model, and logged.
+    A History sends its window, and recovers from a context overflow.
+
+    Raises ToolRoundsError, whose `.messages` can be continued; APIResponseValidationError for a reply without a
+    message, or one that announces calls and holds none; TypeError for tools that cannot be used; and what
+    `Client.chat` raises.  The list is then as it was before.
     """
-    said: list[Any] = messages if isinstance(messages, list) else endpoints.as_messages(messages)
-    client = client or getattr(said, "client", None) or default_client()
-    ready = [as_tool(each, functions or {}) for each in tools]
-    known = {tool.spec["function"]["name"]: tool for tool in ready}
-    if len(known) < len(ready):
-        raise TypeError("two tools have the same name")
-    params = {**params, **({"tools": [tool.spec for tool in ready]} if ready else {})}
-    with window.transaction(said):
+    conversation: list[Any]
+    conversation = messages if isinstance(messages, list) else list(as_messages(messages))
+    by_name = tools_by_name(tools, functions or {})
+    if by_name:
+        params["tools"] = [tool.spec for tool in by_name.values()]
+    if client is None and isinstance(conversation, History):
+        client = conversation.client
+    chosen = client or default_client()
+
+    def send(messages: list[Message]) -> Reply:
+        return request_reply(chosen, messages, on_text, params)
+
+    with transaction(conversation):
         for _ in range(max_rounds):
-            reply = next_reply(said, lambda sent: ask(client, sent, on_text, params))
+            if isinstance(conversation, History):
+                reply, sent = conversation.send_window(send)
+            else:
+                sent = list(conversation)
+                reply = send(sent)
+            if on_reply is not None:
+                on_reply(reply, sent)
+            if isinstance(conversation, History):
+                conversation.add(reply, sent)
+            else:
+                conversation.append(to_store(reply.message))
             if not reply.tool_calls:
-                if reply.finish_reason == "tool_calls" and not reply.text:
-                    raise APIResponseValidationError(
-                        "the reply is said to call tools, but no call in it can be read"
-                    )
+                check_finish_reason(reply)
                 return reply
-            said.extend(run_calls(reply.tool_calls, known, parallel))
+            conversation.extend(run_calls(reply.tool_calls, by_name, parallel))
         failure = ToolRoundsError(
             f"the model still calls tools after {max_rounds} rounds; max_rounds= allows more"
         )
-        failure.messages = list(said)
+        failure.messages = list(conversation)
         raise failure
 
 
 def spec(function: Function) -> dict[str, Any]:
-    """The tool dict of a function: its name, the first paragraph of its docstring, its parameters."""
-    text = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
-    return {
-        "type": "function",
-        "function": {
-            "name": function.__name__,
-            **({"description": text} if text else {}),
-            "parameters": schema(function),
-            "strict": True,
-        },
-    }
+    """Return the tool dict of a function: its name, the first paragraph of its docstring, its parameters.
+
+    Raises TypeError for a function whose parameters a strict schema cannot describe.
+    """
+    details: dict[str, Any] = {"name": function.__name__}
+    paragraph = (inspect.getdoc(function) or "").split("\n\n")[0]
+    if paragraph.strip():
+        details["description"] = " ".join(paragraph.split())
+    details["parameters"] = schema(function)
+    details["strict"] = True
+    return {"type": "function", "function": details}
 
 
-def as_tool(given: Any, functions: Mapping[str, Function]) -> Tool:
+def tools_by_name(
+    tools: Iterable[Union[Function, Mapping[str, Any]]], functions: Mapping[str, Function]
+) -> dict[str, Tool]:
+    """Return the tools by their names; raise TypeError for two of one name, or one without a function."""
+    by_name: dict[str, Tool] = {}
+    for each in tools:
+        tool = make_tool(each, functions)
+        name = tool.spec["function"]["name"]
+        if name in by_name:
+            raise TypeError(f"two tools have the same name: {name!r}")
+        by_name[name] = tool
+    return by_name
+
+
+def make_tool(given: Union[Function, Mapping[str, Any]], functions: Mapping[str, Function]) -> Tool:
+    """Return the Tool for a function, or for a tool dict whose function is in `functions`."""
     if not isinstance(given, Mapping):
         return Tool(spec(given), given, fields(given))
     name = given["function"]["name"]
     if name not in functions:
-        raise TypeError(f"functions= has no {name!r}, which a tool is called")
+        raise TypeError(f"no function for tool {name!r}; add it to functions=")
     return Tool(given, functions[name])
 
 
-def next_reply(said: Any, say: Callable[[Any], Reply]) -> Reply:
-    """The next reply, its message added; a History does that itself, and sends its window."""
-    if hasattr(said, "hear"):
-        heard: Reply = said.hear(say)
-        return heard
-    reply = say(said)
-    said.append(window.to_store(reply.message))
-    return reply
-
-
-def ask(
-    client: Client, sent: Any, on_text: Optional[Callable[[str], Any]], params: Mapping[str, Any]
+def request_reply(
+    client: Client,
+    messages: list[Message],
+    on_text: Optional[Callable[[str], Any]],
+    params: Mapping[str, Any],
 ) -> Reply:
+    """Send one request and return its reply; with `on_text` it is streamed, and its usage asked for."""
     if on_text is None:
-        return client.chat(sent, **params)
-    with client.stream_chat(
-        sent, **{"stream_options": {"include_usage": True}, **params}
-    ) as stream:
+        return client.chat(messages, **params)
+    params = {"stream_options": {"include_usage": True}, **params}
+    with client.stream_chat(messages, **params) as stream:
         for piece in stream.texts():
             on_text(piece)
     return stream.reply
+
+
+def check_finish_reason(reply: Reply) -> None:
+    """Raise APIResponseValidationError for a reply that announces tool calls, and holds neither one nor a text."""
+    if reply.finish_reason == "tool_calls" and not reply.text:
+        raise APIResponseValidationError(
+            "the reply is said to call tools, but no call in it can be read"
+        )

@@ -393,7 +393,7 @@ def test_a_ready_made_tool_may_be_a_built_in_function_that_does_not_tell_its_sig
 
 
 def test_a_ready_made_tool_without_a_function_is_refused_before_sending() -> None:
-    with serving(DONE) as server, pytest.raises(TypeError, match="functions= has no 'lookup'"):
+    with serving(DONE) as server, pytest.raises(TypeError, match="no function for tool 'lookup'"):
         tools.run("Go", [READY], client(server))
     assert server.requests == []
 
