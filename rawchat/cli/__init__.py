@@ -27,7 +27,7 @@ from .options import (
 )
 from .query import build_query
 from .terminal import Output, Stderr, to_devnull, use_color, utf8
-from .terminal import unwritten as unwritten
+from .terminal import write_error as write_error
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -14,7 +14,7 @@ from ..wire import Request, Response
 from .options import Options
 from .query import Query
 from .report import CallLog
-from .terminal import Output, Stderr, unwritten, utf8
+from .terminal import Output, Stderr, utf8, write_error
 
 EXIT_TRUNCATED, EXIT_SCHEMA, EXIT_FLAGGED = 9, 10, 11  # exit codes
 
@@ -146,7 +146,7 @@ def save_pictures(whole: Reply, path: str) -> list[str]:
     try:
         return as_pictures(whole).save(path)
     except OSError as error:
-        raise unwritten(error.filename or path, error) from None
+        raise write_error(error.filename or path, error) from None
 
 
 def raw_and_reply(response: Response) -> tuple[bytes, Reply]:

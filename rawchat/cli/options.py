@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 from ..wire import __version__
 from .conversation import expand_continue
 from .inputs import UsageError
-from .terminal import to_devnull, unwritten
+from .terminal import to_devnull, write_error
 
 
 class Option(NamedTuple):
@@ -329,7 +329,7 @@ class Parser(argparse.ArgumentParser):
             raise
         except OSError as error:
             to_devnull(sys.stdout)
-            raise unwritten("standard output", error) from None
+            raise write_error("standard output", error) from None
 
 
 def without_value(match: "re.Match[str]") -> str:

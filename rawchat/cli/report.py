@@ -20,7 +20,7 @@ from ..usage import Usage, price_key
 from ..wire import Headers, Request, Transport
 from .inputs import UsageError, open_private, read_file
 from .options import Options
-from .terminal import Stderr, unwritten, utf8
+from .terminal import Stderr, utf8, write_error
 
 LOGGED_FIELDS = ("model", "messages", "prompt", "input")  #: of a body, what is logged
 
@@ -166,7 +166,7 @@ def write(path: str, file: Any, exchanges: list[trace.Exchange]) -> None:
                 utf8(json.dumps(har.archive(exchanges), ensure_ascii=False, indent=1)) + b"\n"
             )
     except OSError as error:
-        raise unwritten(path, error) from None
+        raise write_error(path, error) from None
 
 
 @contextlib.contextmanager
@@ -256,7 +256,7 @@ class CallLog:
         except OSError as error:
             self.code = 1
             self._stderr.warn(
-                f"{unwritten(self._path, error)}; this call is not logged, nor are later ones"
+                f"{write_error(self._path, error)}; this call is not logged, nor are later ones"
             )
             with contextlib.suppress(OSError):
                 self._log.close()  # it tries once more to write what it still holds

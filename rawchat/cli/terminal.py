@@ -1,10 +1,15 @@
-"""Standard error: what there is to say beside the answer, a line at a time, coloured on a terminal that likes it."""
+"""Write to standard output and standard error: the answer, and the lines beside it.
+
+On a terminal every character that could steer it is replaced by a visible symbol; a pipe or a file gets the bytes
+unchanged.  `Output` holds the line ends at the end of a text back, so that an answer ends with exactly one.  Where both
+streams are the same terminal, `Stderr` first ends the line that `Output` has begun.
+"""
 
 import contextlib
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, BinaryIO, Callable
+from typing import Any, BinaryIO, Callable, Optional, TextIO
 
 from ..errors import RawchatError, one_line
 
@@ -14,109 +19,137 @@ CONTROL = re.compile(
     "\\ud800-\\udfff\\U000e0000-\\U000e007f]"
 )
 
+# The colours of a line on standard error by its first word (ECMA-48, 8.3.117): red, cyan, green, faint.
+STYLES = {"rawchat:": "31", ">": "36", "<": "32", "*": "2"}
+
+#: characters of a warning; a longer one is cut
+MAX_WARNING = 2000
+
+
+# ---- standard output
+
 
 class Output:
-    """An answer on its way to `file`.  Line ends at its end are held back until it is known what follows them.
-
-    On a terminal, what could steer it is made visible; into a pipe or a file bytes go unchanged.
-    """
+    """Standard output, or any other binary file, that receives an answer piece by piece."""
 
     def __init__(self, file: BinaryIO):
         self._file = file
         self.terminal = file.isatty()
-        self._held = ""  # the end of what was written that waits for more
-        self._in_line = False
-        self._open = False  # does the cursor stand in a line of ours?
+        self._held = ""  # line ends, or half of a character, that wait for what follows
+        self._started = False  # something of the current answer has been written
+        self._line_open = False  # the cursor stands in a line that `put` has begun
 
     def write(self, text: str) -> None:
-        """Show `text` now, but for what `parted` holds back."""
-        shown, self._held = hold_back(self._held + text)
-        if shown:
-            if self._in_line and not self._open:  # `pending_newline` has ended the line already
-                shown = re.sub("^\r?\n", "", shown)
-            self._in_line = True
-            self.put(utf8(shown))
+        """Write a piece of text at once, except for the end that `hold_back` keeps."""
+        ready, self._held = hold_back(self._held + text)
+        if not ready:
+            return
+        if self._started and not self._line_open:
+            # `pending_newline` has ended the line already
+            ready = re.sub("^\r?\n", "", ready)
+        self._started = True
+        self.put(utf8(ready))
 
     def put(self, data: bytes) -> None:
-        """Show bytes as they are, now."""
-        self._open = data[-1:] not in (
-            b"",
-            b"\n",
-        )  # before they are seen: Ctrl-C may come right after
+        """Write bytes as they are, and flush.
+
+        Raises BrokenPipeError if nobody reads any more, RawchatError if the bytes cannot be written.
+        """
+        # set first: Ctrl-C may come right after the terminal shows them
+        self._line_open = bool(data) and not data.endswith(b"\n")
+        if self.terminal:
+            data = utf8(escape_control(data.decode("utf-8", "replace")))
         try:
-            self._file.write(
-                utf8(escape_control(data.decode("utf-8", "replace"))) if self.terminal else data
-            )
+            self._file.write(data)
             self._file.flush()
         except BrokenPipeError:
             to_devnull(self._file)
             raise
         except OSError as error:
             to_devnull(self._file)
-            raise unwritten("standard output", error) from None
+            raise write_error("standard output", error) from None
 
     def end(self) -> None:
         """End the answer with one newline."""
-        begun = self._open or not self._in_line  # else `pending_newline` has ended it
-        self.put(utf8(self._held.rstrip("\r\n")) + b"\n" * begun)
-        self._held, self._in_line = "", False
+        rest = self._held.rstrip("\r\n")
+        # the line of an answer that has started may have been ended by `pending_newline`
+        if self._line_open or not self._started:
+            rest += "\n"
+        self.put(utf8(rest))
+        self._held = ""
+        self._started = False
 
     def end_line(self) -> None:
-        """End the line if something stands in it, and somebody still reads."""
-        if self._in_line:
+        """End the line if an answer has started, and somebody still reads."""
+        if self._started:
             with contextlib.suppress(OSError, RawchatError):
                 self.end()
 
-    def track_sigint(self) -> None:
-        """From now on a Ctrl-C is known to leave a ^C on the terminal, in a line that has to be ended."""
-        import signal  # here, not above: what goes into a pipe need not know
-
-        def pressed(*signalled: Any) -> None:
-            self._open = True
-            signal.default_int_handler(*signalled)
-
-        if (
-            signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        ):  # else it is ignored: nohup, or &
-            signal.signal(signal.SIGINT, pressed)
-
     def stop(self) -> None:
-        """Leave the answer as it is, below what the terminal shows of Ctrl-C."""
+        """Leave the answer as it is, and end the line in which the terminal shows ^C."""
         self.put(utf8(self.pending_newline()))
-        self._held, self._in_line = "", False
+        self._held = ""
+        self._started = False
 
     def pending_newline(self) -> str:
-        """What has to be written before anything else is, where others write on the same terminal."""
-        begun, self._open = self._open, False
-        return "\n" * begun
+        """Return the newline that ends the open line, if there is one, for a caller that writes it itself.
 
+        The caller is whoever writes next to the same terminal.
+        """
+        if not self._line_open:
+            return ""
+        self._line_open = False
+        return "\n"
 
-def unwritten(name: str, error: OSError) -> RawchatError:
-    """Return the error that names the file which took no more, and why: 'calls.jsonl: No space left on device'."""
-    return RawchatError(f"{name}: {error.strerror or error}")
+    def track_sigint(self) -> None:
+        """Note at every Ctrl-C that the terminal shows ^C, in a line that has to be ended.
 
+        A SIGINT that is ignored (nohup, &) or has another handler stays as it is.
+        """
+        import signal  # here, not above: output into a pipe does not need it
 
-def to_devnull(file: Any) -> None:
-    """Nobody reads `file` any more: what it still holds would fail again when Python ends, and make it complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+        def note_sigint(*arguments: Any) -> None:
+            self._line_open = True
+            signal.default_int_handler(*arguments)
+
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, note_sigint)
 
 
 def hold_back(text: str) -> tuple[str, str]:
-    """`text` in two: what can be shown now, and its end that waits for more.
+    """Return `text` in two parts: what can be written now, and its end that waits for more.
 
-    Line ends wait, as they may turn out to be the last ones.  So does the first half of a character outside the
-    BMP: servers that count in UTF-16 cut there.
+    Line ends wait, because they may turn out to be the last ones.  So does the first half of a surrogate pair:
+    servers that count in UTF-16 cut there.
     """
-    end = len(text) - ("\ud800" <= text[-1:] <= "\udbff")
+    end = len(text)
+    if text and "\ud800" <= text[-1] <= "\udbff":
+        end -= 1
     end = len(text[:end].rstrip("\r\n"))
     return text[:end], text[end:]
 
 
-def escape_control(text: str) -> str:
-    """`text` with every character that can steer a terminal, or turn text around, shown as a symbol or its number.
+def write_error(name: str, error: OSError) -> RawchatError:
+    """Return the error for a file that cannot be written: 'calls.jsonl: No space left on device'."""
+    return RawchatError(f"{name}: {error.strerror or error}")
 
-    One by one, so that a sequence that comes in two parts cannot slip through.  Tab and newline stay; a carriage
-    return, which would write over the line, is dropped.
+
+def to_devnull(file: Any) -> None:
+    """Redirect `file` to the null device.
+
+    Python flushes standard files when it exits; what they still hold would fail again, with a traceback.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+
+
+# ---- text for a terminal
+
+
+def escape_control(text: str) -> str:
+    """Return `text` with every character that can steer a terminal, or turn text around, as a symbol or its number.
+
+    Characters are replaced one by one, so that a sequence that arrives in two parts cannot slip through.  Tab and
+    newline stay; a carriage return, which would write over the line, is dropped.
 
     >>> escape_control("a\\x1b[31mb\\u202ec\\r\\n")
     'a␛[31mb<U+202E>c\\n'
@@ -125,62 +158,78 @@ def escape_control(text: str) -> str:
 
 
 def control_symbol(match: "re.Match[str]") -> str:
+    """Return the visible form of a control character: a control picture (U+2400 and up), or its number."""
     code = ord(match[0])
     if code == 0x0D:
         return ""
-    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else f"<U+{code:04X}>"
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    return f"<U+{code:04X}>"
 
 
 def utf8(text: str) -> bytes:
-    """`text` in UTF-8: halves of a character are joined, and a lone one becomes U+FFFD."""
+    """Return `text` in UTF-8; surrogate pairs are joined, and a lone surrogate becomes U+FFFD."""
     try:
         return text.encode()
-    except UnicodeEncodeError:  # there are halves
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
-
-
-STYLES = {
-    "rawchat:": "31",
-    ">": "36",
-    "<": "32",
-    "*": "2",
-}  # by the first word of a line (ECMA-48, 8.3.117)
+    except UnicodeEncodeError:
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return joined.encode()
 
 
 def use_color(when: str, environ: Mapping[str, str], terminal: bool) -> bool:
-    """Is colour wanted?  --color decides; without it a terminal, unless NO_COLOR or TERM=dumb says no."""
-    dull = environ.get("NO_COLOR") or environ.get("TERM") == "dumb"
-    return when == "always" or (when == "auto" and terminal and not dull)
+    """Return whether to write in colour.
+
+    when        the value of --color: "always", "never", or "auto", which means on a terminal
+    environ     NO_COLOR (no-color.org) or TERM=dumb turn "auto" off
+    """
+    if when != "auto":
+        return when == "always"
+    if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return False
+    return terminal
+
+
+# ---- standard error
+
+
+def no_newline() -> str:
+    """Return the empty text: no line of an answer is open on this terminal."""
+    return ""
 
 
 class Stderr:
-    """Lines on their way to `file`, which is None if it was closed (2>&-)."""
+    """Standard error, written a line at a time; `file` is None if it was closed (2>&-)."""
 
-    def __init__(self, file: Any):
+    def __init__(self, file: Optional[TextIO]):
         self._file = file
-        self.terminal = bool(file) and file.isatty()
+        self.terminal = file is not None and file.isatty()
         self.colour = False
-        self.pending_newline: Callable[[], str] = (
-            str  #: on the terminal where the answer is too: what ends its line
-        )
+        #: where the answer goes to the same terminal: `Output.pending_newline`
+        self.pending_newline: Callable[[], str] = no_newline
 
     def warn(self, text: str) -> None:
-        """Say `rawchat: …`, in one line whatever is in it."""
-        self.line(f"rawchat: {one_line(text, 2000)}")
+        """Write `rawchat: …`, as one line whatever the text holds."""
+        self.line(f"rawchat: {one_line(text, MAX_WARNING)}")
 
     def line(self, text: str) -> None:
-        """Say one line, now.  On a terminal what could steer it is made visible."""
-        first, blank, rest = (escape_control(text) if self.terminal else text).partition(" ")
+        """Write one line; control characters are escaped on a terminal."""
+        if self.terminal:
+            text = escape_control(text)
+        first, blank, rest = text.partition(" ")
         if self.colour and first in STYLES:
             first = f"\x1b[{STYLES[first]}m{first}\x1b[0m"
         self.put(f"{first}{blank}{rest}\n")
 
     def put(self, text: str) -> None:
-        """Write `text` as it is, in UTF-8; a standard error that takes nothing is left alone."""
-        if self._file:
-            try:
-                self._file.flush()  # what functions of --tools have printed
-                self._file.buffer.write(utf8(self.pending_newline() + text))
-                self._file.flush()
-            except OSError:
-                to_devnull(self._file)
+        """Write `text` as it is, in UTF-8; an error of standard error itself is ignored."""
+        if self._file is None:
+            return
+        try:
+            # what the functions of --tools have printed comes first
+            self._file.flush()
+            self._file.buffer.write(utf8(self.pending_newline() + text))
+            self._file.flush()
+        except OSError:
+            to_devnull(self._file)
