@@ -1,4 +1,4 @@
-"""A small real model on this machine, served on loopback with the API of OpenAI."""
+"""Serve a small real model on this machine; the code is in `server`."""
 
 import importlib
 
