@@ -1,26 +1,25 @@
-"""A conversation: a list of messages that is asked, kept whole when something fails, cut to size, saved and forked.
+"""A conversation: a list of messages that is sent, rolled back when a call fails, cut to size, saved and forked.
 
     history = History(system="You are a pirate.", max_tokens=3000)
     print(history.ask("Where is the treasure?").text)
     for piece in history.stream("And the map?"):
         print(piece, end="", flush=True)
 
-A *turn* is a message of the user with all that follows it: answers, tool calls, their results.  The *window* is what
-is sent: the system messages and the newest turns that fit.  The list itself, the record, stays whole.
+A *turn* is a message of the user with all that follows it: answers, tool calls and their results.  The *window* is what
+is sent: the system messages and the newest turns that fit.  The list itself is the record, and stays whole.
 """
 
 import copy
 from collections.abc import Generator
 from contextlib import AbstractContextManager
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..client import Client, default_client
 from ..errors import APIResponseValidationError, ContextLengthExceededError
 from ..normalise import normalise
 from ..reply import Reply
 from ..usage import Usage
-from . import jsonl, window
-from .jsonl import Path
+from .jsonl import Path, read_messages, write_messages
 from .tokens import Encoding
 from .window import (
     SUMMARY,
@@ -29,11 +28,15 @@ from .window import (
     from_index,
     is_instruction,
     is_system,
+    select,
+    to_store,
+    transaction,
     turn_starts,
 )
 
 Answer = TypeVar("Answer")
 
+Content = Union[str, list[dict[str, Any]]]
 
 SUMMARY_PROMPT = "Summarise our conversation so far in a few sentences. Keep names, numbers, decisions and open questions."
 
@@ -41,11 +44,13 @@ SUMMARY_PROMPT = "Summarise our conversation so far in a few sentences. Keep nam
 class History(list[Message]):
     """A conversation.  It is a list: append to it, slice it, edit it.
 
-    client          default: the client of the module's verbs
+    client          default: the client of the module's functions
     system          instructions, the first message
-    max_messages    bound on the messages that are sent, system messages included
-    max_tokens      bound on their tokens; leave room for the answer
-    encoding        the model's tokenizer, for exact counts (tiktoken's will do)
+    max_messages    bound on the messages that are sent, system messages included; default none
+    max_tokens      bound on their tokens; leave room for the answer; default none
+    encoding        the model's tokenizer, for exact counts (tiktoken's will do); default: an estimate
+
+    A turn that alone exceeds the bounds is sent all the same, if it is the last one.
     """
 
     def __init__(
@@ -59,55 +64,74 @@ class History(list[Message]):
         super().__init__()
         self.system = system
         self._client = client
-        self.max_messages, self.max_tokens = max_messages, max_tokens
+        self.max_messages = max_messages
+        self.max_tokens = max_tokens
         self.usage = Usage()  #: the sum over all replies
         self.sizes = TokenCounts(encoding)  #: the tokens of messages
 
     @property
     def client(self) -> Client:
-        """Who is asked."""
+        """The client that sends: the one that was given, else the default client."""
         return self._client or default_client()
 
     @property
     def system(self) -> Optional[str]:
-        """The instructions, None without any; what is set here replaces them.  A summary is none."""
-        return next((text_of(message) for message in self if is_instruction(message)), None)
+        """The instructions, or None; setting it replaces them.  A summary does not count as instructions."""
+        for message in self:
+            if is_instruction(message):
+                return text_of(message)
+        return None
 
     @system.setter
     def system(self, text: Optional[str]) -> None:
-        rest = [message for message in self if not is_instruction(message)]
-        self[:] = rest if text is None else [{"role": "system", "content": text}, *rest]
+        others = [message for message in self if not is_instruction(message)]
+        if text is not None:
+            others.insert(0, {"role": "system", "content": text})
+        self[:] = others
 
-    def ask(self, content: Any, **params: Any) -> Reply:
-        """Ask (a text, or a list of parts) and add question and answer; if anything fails, neither."""
+    # --- turns
+
+    def ask(self, content: Content, **params: Any) -> Reply:
+        """Send a message of the user, a text or a list of parts; add it and its answer, and return the Reply.
+
+        `params` are those of `Client.chat`.  Raises what that raises; nothing is added then.
+        """
+
+        def send(messages: list[Message]) -> Reply:
+            return self.client.chat(messages, **params)
+
         with self.turn():
             self.append({"role": "user", "content": content})
-            return self.add(*self.send_window(lambda sent: self.client.chat(sent, **params)))
+            reply, sent = self.send_window(send)
+            return self.add(reply, sent)
 
-    def stream(self, content: Any, **params: Any) -> Generator[str, None, None]:
-        """Like `ask`, as pieces of text; the answer counts only if it is read to its end.
+    def stream(self, content: Content, **params: Any) -> Generator[str, None, None]:
+        """Like `ask`, but yield the pieces of the answer's text; the turn is added once it has been read to its end.
 
-        Asks the server for usage at the end of the stream, from which the sizes of messages are learned.
+        Asks the server for its count of the tokens at the end of the stream, unless `stream_options` says otherwise.
         """
         params = {"stream_options": {"include_usage": True}, **params}
-        question = {"role": "user", "content": content}
+        message = {"role": "user", "content": content}
         with self.turn():
-            self.append(question)
+            self.append(message)
             stream, sent = self.send_window(lambda sent: self.client.stream_chat(sent, **params))
-            self.pop()  # until the answer is whole: PyPy may end a generator that is left far later
+            # It is added again at the end: PyPy ends a generator that is left at some later time.
+            self.pop()
         with stream:
             yield from stream.texts()
         with self.turn():
-            self.append(question)
+            self.append(message)
             self.add(stream.reply, sent)
 
     def turn(self) -> AbstractContextManager["History"]:
-        """What the block adds stays if it ends well; whatever else ends it, Ctrl-C too, all is as it was before."""
-        return window.transaction(self)
+        """Return a context manager that restores the messages if its block raises, even KeyboardInterrupt."""
+        return transaction(self)
+
+    # --- the steps of a turn
 
     def window(self) -> list[Message]:
-        """What is sent: the system messages, then the newest whole turns that fit; the last one in any case."""
-        return window.select(self, self.max_messages, self.max_tokens, self.sizes)
+        """Return what is sent: the system messages, then the newest whole turns that fit; the last one in any case."""
+        return select(self, self.max_messages, self.max_tokens, self.sizes)
 
     def send_window(self, send: Callable[[list[Message]], Answer]) -> tuple[Answer, list[Message]]:
         """Send the window with `send`; return what that returns, and the messages that were sent.
@@ -132,71 +156,93 @@ class History(list[Message]):
 
         Raises APIResponseValidationError if the reply holds no message.
         """
+        if sent is None:
+            sent = self.window()
         usage = Usage.of(reply)
         self.usage += usage
-        self.sizes.learn(usage.prompt, self.window() if sent is None else sent)
-        self.append(window.to_store(reply.message))
+        self.sizes.learn(usage.prompt, sent)
+        self.append(to_store(reply.message))
         return reply
+
+    # --- the whole conversation
 
     def summarise(
         self, keep: int = 1, prompt: str = SUMMARY_PROMPT, **params: Any
     ) -> Optional[Reply]:
-        """Replace all turns but the newest `keep` by one system message, which the model writes (`model=` may name
-        a cheaper one).  An earlier summary goes into it.  If the call fails, nothing has changed; None if there is
-        nothing to do.
+        """Replace all turns but the newest `keep` by one system message that the model writes; return its Reply.
+
+        An earlier summary goes into the new one.  `params` are those of `Client.chat`; `model=` may name a cheaper
+        model.  Returns None if there are no older turns.  Raises what `Client.chat` raises, and
+        APIResponseValidationError for an empty summary; nothing has changed then.
         """
         starts = turn_starts(self)
         if len(starts) <= keep:
             return None
-        cut = starts[-keep] if keep else len(self)
-        fixed = [message for message in self[:cut] if is_instruction(message)]
-        old = [message for message in self[:cut] if not is_instruction(message)]
-        reply = self.client.chat([*old, {"role": "user", "content": prompt}], **params)
+        end = starts[-keep] if keep else len(self)
+        instructions = []
+        replaced = []
+        for message in self[:end]:
+            if is_instruction(message):
+                instructions.append(message)
+            else:
+                replaced.append(message)
+        reply = self.client.chat([*replaced, {"role": "user", "content": prompt}], **params)
         self.usage += Usage.of(reply)
         if not reply.text.strip():
             raise APIResponseValidationError("the summary is empty; nothing was replaced")
-        self[:cut] = [*fixed, {"role": "system", "content": SUMMARY + reply.text}]
+        summary = {"role": "system", "content": SUMMARY + reply.text}
+        self[:end] = [*instructions, summary]
         return reply
 
     def clear(self, keep_system: bool = True) -> None:
-        """Forget the conversation, and its summary; the instructions stay."""
+        """Delete the messages, and a summary of them; instructions stay, unless `keep_system` is false."""
         self[:] = [message for message in self if keep_system and is_instruction(message)]
 
     def fork(self) -> "History":
-        """A copy that goes its own way; its usage begins at 0."""
+        """Return an independent copy; its usage begins at 0."""
         twin = copy.copy(self)
-        twin[:], twin.usage, twin.sizes = copy.deepcopy(list(self)), Usage(), copy.copy(self.sizes)
+        twin[:] = copy.deepcopy(list(self))
+        twin.usage = Usage()
+        twin.sizes = copy.copy(self.sizes)
         return twin
 
     def show(self) -> str:
-        """The conversation to read, without system messages."""
-        return "\n\n".join(
-            f"{message.get('role')}: {text_of(message)}"
-            for message in self
-            if not is_system(message)
-        )
+        """Return the conversation as text to read, without system messages."""
+        paragraphs = []
+        for message in self:
+            if not is_system(message):
+                paragraphs.append(f"{message.get('role')}: {text_of(message)}")
+        return "\n\n".join(paragraphs)
 
     def save(self, path: Path) -> None:
-        """Write the messages as JSON Lines: for their owner only, and whole or not at all."""
-        jsonl.write_messages(path, self)
+        """Write the messages as JSON Lines, readable by their owner only, and whole or not at all.
+
+        Raises OSError, and TypeError or ValueError for what JSON cannot carry.
+        """
+        write_messages(path, self)
 
     @classmethod
     def load(cls, path: Path, client: Optional[Client] = None, **settings: Any) -> "History":
-        """The conversation that `save` wrote; `settings` as for a new one.  Raises RawchatError that names the line."""
+        """Return the conversation that `save` wrote; `settings` are those of a new one.
+
+        Raises OSError, and RawchatError that names the first line that is incomplete or not a message.
+        """
         history = cls(client, **settings)
-        history.extend(jsonl.read_messages(path))
+        history.extend(read_messages(path))
         return history
 
 
 def text_of(message: Message) -> str:
-    """A message's content to read: pictures and tool calls in brackets."""
-    message = normalise(message)  # one of the caller, or of a file, may have any shape
+    """Return the content of a message as text to read, with pictures and tool calls in brackets."""
+    # A message of the caller, or of a file, may have any shape.
+    message = normalise(message)
     content = message.get("content") or message.get("refusal") or ""
     if isinstance(content, str):
-        parts = [content]
-    else:
-        parts = [str(part.get("text", f"[{part.get('type')}]")) for part in content]
-    for call in message.get("tool_calls") or ():
+        content = [{"type": "text", "text": content}]
+    texts = []
+    for part in content:
+        texts.append(str(part.get("text", f"[{part.get('type')}]")))
+    for call in message.get("tool_calls") or []:
         function = call.get("function") or {}
-        parts.append(f"[{function.get('name')}({function.get('arguments')})]")
-    return " ".join(filter(None, parts))
+        texts.append(f"[{function.get('name')}({function.get('arguments')})]")
+    return " ".join(text for text in texts if text)

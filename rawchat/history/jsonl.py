@@ -1,10 +1,10 @@
-"""A conversation as a file: one message a line (JSON Lines), for its owner only, always whole."""
+"""Save a conversation as JSON Lines, one message a line: readable by its owner only, and written whole or not at all."""
 
 import json
 import os
 import tempfile
 from collections.abc import Iterable
-from typing import Union
+from typing import Any, Union
 
 from ..endpoints import encode_json
 from ..errors import RawchatError
@@ -14,41 +14,56 @@ Path = Union[str, "os.PathLike[str]"]
 
 
 def write_messages(path: Path, messages: Iterable[Message]) -> None:
-    """Make `path` hold `messages` and nothing else.
+    """Replace the file at `path` by one with `messages`.
 
-    They are written beside it and renamed, so no symbolic link is followed and no crash leaves half of them.
+    They are written to a temporary file beside it, with mode 0600, which is then renamed: no symbolic link is followed,
+    and no crash leaves half of them.  Raises OSError, and TypeError or ValueError for what JSON cannot carry; the old
+    file is then as it was.
     """
     lines = b"".join(encode_json(message) + b"\n" for message in messages)
     folder, name = os.path.split(os.path.abspath(path))
-    handle, beside = tempfile.mkstemp(".tmp", f".{name}.", folder)  # made new, with mode 0600
+    handle, temporary = tempfile.mkstemp(".tmp", f".{name}.", folder)
     try:
         with open(handle, "wb") as file:
             file.write(lines)
             file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave the new name with no content
-        os.replace(beside, path)
+            # Without it, a power cut could leave the new name with no content.
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
     except BaseException:
-        os.unlink(beside)
+        os.unlink(temporary)
         raise
 
 
 def read_messages(path: Path) -> list[Message]:
-    """The messages that `write` wrote; raises RawchatError with the line where the file is torn, or not one of ours."""
+    """Return the messages that `write_messages` wrote.
+
+    Raises OSError, and RawchatError that names the first line that is incomplete or not a message.
+    """
+    messages = []
     with open(path, "rb") as file:
-        return [
-            parse_message(line, f"{os.fspath(path)}, line {number}")
-            for number, line in enumerate(file, 1)
-        ]
+        for number, line in enumerate(file, 1):
+            messages.append(parse_message(line, f"{os.fspath(path)}, line {number}"))
+    return messages
 
 
-def parse_message(line: bytes, where: str) -> Message:
+def parse_message(line: bytes, place: str) -> Message:
+    """Return the message in a line of a saved conversation; raise RawchatError, with `place`, if it is none."""
     torn = not line.endswith(b"\n")
+    message = None
+    if not torn:
+        message = decode_line(line)
+    if isinstance(message, dict) and isinstance(message.get("role"), str):
+        return message
+    failure = f"{place}: not a message of a saved conversation"
+    if torn:
+        failure += "; the file is torn there"
+    raise RawchatError(failure)
+
+
+def decode_line(line: bytes) -> Any:
+    """Return the JSON value of a line, or None if it is not JSON."""
     try:
-        message = None if torn else json.loads(line.decode())
+        return json.loads(line.decode())
     except (ValueError, RecursionError):
-        message = None
-    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-        raise RawchatError(
-            f"{where}: not a message of a saved conversation{'; the file is torn there' * torn}"
-        )
-    return message
+        return None

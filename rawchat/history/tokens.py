@@ -1,4 +1,4 @@
-"""About how many tokens a text has, where no server has counted them yet and there is no tokenizer.
+"""Estimate the tokens of a text or a message, where no server has counted them yet.
 
 >>> count_text("How many tokens are there in this sentence?")
 10
@@ -11,6 +11,26 @@ from typing import Any, Optional, Protocol
 
 from ..normalise import normalise
 
+# The estimate is a rule of thumb, fitted to SmolLM2's tokenizer (49,152 entries, digits one by one): within 15 % on
+# 40 texts, English, Chinese and code, of 26 to 22,000 tokens (`python -m tests.tokens` prints some).  A tokenizer with
+# a larger vocabulary needs fewer tokens, for Chinese down to half of them: the estimate errs on the safe side.
+
+WORD_LETTERS = 5  #: a word of up to 5 letters is one token …
+LETTERS_PER_TOKEN = 5  #: … and each 5 further letters are one more
+
+FIRST_SIGN = 0.9  #: tokens of the first of the punctuation marks that stand together
+NEXT_SIGN = 0.1  #: tokens of each further one
+
+TOKENS_PER_BYTE = 0.58  #: other scripts, per byte of UTF-8: 1.7 for a Chinese character
+
+MESSAGE_OVERHEAD = 5  #: tokens that frame a message (its role and its ends, in ChatML)
+
+TOKENS_PER_PICTURE = 1000  #: OpenAI counts 85 to about 1500 for one
+
+# Words, punctuation, other scripts; then digits, line ends and runs of blanks, which are one token each.  A single
+# blank belongs to the word that follows it.
+TOKEN_PARTS = re.compile(r"([A-Za-z]+)|([!-/:-@\[-`{-~]+)|([^\x00-\x7f]+)|[0-9]|\n|\s\s+")
+
 
 class Encoding(Protocol):
     """A real tokenizer, such as `tiktoken.encoding_for_model("gpt-4o")`."""
@@ -18,56 +38,41 @@ class Encoding(Protocol):
     def encode(self, text: str) -> Any: ...
 
 
-# The rule of thumb, fitted to SmolLM2's tokenizer (49,152 entries, digits one by one): within 15 % of it on 40 texts,
-# English, Chinese and code, of 26 to 22,000 tokens (`python -m tests.tokens` shows some).  A larger vocabulary needs
-# fewer, for Chinese down to half of them: it errs on the safe side.
-WORD, TAIL = 5, 5  #: a word is one token, and a further one for every 5 letters beyond 5
-
-
-SIGN, MORE = 0.9, 0.1  #: signs that stand together are about one token, however many
-
-
-TOKENS_PER_BYTE = 0.58  #: of other scripts, for each byte of UTF-8: 1.7 for a Chinese character
-
-
-MESSAGE_OVERHEAD = 5  #: what frames one message (role, ends; ChatML)
-
-
-TOKENS_PER_PICTURE = 1000  #: a picture in a message: OpenAI takes 85 to about 1500 for one
-
-
-TOKEN_PARTS = re.compile(
-    r"([A-Za-z]+)|([!-/:-@\[-`{-~]+)|([^\x00-\x7f]+)|[0-9]|\n|\s\s+"
-)  # one blank belongs to its word
-
-
 def count_text(text: str, encoding: Optional[Encoding] = None) -> int:
-    """About how many tokens `text` has; exactly, if `encoding` is the model's."""
-    if encoding:  # tiktoken's `encode` raises at text like <|endoftext|>
-        return len(getattr(encoding, "encode_ordinary", encoding.encode)(text))
-    return round(sum(map(part_weight, TOKEN_PARTS.finditer(text))))
+    """Return about how many tokens `text` has; exactly how many, if `encoding` is the model's."""
+    if encoding is not None:
+        # tiktoken's `encode` raises ValueError for a text like <|endoftext|>; its `encode_ordinary` does not.
+        encode = getattr(encoding, "encode_ordinary", encoding.encode)
+        return len(encode(text))
+    return round(sum(estimate_part(part) for part in TOKEN_PARTS.finditer(text)))
 
 
-def part_weight(part: "re.Match[str]") -> float:
+def estimate_part(part: "re.Match[str]") -> float:
+    """Return the tokens of one match of TOKEN_PARTS."""
     word, signs, other = part.groups()
     if word:
-        return 1 + max(0, len(word) - WORD) / TAIL
+        return 1 + max(0, len(word) - WORD_LETTERS) / LETTERS_PER_TOKEN
     if signs:
-        return SIGN + (len(signs) - 1) * MORE
-    return len(other.encode("utf-8", "surrogatepass")) * TOKENS_PER_BYTE if other else 1
+        return FIRST_SIGN + (len(signs) - 1) * NEXT_SIGN
+    if other:
+        return len(other.encode("utf-8", "surrogatepass")) * TOKENS_PER_BYTE
+    return 1
 
 
 def count_message(message: Mapping[str, Any], encoding: Optional[Encoding] = None) -> int:
-    """About how many tokens a message has: its texts, its pictures, its tool calls and its frame."""
-    message = normalise(message)  # one of the caller, or of a file, may have any shape
+    """Return about how many tokens a message has: its texts, its pictures, its tool calls and its frame."""
+    # A message of the caller, or of a file, may have any shape.
+    message = normalise(message)
     content = message.get("content") or ""
-    parts = [{"text": content}] if isinstance(content, str) else content
-    texts = [str(part["text"]) if "text" in part else "" for part in parts]
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}]
+    count = MESSAGE_OVERHEAD
+    for part in content:
+        if "text" in part:
+            count += count_text(str(part["text"]), encoding)
+        if "image_url" in part:
+            count += TOKENS_PER_PICTURE
     if message.get("tool_calls"):
-        texts.append(json.dumps(message["tool_calls"], ensure_ascii=False))
-    pictures = sum("image_url" in part for part in parts)
-    return (
-        MESSAGE_OVERHEAD
-        + pictures * TOKENS_PER_PICTURE
-        + sum(count_text(text, encoding) for text in texts)
-    )
+        calls = json.dumps(message["tool_calls"], ensure_ascii=False)
+        count += count_text(calls, encoding)
+    return count

@@ -1,9 +1,12 @@
-"""Which messages of a conversation are sent: whole turns, the newest that fit, and every system message.
+"""Select the messages of a conversation that are sent: the system messages, and the newest whole turns that fit.
 
->>> talk = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
-...         {"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "How are you?"}]
->>> [message["content"] for message in select(talk, 2, None, TokenCounts())]
+>>> messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
+...             {"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "How are you?"}]
+>>> [message["content"] for message in select(messages, 2, None, TokenCounts())]
 ['Be brief.', 'How are you?']
+
+A *turn* is a message of the user with all that follows it: answers, tool calls and their results.  It is sent whole or
+not at all, as a server refuses the result of a call without the call.
 """
 
 import contextlib
@@ -14,75 +17,95 @@ from typing import Any, Callable, Optional, TypeVar
 
 from ..errors import APIResponseValidationError
 from ..normalise import normalise
-from . import tokens
+from .tokens import Encoding, count_message
 
 Message = dict[str, Any]
 
-
 MessageList = TypeVar("MessageList", bound=list[Any])
-
 
 SUMMARY = "Summary of the conversation so far: "  #: begins the system message that `History.summarise` makes
 
 
+# --- kinds of messages, and turns
+
+
 def is_system(message: Message) -> bool:
-    """Is it an instruction, not a part of the conversation?"""
+    """Return whether `message` instructs the model, rather than being a part of the conversation."""
     return message.get("role") in ("system", "developer")
 
 
 def is_instruction(message: Message) -> bool:
-    """Is it a system message that `History.summarise` did not make?"""
+    """Return whether `message` is a system message that `History.summarise` did not make."""
     return is_system(message) and not str(message.get("content")).startswith(SUMMARY)
 
 
 def turn_starts(messages: list[Message]) -> list[int]:
-    """Where turns start: at each message of the user, and at what stands before the first one."""
-    starts = [at for at, message in enumerate(messages) if message.get("role") == "user"]
-    first = next((at for at, message in enumerate(messages) if not is_system(message)), None)
-    return starts if first is None or first in starts else [first, *starts]
+    """Return the indexes at which turns start: each message of the user, and the first of those before it."""
+    starts: list[int] = []
+    for index, message in enumerate(messages):
+        if message.get("role") == "user" or (not starts and not is_system(message)):
+            starts.append(index)
+    return starts
 
 
 def from_index(messages: list[Message], start: int) -> list[Message]:
-    """The messages from `start` on, and the system messages before it."""
-    return [message for at, message in enumerate(messages) if at >= start or is_system(message)]
+    """Return the messages from `start` on, and the system messages before it."""
+    system = [message for message in messages[:start] if is_system(message)]
+    return system + messages[start:]
+
+
+# --- the window
 
 
 def select(
     messages: list[Message],
     max_messages: Optional[int],
     max_tokens: Optional[int],
-    size: Callable[[Message], float],
+    count_tokens: Callable[[Message], float],
 ) -> list[Message]:
-    """The system messages and the newest whole turns, so many as fit; the last turn in any case."""
-    fixed = [message for message in messages if is_system(message)]
-    count, tokens = len(fixed), sum(map(size, fixed))
-    oldest = end = len(messages)
+    """Return the system messages and the newest whole turns, as many as fit; the last turn in any case.
+
+    max_messages    bound on their number, system messages included; None for none
+    max_tokens      bound on the sum of their `count_tokens`; None for none
+    """
+    system = [message for message in messages if is_system(message)]
+    count = len(system)
+    tokens = sum(count_tokens(message) for message in system)
+    oldest = len(messages)
     for start in reversed(turn_starts(messages)):
-        turn = [message for message in messages[start:oldest] if not is_system(message)]
-        count, tokens = count + len(turn), tokens + sum(map(size, turn))
-        over = (max_messages is not None and count > max_messages) or (
-            max_tokens is not None and tokens > max_tokens
-        )
-        if over and oldest < end:
+        for message in messages[start:oldest]:
+            if not is_system(message):
+                count += 1
+                tokens += count_tokens(message)
+        too_many = max_messages is not None and count > max_messages
+        too_long = max_tokens is not None and tokens > max_tokens
+        is_last_turn = oldest == len(messages)
+        if (too_many or too_long) and not is_last_turn:
             break
         oldest = start
     return from_index(messages, oldest)
 
 
+# --- changes to a conversation
+
+
 def to_store(message: Message) -> Message:
-    """An answer as it is added to a conversation: what is empty in it and not needed is left out."""
+    """Return the message of a reply as a conversation stores it: without the fields that are empty and not needed.
+
+    Raises APIResponseValidationError if there is no message.
+    """
     if not message:
         raise APIResponseValidationError("the reply holds no message")
-    return {
-        name: value
-        for name, value in normalise(message).items()
-        if value or name in ("role", "content")
-    }
+    stored = {}
+    for name, value in normalise(message).items():
+        if value or name in ("role", "content"):
+            stored[name] = value
+    return stored
 
 
 @contextlib.contextmanager
 def transaction(messages: MessageList) -> Iterator[MessageList]:
-    """What the block adds stays if it ends well; whatever else ends it, Ctrl-C too, all is as it was before."""
+    """Keep what the block changes in `messages` if it succeeds; restore them if it raises, even KeyboardInterrupt."""
     before = list(messages)
     try:
         yield messages
@@ -91,24 +114,46 @@ def transaction(messages: MessageList) -> Iterator[MessageList]:
         raise
 
 
-class TokenCounts(dict[bytes, float]):
-    """The tokens of messages, by the hash of their JSON: learned from the server's counts, estimated until then."""
+# --- the sizes of messages
 
-    def __init__(self, encoding: Optional[tokens.Encoding] = None):
+
+class TokenCounts(dict[bytes, float]):
+    """The tokens of messages, by the hash of their JSON: learned from the server's counts, estimated until then.
+
+    Only hashes are stored: a message may hold megabytes of pictures.
+    """
+
+    def __init__(self, encoding: Optional[Encoding] = None):
         super().__init__()
         self.encoding = encoding
 
     def __call__(self, message: Message) -> float:
-        return self.get(message_key(message)) or tokens.count_message(message, self.encoding)
+        """Return the tokens of `message`."""
+        return self.get(message_key(message)) or count_message(message, self.encoding)
 
     def learn(self, total: int, sent: list[Message]) -> None:
-        """The server has counted `total` tokens in `sent`: what is beyond the known messages is the new ones."""
-        new = [message for message in sent if message_key(message) not in self]
-        if total and new:
-            known = sum(self.get(message_key(message), 0) for message in sent)
-            scale = max(total - known, len(new)) / sum(map(self, new))
-            self.update([(message_key(message), scale * self(message)) for message in new])
+        """Learn from the server's count, `total`, of the tokens in `sent`; 0 teaches nothing.
+
+        What the messages that were counted before leave of `total` is shared among the new ones, in proportion to
+        their estimates; each has at least one token.
+        """
+        known = 0.0
+        new = []
+        for message in sent:
+            count = self.get(message_key(message))
+            if count is None:
+                new.append(message)
+            else:
+                known += count
+        if not total or not new:
+            return
+        estimated = sum(self(message) for message in new)
+        scale = max(total - known, len(new)) / estimated
+        learned = {message_key(message): scale * self(message) for message in new}
+        self.update(learned)
 
 
 def message_key(message: Message) -> bytes:
-    return hashlib.sha256(json.dumps(message, sort_keys=True, default=str).encode()).digest()
+    """Return the hash by which TokenCounts knows a message."""
+    text = json.dumps(message, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).digest()

@@ -1,7 +1,7 @@
-"""The tool calls of a reply, answered: arguments are checked, functions run, and what goes wrong is told to the model.
+"""Answer the tool calls of a reply: check the arguments, run the functions, and turn every failure into a result.
 
->>> known = {"double": Tool({}, lambda number: 2 * number)}
->>> run_calls([{"id": "c0", "function": {"name": "double", "arguments": '{"number": 4}'}}], known)
+>>> by_name = {"double": Tool({}, lambda number: 2 * number)}
+>>> run_calls([{"id": "c0", "function": {"name": "double", "arguments": '{"number": 4}'}}], by_name)
 [{'role': 'tool', 'tool_call_id': 'c0', 'content': '8'}]
 """
 
@@ -16,89 +16,97 @@ from typing import Any, Callable, NamedTuple, Optional
 from ..errors import APIResponseValidationError, one_line
 from ..history.window import Message
 from ..normalise import join_halves
-from ..schema import build
+from ..schema.build import build_arguments, decode_json
 from ..schema.fields import Field, to_jsonable
 
 MAX_THREADS = (
     32  #: calls that run at once, however many a reply holds: ThreadPoolExecutor's own bound
 )
 
-
 log = logging.getLogger("rawchat")
-
 
 Function = Callable[..., Any]
 
 
 class Tool(NamedTuple):
-    """What the model is told of a function, and the function."""
+    """The description of a function that is sent to the model, and the function."""
 
     spec: Mapping[str, Any]
     function: Function
-    fields: Optional[list[Field]] = None  #: None: ready-made, so its schema is not ours to check
+    fields: Optional[list[Field]] = (
+        None  #: its parameters; None for a ready-made tool, whose schema is not checked
+    )
 
 
 def run_calls(
-    calls: list[dict[str, Any]], known: Mapping[str, Tool], parallel: bool = False
+    calls: list[dict[str, Any]], by_name: Mapping[str, Tool], parallel: bool = False
 ) -> list[Message]:
-    """The messages that answer `calls`, in their order; raises APIResponseValidationError for what is no call."""
-    if not all(
-        isinstance(call, dict) and isinstance(call.get("function") or {}, dict) for call in calls
-    ):
-        raise APIResponseValidationError(
-            f"the tool calls of the reply are none: {one_line(str(calls), 120)}"
-        )
+    """Return the messages that answer `calls`, in their order.
+
+    Raises APIResponseValidationError for calls that are not objects, or whose function is not one.
+    """
+    for call in calls:
+        if not isinstance(call, dict) or not isinstance(call.get("function") or {}, dict):
+            excerpt = one_line(str(calls), 120)
+            raise APIResponseValidationError(f"malformed tool calls in the reply: {excerpt}")
     if parallel:
         with ThreadPoolExecutor(min(len(calls), MAX_THREADS)) as threads:
-            texts = list(threads.map(lambda call: run_call(call, known), calls))
+            texts = list(threads.map(lambda call: run_call(call, by_name), calls))
     else:
-        texts = [run_call(call, known) for call in calls]
-    return [
-        {"role": "tool", "tool_call_id": call.get("id"), "content": join_halves(text)}
-        for call, text in zip(calls, texts)
-    ]
+        texts = [run_call(call, by_name) for call in calls]
+    messages = []
+    for call, text in zip(calls, texts):
+        # A lone surrogate in a result could not be sent.
+        content = join_halves(text)
+        messages.append({"role": "tool", "tool_call_id": call.get("id"), "content": content})
+    return messages
 
 
-def run_call(call: Mapping[str, Any], known: Mapping[str, Tool]) -> str:
-    """What one call returns, or what is wrong with it, as text for the model."""
-    asked = call.get("function") or {}
-    name = str(asked.get("name"))
-    if name not in known:
-        return call_error(name, f"there is no such tool; there is: {', '.join(known)}")
+def run_call(call: Mapping[str, Any], by_name: Mapping[str, Tool]) -> str:
+    """Return what one call returns, or what is wrong with it, as text for the model."""
+    function = call.get("function") or {}
+    name = str(function.get("name"))
+    tool = by_name.get(name)
+    if tool is None:
+        return call_error(name, f"there is no such tool; there is: {', '.join(by_name)}")
     try:
-        arguments = parse_arguments(known[name], asked.get("arguments") or "{}")
+        arguments = parse_arguments(tool, function.get("arguments") or "{}")
     except (TypeError, ValueError, RecursionError) as error:
         return call_error(name, f"bad arguments: {error}")
     try:
-        return result_text(known[name].function(**arguments))
-    except Exception as error:  # whatever it is: the model may find another way
+        return result_text(tool.function(**arguments))
+    except Exception as error:
+        # Whatever it is: the model may find another way.
         return call_error(name, f"{type(error).__name__}: {error}", exc_info=True)
 
 
 def parse_arguments(tool: Tool, text: str) -> dict[str, Any]:
-    """The keyword arguments of a call; raises TypeError, ValueError (MismatchError), or RecursionError."""
-    value: Any = build.decode_json(text)
+    """Return the keyword arguments of a call; raise TypeError, ValueError (MismatchError) or RecursionError."""
+    value = decode_json(text)
     if tool.fields is not None:
-        return build.build_arguments(tool.fields, value)
-    with contextlib.suppress(ValueError):  # some built-in functions do not tell their signature
+        return build_arguments(tool.fields, value)
+    # Some built-in functions have no signature: ValueError.
+    with contextlib.suppress(ValueError):
         inspect.signature(tool.function).bind(**value)
     return dict(value)
 
 
-def call_error(name: str, what: str, exc_info: bool = False) -> str:
-    log.warning("tool %s: %s", one_line(name), one_line(what), exc_info=exc_info)
-    return f"error: {what}"
+def call_error(name: str, reason: str, exc_info: bool = False) -> str:
+    """Log what went wrong with a call, and return the text about it for the model."""
+    log.warning("tool %s: %s", one_line(name), one_line(reason), exc_info=exc_info)
+    return f"error: {reason}"
 
 
 def result_text(result: Any) -> str:
-    """What a function returned: a text as it is, else as JSON."""
-    return (
-        result
-        if isinstance(result, str)
-        else json.dumps(result, ensure_ascii=False, default=json_default)
-    )
+    """Return the result of a function as text: a text as it is, anything else as JSON."""
+    if isinstance(result, str):
+        return result
+    return json.dumps(result, ensure_ascii=False, default=encode_other)
 
 
-def json_default(value: Any) -> Any:
-    meant = to_jsonable(value)
-    return str(value) if meant is value else meant
+def encode_other(value: Any) -> Any:
+    """Return a value that JSON has no form for as one that it has; what is of an unknown type becomes its str()."""
+    encoded = to_jsonable(value)
+    if encoded is value:
+        return str(value)
+    return encoded
