@@ -1,8 +1,10 @@
-"""A conversation that a file keeps, so that a later command can go on with it.
+"""Keep a conversation in a file, so that a later command can continue it (-c, --continue).
 
-saved = Saved("talk.jsonl")
-saved.history.ask("and in French?")
-saved.save(saved.history)
+    conversation = ConversationFile("talk.jsonl")
+    conversation.history.ask("and in French?")
+    conversation.save(conversation.history)
+
+A file that another process has changed since it was read is not overwritten: the turns of that process would be lost.
 """
 
 import contextlib
@@ -18,73 +20,81 @@ if TYPE_CHECKING:
     from ..history import History
     from ..history.window import Message
 
-
 CONTINUE_FLAGS = ("-c", "--continue")
+OTHER_FILE = "; --continue=FILE names another one"
 
 
-POINTER = "; --continue=FILE names another one"
+# ---- which file
 
 
 def expand_continue(words: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """`words` with the default file for each -c that names none: a FILE is written without a blank, as in GNU's tools.
+    """Return `words` with the default file for each -c that names none.
 
-    Raises UsageError where what follows a blank looks like a FILE.
+    A FILE is attached to the flag (-cFILE, --continue=FILE), as GNU's tools want an optional value.
+
+    Raises UsageError where the word after the flag looks like a FILE.
     """
     for flag, word in zip(words, words[1:]):
         if flag in CONTINUE_FLAGS and (word.endswith(".jsonl") or os.path.isfile(word)):
             raise UsageError(
-                f"{word} is part of the question here: --continue={word} goes on with a file; "
+                f"{word} is part of the question here: --continue={word} continues a file; "
                 f"{flag} -- {word} asks"
             )
-    return [
-        f"--continue={ensure_parent(default_path(environ))}" if word in CONTINUE_FLAGS else word
-        for word in words
-    ]
+    expanded = []
+    for word in words:
+        if word in CONTINUE_FLAGS:
+            word = f"--continue={ensure_parent(default_path(environ))}"
+        expanded.append(word)
+    return expanded
 
 
 def default_path(environ: Mapping[str, str]) -> str:
-    """The file; raises UsageError if there is no folder for it."""
+    """Return the path of the default conversation file, in the state directory of the XDG base directories.
+
+    Raises UsageError if neither XDG_STATE_HOME nor a home directory is set.
+    """
     state = environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):  # "should consider the path invalid and ignore it"
-        state = os.path.join(
-            environ.get("HOME") or environ.get("USERPROFILE", ""), ".local", "state"
-        )
     if not os.path.isabs(state):
-        raise UsageError("HOME is not set, so there is no file for the conversation" + POINTER)
+        # the specification: "should consider the path invalid and ignore it"
+        home = environ.get("HOME") or environ.get("USERPROFILE", "")
+        state = os.path.join(home, ".local", "state")
+    if not os.path.isabs(state):
+        raise UsageError("HOME is not set, so there is no file for the conversation" + OTHER_FILE)
     return os.path.join(state, "rawchat", "conversation.jsonl")
 
 
 def ensure_parent(path: str) -> str:
-    """`path`, with the folder it lies in made for its owner only; raises UsageError if it cannot be."""
+    """Create the folder of `path`, for its owner only, and return `path`.
+
+    Raises UsageError if the folder cannot be created.
+    """
     try:
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}{POINTER}") from None
+        raise UsageError(f"{error.filename}: {error.strerror}{OTHER_FILE}") from None
     return path
 
 
-class ConversationFile:
-    """The file at `path`, as this process knows it, and the conversation that was in it; none where there is no file.
+# ---- the file
 
-    Raises UsageError, before anything is asked, if it is no conversation or could not be written again.
+
+class ConversationFile:
+    """A conversation file as this process last saw it.
+
+    path        where it is; a file that does not exist is an empty conversation
+    history     the conversation that was in it
+
+    Raises UsageError, before anything is sent, if the file holds no conversation or could not be written again.
     """
 
     def __init__(self, path: str):
+        if not path or (os.path.exists(path) and not os.path.isfile(path)):
+            # `save` would put a file in the place of /dev/null
+            raise UsageError(f"{path or repr(path)} is not a file")
         self.path = path
         self._folder = os.path.dirname(os.path.abspath(path))
-        if not path or (os.path.exists(path) and not os.path.isfile(path)):
-            raise UsageError(
-                f"{path or repr(path)} is no file"
-            )  # `save` would put one in the place of /dev/null
-        try:
-            self._seen = read_or_none(path)
-            from ..history import History  # loads the client, which few commands need
-
-            self.history = History() if self._seen is None else History.load(path)
-        except OSError as error:
-            raise UsageError(f"{path}: {error.strerror}") from None
-        except RawchatError as error:
-            raise UsageError(f"{error}; mend that line, or name another file") from None
+        self._last_seen: Optional[bytes] = None
+        self.history = self._load()
         try:
             tempfile.TemporaryFile(dir=self._folder).close()
         except OSError as error:
@@ -92,31 +102,46 @@ class ConversationFile:
 
     @contextlib.contextmanager
     def turn(self, messages: "list[Message]") -> "Iterator[History]":
-        """While the block runs, the conversation goes on as in `messages`; it is saved if that ends well."""
+        """Give the block a history that holds `messages`; save it if the block ends without an error."""
         with self.history.turn():
             self.history[:] = messages
             yield self.history
         self.save(self.history)
 
     def save(self, history: "History") -> None:
-        """Write `history`, unless another process has written there meanwhile: its turns would be lost.
+        """Write `history` to the file.
 
-        Raises RawchatError if it is not written.
+        Raises RawchatError if another process has changed the file since, or if it cannot be written.
         """
         try:
-            with locked(self._folder):
-                if read_or_none(self.path) != self._seen:
+            with folder_lock(self._folder):
+                if read_or_none(self.path) != self._last_seen:
                     raise RawchatError(
                         f"not saved: another process has changed {self.path} meanwhile"
                     )
                 history.save(self.path)
-                self._seen = read_or_none(self.path)
+                self._last_seen = read_or_none(self.path)
         except OSError as error:
             raise RawchatError(f"not saved: {self.path}: {error.strerror}") from None
 
+    def _load(self) -> "History":
+        """Return the conversation in the file, and remember the bytes it was read from."""
+        # here, not above: history loads the client, which few commands need
+        from ..history import History
+
+        try:
+            self._last_seen = read_or_none(self.path)
+            if self._last_seen is None:
+                return History()
+            return History.load(self.path)
+        except OSError as error:
+            raise UsageError(f"{self.path}: {error.strerror}") from None
+        except RawchatError as error:
+            raise UsageError(f"{error}; fix that line or choose another file") from None
+
 
 def read_or_none(path: str) -> Optional[bytes]:
-    """What is in a file; None if there is none."""
+    """Return the bytes of a file, None if it does not exist; raise OSError if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -125,18 +150,20 @@ def read_or_none(path: str) -> Optional[bytes]:
 
 
 @contextlib.contextmanager
-def locked(folder: str) -> Iterator[None]:
-    """No other process is in such a block for `folder`, where the system can promise that."""
+def folder_lock(folder: str) -> Iterator[None]:
+    """Hold an exclusive lock on `folder` while the block runs.
+
+    Where there are no such locks (Windows, some network file systems) the block runs without one.
+    """
     handle = None
     try:
-        with contextlib.suppress(
-            ImportError, OSError
-        ):  # Windows has no such lock, nor have some network folders
-            import fcntl
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl  # POSIX only
 
             handle = os.open(folder, os.O_RDONLY)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         if handle is not None:
-            os.close(handle)  # which ends the lock
+            # closing it releases the lock
+            os.close(handle)

@@ -1,4 +1,8 @@
-"""The calls of a command, told when they are over: in a line on standard error by -v, in a line of JSON by --log."""
+"""Report the calls of a command: a line on standard error (-v), a log file (--log), the wire (--trace, --har).
+
+A `CallLog` collects every call when it is over.  `tracing` wraps a transport, so that the wire is written while a call
+runs; an archive (--har) is written when the command ends, however it ends.
+"""
 
 import contextlib
 import json
@@ -8,7 +12,7 @@ import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any, Callable, Optional, Union
+from typing import Any, BinaryIO, Callable, Optional, Union
 
 from .. import trace
 from ..config import Config
@@ -22,262 +26,331 @@ from .inputs import UsageError, open_private, read_file
 from .options import Options
 from .terminal import Stderr, utf8, write_error
 
-LOGGED_FIELDS = ("model", "messages", "prompt", "input")  #: of a body, what is logged
+Prices = Mapping[str, Mapping[str, float]]  # dollars per million tokens, by model
+Body = Mapping[str, Any]
+
+#: the fields of a request's body that are logged
+LOGGED_FIELDS = ("model", "messages", "prompt", "input")
+
+#: characters; anything shorter in a key's place is a word that may stand in any text, not a key
+SHORTEST_KEY = 5
+
+#: decimal places of a logged price: one token costs more than that
+COST_DIGITS = 12
 
 
-Prices = Mapping[str, Mapping[str, float]]
-
-
-def log_entry(
-    asked: Union[Request, Mapping[str, Any]],
-    whole: Optional[Reply],
-    failure: Optional[BaseException],
-    now: float,
-    seconds: float,
-    prices: Optional[Prices],
-) -> dict[str, Any]:
-    """The line of a call in the log: what was asked, what came (also of a call that failed half way), what failed.
-
-    `now` is when it began, in seconds since 1970.
-    """
-    body = json.loads(asked.body or b"{}") if isinstance(asked, Request) else asked
-    line = {
-        "time": datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="milliseconds"),
-        "seconds": round(seconds, 3),
-        **{name: body[name] for name in LOGGED_FIELDS if name in body},
-    }
-    if whole is not None:
-        texts = whole.texts
-        line.update(
-            model=whole.get("model") or body.get("model"),
-            answer=texts if len(texts) > 1 else whole.text,
-            **({"tool_calls": whole.tool_calls} if whole.tool_calls else {}),
-            usage=whole.usage,
-            cost=total_cost([whole], prices),
-            request_id=whole.request_id,
-        )
-    if failure is not None:
-        line.update(
-            error=str(failure) or type(failure).__name__,
-            request_id=getattr(failure, "request_id", None) or line.get("request_id"),
-        )
-    return {name: value for name, value in line.items() if value is not None}
-
-
-def format_usage(replies: Sequence[Reply], seconds: float, prices: Optional[Prices]) -> str:
-    """What calls used, in a line: '12 tokens in (4 cached), 34 out (6 reasoning); $0.0002; 1.52 s, …'."""
-    used = sum(map(Usage.of, replies), Usage())
-    tokens = (
-        f"{used.prompt} tokens in{f' ({used.cached} cached)' if used.cached else ''}, "
-        f"{used.completion} out{f' ({used.reasoning} reasoning)' if used.reasoning else ''}"
-    )
-    dollars = total_cost(replies, prices)
-    speed = (
-        f", {used.completion / seconds:.1f} tokens a second" if used.completion and seconds else ""
-    )
-    models = sorted({str(reply["model"]) for reply in replies if reply.get("model")})
-    names = [reply.request_id for reply in replies if reply.request_id]
-    facts = [
-        tokens if any(reply.usage for reply in replies) else "the server does not tell the tokens",
-        f"${dollars:.6f}"
-        if dollars is not None
-        else "no price for it"
-        if prices is not None
-        else "",
-        f"{seconds:.2f} s{speed}",
-        ", ".join(models),
-        f"request id {', '.join(names)}" if names else "",
-    ]
-    return "; ".join(filter(None, facts))
-
-
-def total_cost(replies: Sequence[Reply], prices: Optional[Prices]) -> Optional[float]:
-    """Dollars; None without a price for every model."""
-    if prices is None:
-        return None
-    try:
-        found = [
-            Usage.of(reply).cost(prices[price_key(str(reply.get("model")), prices)])
-            for reply in replies
-        ]
-        return round(sum(found), 12)  # a token costs more than that
-    except KeyError:
-        return None
+# ---- tokens and cost
 
 
 def load_prices(path: str) -> Prices:
-    """The table in a file; raises UsageError if it is none."""
+    """Return the table of prices in a JSON file; raise UsageError if it holds none."""
     try:
-        table = json.loads(read_file(path))
+        table: Prices = json.loads(read_file(path))
         for prices in table.values():
             Usage().cost(prices)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
-        raise UsageError(
-            f'{path}: not a table of prices like {{"gpt-4o": {{"prompt": 2.5, "completion": 10}}}}'
-        ) from None
-    found: Prices = table
-    return found
+        example = '{"gpt-4o": {"prompt": 2.5, "completion": 10}}'
+        raise UsageError(f"{path}: not a table of prices like {example}") from None
+    return table
 
 
-@contextlib.contextmanager
-def tracing(options: Options, notes: Stderr) -> Iterator[Callable[[Transport], Transport]]:
-    """While the block runs, what is to be put around its transport; the archive is written at its end, however it ends."""
-    exchanges: list[trace.Exchange] = []
-
-    def watched(transport: Transport) -> Transport:
-        transport = trace.traced(transport, notes.line) if options.trace else transport
-        return trace.observe(transport, har.collector(exchanges)) if options.har else transport
-
-    with contextlib.ExitStack() as stack:
-        if options.har:
-            stack.enter_context(archiving(options.har, exchanges, notes))
-        stack.enter_context(
-            logging_to_stderr(notes, logging.INFO if options.trace else logging.WARNING)
-        )
-        yield watched
-
-
-@contextlib.contextmanager
-def archiving(path: str, exchanges: list[trace.Exchange], notes: Stderr) -> Iterator[None]:
-    """Replace what is in the file at `path` by an archive of `exchanges`, at the end of the block, however it ends.
-
-    Raises UsageError if the file cannot be opened, RawchatError if it cannot be written; after an error of the block,
-    which tells more, that is only said.
-    """
-    file = open_private(path, 0, "wb")
-    try:
-        yield
-    except BaseException:
+def total_cost(replies: Sequence[Reply], prices: Optional[Prices]) -> Optional[float]:
+    """Return the cost of `replies` in dollars; None if there are no prices, or none for one of the models."""
+    if prices is None:
+        return None
+    total = 0.0
+    for reply in replies:
         try:
-            write(path, file, exchanges)
-        except RawchatError as error:
-            notes.warn(str(error))
-        raise
-    write(path, file, exchanges)
+            model = price_key(str(reply.get("model")), prices)
+        except KeyError:
+            return None
+        total += Usage.of(reply).cost(prices[model])
+    return round(total, COST_DIGITS)
 
 
-def write(path: str, file: Any, exchanges: list[trace.Exchange]) -> None:
-    """Write the archive of `exchanges` to `file`, and close it; raises RawchatError that names `path`."""
-    try:
-        with file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a device or a pipe has no length
-                file.truncate()
-            file.write(
-                utf8(json.dumps(har.archive(exchanges), ensure_ascii=False, indent=1)) + b"\n"
-            )
-    except OSError as error:
-        raise write_error(path, error) from None
+def format_usage(replies: Sequence[Reply], seconds: float, prices: Optional[Prices]) -> str:
+    """Return one line on what calls used: '12 tokens in (4 cached), 34 out (6 reasoning); $0.0002; 1.52 s, …'.
+
+    seconds     the time that all calls took together
+    prices      None leaves the cost out
+    """
+    used = Usage()
+    for reply in replies:
+        used += Usage.of(reply)
+    parts = [format_tokens(replies, used)]
+    dollars = total_cost(replies, prices)
+    if dollars is not None:
+        parts.append(f"${dollars:.6f}")
+    elif prices is not None:
+        parts.append("no price for this model")
+    time_taken = f"{seconds:.2f} s"
+    if used.completion and seconds:
+        time_taken += f", {used.completion / seconds:.1f} tokens a second"
+    parts.append(time_taken)
+    models = {str(reply["model"]) for reply in replies if reply.get("model")}
+    if models:
+        parts.append(", ".join(sorted(models)))
+    request_ids = [reply.request_id for reply in replies if reply.request_id]
+    if request_ids:
+        parts.append("request id " + ", ".join(request_ids))
+    return "; ".join(parts)
 
 
-@contextlib.contextmanager
-def logging_to_stderr(notes: Stderr, level: int) -> Iterator[None]:
-    """Say what rawchat logs: at INFO each wait before a retry, and why; at WARNING what goes wrong with a tool."""
+def format_tokens(replies: Sequence[Reply], used: Usage) -> str:
+    """Return the tokens of `replies`, whose sum is `used`: '12 tokens in (4 cached), 34 out (6 reasoning)'."""
+    if not any(reply.usage for reply in replies):
+        return "usage not reported"
+    text = f"{used.prompt} tokens in"
+    if used.cached:
+        text += f" ({used.cached} cached)"
+    text += f", {used.completion} out"
+    if used.reasoning:
+        text += f" ({used.reasoning} reasoning)"
+    return text
 
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            text = record.getMessage()
-            if record.levelno < logging.WARNING:
-                notes.line(f"* {text}")
-            else:
-                notes.warn(text)
 
-    log, handler = logging.getLogger("rawchat"), Handler()
-    before = log.level
-    log.setLevel(level)
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(before)
+# ---- the log
 
 
 class CallLog:
-    """What was called; raises UsageError for a log or prices that cannot be used."""
+    """The calls of a command, for -v and --log.
 
-    def __init__(self, options: Options, notes: Stderr):
-        self._notes = notes if options.usage else None
-        self._log: Any = None
-        self._prices = None
-        self._stderr = notes
-        self.code = 0  #: the exit code of a command that is well but for its log
-        self._replies: list[Reply] = []
-        self._seconds = 0.0
-        if options.usage or options.log:  # else nobody has to wait for them
-            from .. import endpoints
+    code        the exit code of a command that succeeds otherwise: 1 if the log could not be written
 
-            self._encode = endpoints.encode_mended
-            self._prices = load_prices(options.prices) if options.prices else None
+    Raises UsageError for a log file or a table of prices that cannot be used.
+    """
+
+    def __init__(self, options: Options, stderr: Stderr):
+        self.code = 0
+        self._stderr = stderr
+        self._verbose = bool(options.usage)
+        self._path = options.log
+        self._file: Optional[BinaryIO] = None
+        self._prices: Optional[Prices] = None
+        self._replies: list[Reply] = []  # of the calls since the last `print_usage`
+        self._seconds = 0.0  # that they took
+        if options.prices and (options.usage or options.log):
+            self._prices = load_prices(options.prices)
         if options.log:
-            self._path = options.log
-            self._log = open_private(options.log, os.O_APPEND, "ab")
-
-    @contextlib.contextmanager
-    def call(
-        self, config: Config, asked: Union[Request, Mapping[str, Any]]
-    ) -> Iterator[list[Reply]]:
-        """A call, made by the block, which adds its Reply to the list that it is given; `asked` is what goes out."""
-        replies: list[Reply] = []
-        failure: Optional[BaseException] = None
-        now, start = time.time(), time.monotonic()
-        try:
-            yield replies
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            whole = replies[0] if replies else None
-            self.add(config, asked, whole, failure, time.monotonic() - start, now)
-
-    def add(
-        self,
-        config: Config,
-        asked: Union[Request, Mapping[str, Any]],
-        whole: Optional[Reply],
-        failure: Optional[BaseException],
-        seconds: float,
-        began: Optional[float] = None,
-    ) -> None:
-        """Count a call that is over, and log it; it began at `began`, by default `seconds` ago."""
-        if whole is not None:
-            self._replies.append(whole)
-        self._seconds += seconds
-        if self._log:
-            whole = whole or getattr(failure, "partial", None)
-            began = time.time() - seconds if began is None else began
-            line = log_entry(asked, whole, failure, began, seconds, self._prices)
-            self._write(self._encode(redact(config_secrets(config), line)) + b"\n")
-
-    def _write(self, line: bytes) -> None:
-        """Add a line to the log.  One that cannot be written ends no conversation: it is said, and told by the code."""
-        try:
-            self._log.write(line)
-            self._log.flush()
-        except OSError as error:
-            self.code = 1
-            self._stderr.warn(
-                f"{write_error(self._path, error)}; this call is not logged, nor are later ones"
-            )
-            with contextlib.suppress(OSError):
-                self._log.close()  # it tries once more to write what it still holds
-            self._log = None
-
-    def print_usage(self) -> None:
-        """Say for -v what the calls since the last time used."""
-        if self._notes and self._replies:
-            self._notes.warn(format_usage(self._replies, self._seconds, self._prices))
-        self._replies, self._seconds = [], 0.0
+            self._file = open_private(options.log, os.O_APPEND, "ab")
 
     def __enter__(self) -> "CallLog":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.print_usage()
-        if self._log:
-            self._log.close()
+        if self._file:
+            self._file.close()
+
+    @contextlib.contextmanager
+    def call(self, config: Config, request: Request) -> Iterator[list[Reply]]:
+        """Time and log the call that the block makes; the block adds its Reply to the list that it is given."""
+        replies: list[Reply] = []
+        failure: Optional[BaseException] = None
+        began = time.time()
+        start = time.monotonic()
+        try:
+            yield replies
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            seconds = time.monotonic() - start
+            reply = replies[0] if replies else None
+            self.add(config, request, reply, failure, seconds, began)
+
+    def add(
+        self,
+        config: Config,
+        request: Union[Request, Body],
+        reply: Optional[Reply],
+        failure: Optional[BaseException],
+        seconds: float,
+        began: Optional[float] = None,
+    ) -> None:
+        """Count a call that is over, and log it.
+
+        request     the request, or its body
+        reply       None if the call failed with `failure`, whose partial reply is then logged
+        began       seconds since 1970; by default `seconds` ago
+        """
+        if reply is not None:
+            self._replies.append(reply)
+        self._seconds += seconds
+        if self._file is None:
+            return
+        # here, not above: only a log needs it
+        from ..endpoints import encode_mended
+
+        if reply is None:
+            reply = getattr(failure, "partial", None)
+        if began is None:
+            began = time.time() - seconds
+        entry = log_entry(request, reply, failure, began, seconds, self._prices)
+        self._write(encode_mended(redact(config_secrets(config), entry)) + b"\n")
+
+    def print_usage(self) -> None:
+        """Print, for -v, what the calls since the last time used."""
+        if self._verbose and self._replies:
+            self._stderr.warn(format_usage(self._replies, self._seconds, self._prices))
+        self._replies = []
+        self._seconds = 0.0
+
+    def _write(self, line: bytes) -> None:
+        """Append a line to the log.
+
+        A log that cannot be written ends no conversation: it is reported once, and by the exit code.
+        """
+        assert self._file is not None
+        try:
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            self.code = 1
+            reason = write_error(self._path, error)
+            self._stderr.warn(f"{reason}; this call and later ones are not logged")
+            with contextlib.suppress(OSError):
+                # closing tries once more to write what the file still holds
+                self._file.close()
+            self._file = None
+
+
+def log_entry(
+    request: Union[Request, Body],
+    reply: Optional[Reply],
+    failure: Optional[BaseException],
+    began: float,
+    seconds: float,
+    prices: Optional[Prices],
+) -> dict[str, Any]:
+    """Return the entry of a call in the log: what was sent, what was received, what failed.
+
+    request     the request, or its body
+    reply       the reply, or the part of it that a failed call received
+    began       when the call began, in seconds since 1970
+    """
+    body = request
+    if isinstance(request, Request):
+        body = json.loads(request.body or b"{}")
+    assert isinstance(body, Mapping)
+    when = datetime.fromtimestamp(began, timezone.utc)
+    entry: dict[str, Any] = {
+        "time": when.isoformat(timespec="milliseconds"),
+        "seconds": round(seconds, 3),
+    }
+    for name in LOGGED_FIELDS:
+        entry[name] = body.get(name)
+    if reply is not None:
+        entry["model"] = reply.get("model") or body.get("model")
+        entry["answer"] = reply.text
+        if len(reply.texts) > 1:
+            entry["answer"] = reply.texts
+        entry["tool_calls"] = reply.tool_calls or None
+        entry["usage"] = reply.usage
+        entry["cost"] = total_cost([reply], prices)
+        entry["request_id"] = reply.request_id
+    if failure is not None:
+        entry["error"] = str(failure) or type(failure).__name__
+        request_id = getattr(failure, "request_id", None)
+        entry["request_id"] = request_id or entry.get("request_id")
+    return {name: value for name, value in entry.items() if value is not None}
 
 
 def config_secrets(config: Config) -> list[str]:
-    """The credentials that a client sends; what is shorter than any real key is left to be a word."""
+    """Return the credentials that a client sends, which must not stand in the log."""
     keys = config.keys()
-    return [*(key for key in keys if len(key) >= 5), *Headers(*config.headers).secrets]
+    secrets = [key for key in keys if len(key) >= SHORTEST_KEY]
+    return secrets + list(Headers(*config.headers).secrets)
+
+
+# ---- the wire
+
+
+@contextlib.contextmanager
+def tracing(options: Options, stderr: Stderr) -> Iterator[Callable[[Transport], Transport]]:
+    """Give the block a function that wraps a transport for --trace and --har.
+
+    While the block runs, what rawchat logs goes to standard error.  The archive is written at its end.
+    """
+    exchanges: list[trace.Exchange] = []
+
+    def wrap(transport: Transport) -> Transport:
+        """Return the transport with what --trace and --har want around it."""
+        if options.trace:
+            transport = trace.traced(transport, stderr.line)
+        if options.har:
+            transport = trace.observe(transport, har.collector(exchanges))
+        return transport
+
+    level = logging.INFO if options.trace else logging.WARNING
+    with contextlib.ExitStack() as stack:
+        if options.har:
+            stack.enter_context(archiving(options.har, exchanges, stderr))
+        stack.enter_context(logging_to_stderr(stderr, level))
+        yield wrap
+
+
+@contextlib.contextmanager
+def archiving(path: str, exchanges: list[trace.Exchange], stderr: Stderr) -> Iterator[None]:
+    """Write `exchanges` as an archive into the file at `path` when the block ends, however it ends.
+
+    Raises UsageError if the file cannot be opened, RawchatError if it cannot be written.  If the block fails, its
+    error says more: then a failure to write is printed only.
+    """
+    file = open_private(path, 0, "wb")
+    try:
+        yield
+    except BaseException:
+        try:
+            write_har(path, file, exchanges)
+        except RawchatError as error:
+            stderr.warn(str(error))
+        raise
+    write_har(path, file, exchanges)
+
+
+def write_har(path: str, file: BinaryIO, exchanges: list[trace.Exchange]) -> None:
+    """Write the archive of `exchanges` to `file` and close it; raise RawchatError that names `path`."""
+    text = json.dumps(har.archive(exchanges), ensure_ascii=False, indent=1)
+    try:
+        with file:
+            # a device or a pipe has no length
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                file.truncate()
+            file.write(utf8(text) + b"\n")
+    except OSError as error:
+        raise write_error(path, error) from None
+
+
+class StderrHandler(logging.Handler):
+    """Print log records: a warning as one, anything less as a line of the trace."""
+
+    def __init__(self, stderr: Stderr):
+        super().__init__()
+        self._stderr = stderr
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        text = record.getMessage()
+        if record.levelno < logging.WARNING:
+            self._stderr.line(f"* {text}")
+        else:
+            self._stderr.warn(text)
+
+
+@contextlib.contextmanager
+def logging_to_stderr(stderr: Stderr, level: int) -> Iterator[None]:
+    """Print what rawchat logs while the block runs.
+
+    level       INFO prints each wait before a retry and its reason, WARNING what goes wrong with a tool
+    """
+    logger = logging.getLogger("rawchat")
+    handler = StderrHandler(stderr)
+    previous = logger.level
+    logger.setLevel(level)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(previous)

@@ -1104,7 +1104,7 @@ def test_a_full_disk_is_named_whatever_is_shown(argv: list[str]) -> None:
     [
         (
             "--log",
-            "/dev/full: No space left on device; this call is not logged, nor are later ones",
+            "/dev/full: No space left on device; this call and later ones are not logged",
         ),
         ("--har", "/dev/full: No space left on device"),
     ],

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rawchat import History
-from rawchat.cli.conversation import ConversationFile, default_path, locked
+from rawchat.cli.conversation import ConversationFile, default_path, folder_lock
 from rawchat.cli.inputs import UsageError
 from rawchat.errors import RawchatError
 
@@ -138,7 +138,7 @@ def test_a_file_after_a_blank_is_told_not_asked(run: Run, home: pathlib.Path, wo
         assert result == (
             2,
             b"",
-            f"rawchat: {word} is part of the question here: --continue={word} goes on with a "
+            f"rawchat: {word} is part of the question here: --continue={word} continues a "
             f"file; -c -- {word} asks\n",
         )
         assert server.requests == []
@@ -273,16 +273,16 @@ def test_ctrl_c_changes_nothing(file: pathlib.Path) -> None:
     [
         (
             TALK[:-5],
-            "line 2: not a message of a saved conversation; the file is torn there; mend that line, or name "
+            "line 2: not a message of a saved conversation; the file is torn there; fix that line or choose "
             "another file",
         ),
         (
             TALK + b"# Notes\n",
-            "line 3: not a message of a saved conversation; mend that line, or name another file",
+            "line 3: not a message of a saved conversation; fix that line or choose another file",
         ),
         (
             b"\x00\xff\n",
-            "line 1: not a message of a saved conversation; mend that line, or name another file",
+            "line 1: not a message of a saved conversation; fix that line or choose another file",
         ),
     ],
 )
@@ -303,9 +303,9 @@ def test_a_torn_or_foreign_file_is_told_and_left_alone(
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("/dev/null", "/dev/null is no file"),
-        (".", ". is no file"),
-        ("", "'' is no file"),
+        ("/dev/null", "/dev/null is not a file"),
+        (".", ". is not a file"),
+        ("", "'' is not a file"),
         ("nowhere/talk.jsonl", "nowhere: No such file or directory"),
         ("there.txt/talk.jsonl", "there.txt/talk.jsonl: Not a directory"),
     ],
@@ -404,7 +404,7 @@ def test_looking_and_writing_are_done_alone(tmp_path: pathlib.Path) -> None:
     import fcntl
 
     handle = os.open(tmp_path, os.O_RDONLY)
-    with locked(str(tmp_path)), pytest.raises(BlockingIOError):
+    with folder_lock(str(tmp_path)), pytest.raises(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(handle)

@@ -92,9 +92,9 @@ def reply(model: str = "m", usage: Any = USAGE) -> Reply:
             [reply("other", {"prompt_tokens": 1})],
             1.0,
             PRICES,
-            "1 tokens in, 0 out; no price for it; 1.00 s; other",
+            "1 tokens in, 0 out; no price for this model; 1.00 s; other",
         ),
-        ([reply("m", None)], 1.0, None, "the server does not tell the tokens; 1.00 s; m"),
+        ([reply("m", None)], 1.0, None, "usage not reported; 1.00 s; m"),
     ],
 )
 def test_the_summary_is_one_line(replies: Any, seconds: float, prices: Any, expected: str) -> None:
@@ -245,4 +245,4 @@ def test_record_is_closed_with_its_block(tmp_path: pathlib.Path) -> None:
     options = SimpleNamespace(prices=None, log=str(tmp_path / "log"), usage=False)
     with CallLog(options, None) as record:  # type: ignore[arg-type]
         pass
-    assert record._log.closed
+    assert record._file is not None and record._file.closed

@@ -337,9 +337,9 @@ def test_ctrl_c_at_the_question_is_130() -> None:
 @pytest.mark.parametrize(
     ("key", "echo", "begins"),
     [
-        ("y\r", "y", ["Hello", "rawchat: the server"]),
-        ("\x04", "", ["rawchat: refused", "Hello", "rawchat: the server"]),
-        ("\x03", "^C", ["rawchat: the server"]),
+        ("y\r", "y", ["Hello", "rawchat: usage not reported"]),
+        ("\x04", "", ["rawchat: refused", "Hello", "rawchat: usage not reported"]),
+        ("\x03", "^C", ["rawchat: usage not reported"]),
     ],
 )
 def test_what_follows_the_question_stands_below_it(key: str, echo: str, begins: list[str]) -> None:
