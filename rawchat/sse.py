@@ -1,7 +1,8 @@
-"""Server-sent events from bytes that are cut anywhere.
+"""Parse server-sent events from bytes that arrive in pieces of any size (WHATWG HTML, 9.2).
 
-`sseclient` reads the fields of an event.  It is handed whole events, with plain line ends: left alone with the pieces
-it merges or halves events at odd borders, and takes quadratic time over long ones.
+The bytes pass three steps: line ends become LF, the stream is split at its blank lines, and `sseclient` parses the
+fields of the events.  sseclient is given whole events only: given the pieces as they arrive, it splits or merges events
+where a piece ends between CR and LF, and takes quadratic time over an event in many pieces.
 
 >>> list(split_events([b"\\xef\\xbb\\xbfdata: on", b"e\\r", b"\\n\\r\\ndata: two\\n\\ndata: half"]))
 [(b'data: one\\n\\ndata: two', True), (b'data: half', False)]
@@ -9,67 +10,108 @@ it merges or halves events at odd borders, and takes quadratic time over long on
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Optional
 
-from sseclient import Event, SSEClient
+from sseclient import Event as Event
+from sseclient import SSEClient
 
 from .errors import APIError
 from .normalise import decode_json
 from .wire import MAX_BYTES
 
-if not hasattr(SSEClient, "events"):
+if not hasattr(SSEClient, "events"):  # the package `sseclient` installs a module of the same name
     raise ImportError(
-        "the module sseclient is of another package here: pip uninstall -y sseclient && "
+        "the installed `sseclient` is not sseclient-py: pip uninstall -y sseclient && "
         "pip install --force-reinstall sseclient-py"
     )
 
+#: The byte order mark; one at the start of a stream is dropped (WHATWG, 9.2.5).
+BOM = b"\xef\xbb\xbf"
 
-BOM = b"\xef\xbb\xbf"  #: the byte order mark; one at the start is dropped (WHATWG, 9.2.5)
+#: Bytes of a batch of events that may hold an event of very many lines.
+LONG_EVENT = 2**16
 
-
-LINES_PER_PARSE = (
-    100  #: lines of a long event that sseclient is given at once: it glues them one by one
-)
-
-
-LONG_EVENT = 2**16  #: bytes of a batch that may hold such an event
+#: Lines of a long event that sseclient is given at once; its time is quadratic in them.
+LINES_PER_PARSE = 100
 
 
 def events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[Event]:
-    """Server-sent events from any iterable of bytes, cut anywhere: each has `.event` and `.data`.
+    """Yield the server-sent events in an iterable of bytes; each has `.event` and `.data`.
 
-    Exactly the WHATWG's rules (HTML standard, 9.2.6), but that a last event without its blank line still counts
-    if its data is [DONE] or a whole JSON object.  Raises APIError for an event of more than `limit` bytes.
+    The rules are the WHATWG's (HTML, 9.2.6), with one exception: a last event without its blank line counts if its data
+    is [DONE] or a whole JSON object.  `limit` bounds the bytes of one event.
+
+    Raises APIError for an event over the limit.
 
     >>> [event.data for event in events([b"data: on", b"e\\n\\ndata: two\\r\\n\\r", b"\\ndata: half"])]
     ['one', 'two']
     """
     for batch, ended in split_events(pieces, limit):
-        if not batch.isascii():  # the rule for bytes that are not UTF-8: U+FFFD in their place
-            batch = batch.decode("utf-8", "replace").encode()
-        for event in (
-            parse_events(batch)
-            if len(batch) < LONG_EVENT
-            else chain.from_iterable(map(parse_long_event, batch.split(b"\n\n")))
-        ):
+        for event in parse_events(batch):
             if ended or is_complete(event.data):
                 yield event
 
 
+def peek(pieces: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
+    """Return the first byte that is not blank, and the pieces from its piece on; b"" if all are blank."""
+    iterator = iter(pieces)
+    for piece in iterator:
+        if piece.lstrip(BOM + b"\r\n"):
+            first = piece.lstrip(BOM + b" \t\r\n")[:1]
+            return first, chain([piece], iterator)
+    return b"", ()
+
+
+# ---- bytes to batches of whole events
+
+
+def split_events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[tuple[bytes, bool]]:
+    """Yield the events that each piece completes as one batch, with True; at the end the rest, with False.
+
+    A fast server sends many events at once: a batch saves the cost of a parser for each of them.  The time is linear.
+
+    Raises APIError for an event of more than `limit` bytes, before it takes the memory.
+    """
+    held = [b""]
+    size = 0
+    for piece in normalize_newlines(drop_bom(pieces)):
+        # The two line ends of a blank line may arrive in two pieces.
+        completes = piece.startswith(b"\n") and held[-1].endswith(b"\n")
+        held.append(piece)
+        size += len(piece)
+        if completes or b"\n\n" in piece:
+            batch, _, rest = b"".join(held).rpartition(b"\n\n")
+            if len(batch) > limit:
+                for event in batch.split(b"\n\n"):
+                    check_size(len(event), limit)
+            held = [rest]
+            size = len(rest)
+            yield batch.strip(b"\n"), True
+        check_size(size, limit)
+    yield b"".join(held).strip(b"\n"), False
+
+
+def drop_bom(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces without the byte order mark at the start, which may be cut."""
+    iterator = iter(pieces)
+    start = b""
+    for piece in iterator:
+        start += piece
+        if len(start) >= len(BOM) or not BOM.startswith(start):
+            break
+    yield start.removeprefix(BOM)
+    yield from iterator
+
+
 def normalize_newlines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes with LF for every line end (CR, LF, CRLF), without the byte order mark."""
-    start: Optional[bytes] = b""  # until it is known whether the stream starts with a mark
+    """Yield the pieces with LF for every line end (CR, LF or CRLF); none is empty."""
     after_cr = False
     for piece in pieces:
-        if start is not None:
-            piece = start + piece
-            if len(piece) < len(BOM) and BOM.startswith(piece):
-                start = piece
-                continue
-            start, piece = None, piece[len(BOM) :] if piece.startswith(BOM) else piece
-        if after_cr and piece:  # the CR at the end of the last piece was a line end already
-            piece = piece[1:] if piece[:1] == b"\n" else piece
-            after_cr = False
+        if not piece:
+            continue
+        if after_cr and piece.startswith(b"\n"):
+            # This LF belongs to the CR that ended the piece before, which was a line end already.
+            piece = piece[1:]
+        after_cr = False
         if b"\r" in piece:
             after_cr = piece.endswith(b"\r")
             piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -77,74 +119,58 @@ def normalize_newlines(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield piece
 
 
-def split_events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[tuple[bytes, bool]]:
-    """The events that each piece ends, together, and whether the last one's blank line has come; in linear time.
-
-    A fast server sends many events at once; what is done for each batch need not be done for each of them.
-    Raises APIError for an event of more than `limit` bytes, before it takes the memory.
-    """
-    held: list[bytes] = [b""]
-    size = 0
-    for piece in normalize_newlines(pieces):
-        at_once = piece[:1] == b"\n" and held[-1][-1:] == b"\n"  # a blank line, cut in two
-        held.append(piece)
-        size += len(piece)
-        if at_once or b"\n\n" in piece:
-            batch, _, rest = b"".join(held).rpartition(b"\n\n")
-            for event in batch.split(b"\n\n") if len(batch) > limit else ():
-                check_size(limit, len(event))
-            held, size = [rest], len(rest)
-            yield batch.strip(b"\n"), True
-        check_size(limit, size)
-    yield b"".join(held).strip(b"\n"), False
-
-
-def check_size(limit: int, size: int) -> None:
-    """Raise APIError if the `size` of an event is over the limit."""
+def check_size(size: int, limit: int) -> None:
+    """Raise APIError if an event of `size` bytes is over the limit."""
     if size > limit:
         raise APIError(
             f"an event of the stream is over {limit} bytes; raise max_bytes if it may be"
         )
 
 
+# ---- batches to events
+
+
 def parse_events(batch: bytes) -> Iterator[Event]:
-    """The events in clean lines; one reader for many of them, as to make one takes half as long as to read an event."""
-    found: Iterator[Event] = SSEClient(iter([batch + b"\n\n"])).events()
-    return found
+    """Yield the events of a batch, which has LF for its line ends and no blank line at its end."""
+    if not batch.isascii():
+        # sseclient raises UnicodeDecodeError; the WHATWG has U+FFFD for bytes that are not UTF-8.
+        batch = batch.decode("utf-8", "replace").encode()
+    if len(batch) < LONG_EVENT:
+        # One client for the whole batch: to construct it costs half as much as to parse an event.
+        yield from SSEClient(iter([batch + b"\n\n"])).events()
+        return
+    for block in batch.split(b"\n\n"):
+        yield from parse_long_event(block)
 
 
 def parse_long_event(block: bytes) -> Iterator[Event]:
-    """The event in the lines of one, if it has data: so many lines at a time, each time with the event's name so far.
+    """Yield the event in the lines of one, if it has data, in linear time.
 
-    An empty line of data at the end makes an event of each part.
+    sseclient concatenates the lines of an event one by one.  It is given some lines at a time, together with the name
+    of the event so far, and an empty data line that makes an event of each part.
     """
-    if block.count(b"\n") < LINES_PER_PARSE:
-        return parse_events(block)
-    name, data, lines = b"message", [], block.split(b"\n")
-    for at in range(0, len(lines), LINES_PER_PARSE):
-        event = next(
-            parse_events(
-                b"\n".join([b"event: " + name, *lines[at : at + LINES_PER_PARSE], b"data"])
-            )
-        )
+    lines = block.split(b"\n")
+    if len(lines) <= LINES_PER_PARSE:
+        yield from SSEClient(iter([block + b"\n\n"])).events()
+        return
+    name = b"message"
+    data = []
+    for start in range(0, len(lines), LINES_PER_PARSE):
+        part = [b"event: " + name, *lines[start : start + LINES_PER_PARSE], b"data", b"\n"]
+        event = next(SSEClient(iter([b"\n".join(part)])).events())
         name = event.event.encode()
         data.append(event.data)
-    event.data = "".join(data)[:-1]
-    return iter([event] if "".join(data) else [])
+    joined = "".join(data)
+    if joined:
+        event.data = joined[:-1]
+        yield event
 
 
 def is_complete(data: str) -> bool:
-    """Is this the data of a last event whose blank line is missing, but nothing else: [DONE], or a JSON object?"""
+    """Return whether the data of an event without its blank line is whole: [DONE], or a JSON object."""
+    if data.lstrip().startswith("[DONE]"):
+        return True
     try:
-        return data.lstrip().startswith("[DONE]") or isinstance(decode_json(data), dict)
+        return isinstance(decode_json(data), dict)
     except ValueError:
         return False
-
-
-def peek(pieces: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
-    """The first byte that is not blank, and the pieces again, without blank lines before it; b'' if all are blank."""
-    iterator = iter(pieces)
-    for piece in iterator:
-        if piece.lstrip(BOM + b"\r\n"):
-            return piece.lstrip(BOM + b" \t\r\n")[:1], chain([piece], iterator)
-    return b"", ()

@@ -172,7 +172,7 @@ def test_another_package_with_the_name_of_sseclient_is_recognised(tmp_path: path
     done = python(ASKING, path=[str(tmp_path), ROOT])
     assert done.returncode == 1
     assert done.stderr == (
-        "rawchat: the module sseclient is of another package here: pip uninstall -y sseclient && "
+        "rawchat: the installed `sseclient` is not sseclient-py: pip uninstall -y sseclient && "
         "pip install --force-reinstall sseclient-py\n"
     )
 
