@@ -80,7 +80,7 @@ class Stream:
         self.close()
 
     def _so_far(self) -> Reply:
-        return with_metadata(Reply(mend(self._merge.whole())), self._response)
+        return with_metadata(Reply(mend(self._merge.build())), self._response)
 
     def _read(self) -> Generator[Chunk, None, None]:
         """The life of a stream: chunk by chunk to a whole reply, or to one error that carries what came."""
@@ -94,7 +94,7 @@ class Stream:
         finally:
             self._response.close()
         if failure and not (
-            isinstance(failure, APIConnectionError) and self._merge.finished(self._choices)
+            isinstance(failure, APIConnectionError) and self._merge.is_complete(self._choices)
         ):
             raise self._carrying(failure) from failure.__cause__
         self._reply = self._so_far()
@@ -119,7 +119,7 @@ class Stream:
             if chunk is not None:
                 count += 1
                 yield chunk
-        if not self._merge.finished(self._choices):
+        if not self._merge.is_complete(self._choices):
             raise StreamInterruptedError(
                 f"the stream ended after {count} chunks without [DONE] ({response.summary})"
             )

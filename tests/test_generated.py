@@ -262,8 +262,8 @@ def test_the_sum_of_the_deltas_is_the_message(
         except StopIteration:
             merge.add({"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]})
             del under_way[index]
-    assert [choice["message"] for choice in merge.whole()["choices"]] == several
-    assert merge.finished(len(several))
+    assert [choice["message"] for choice in merge.build()["choices"]] == several
+    assert merge.is_complete(len(several))
 
 
 # ---- keys, headers, bodies: each works or is refused cleanly

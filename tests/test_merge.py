@@ -15,7 +15,7 @@ def merged(*chunks: dict[str, Any]) -> Any:
     merge = MessageAccumulator()
     for chunk in chunks:
         merge.add(chunk)
-    return merge.whole()
+    return merge.build()
 
 
 def message(*deltas: Any) -> Any:
@@ -266,16 +266,16 @@ def test_a_message_beside_a_delta_says_the_same_again_and_the_chunk_stays_as_it_
 @row("5.4")
 def test_finished_is_when_as_many_as_were_asked_for_have_a_reason() -> None:
     merge = MessageAccumulator()
-    assert not merge.finished()
+    assert not merge.is_complete()
     merge.add(delta("a"))
-    assert not merge.finished()
+    assert not merge.is_complete()
     merge.add(delta(finish="stop"))
-    assert merge.finished()
-    assert not merge.finished(2)
+    assert merge.is_complete()
+    assert not merge.is_complete(2)
     merge.add(delta("b", index=1))
-    assert not merge.finished(2)
+    assert not merge.is_complete(2)
     merge.add(delta(finish="stop", index=1))
-    assert merge.finished(2)
+    assert merge.is_complete(2)
 
 
 def test_a_character_that_the_server_cut_in_two_is_whole_and_a_lone_half_can_be_printed() -> None:

@@ -248,7 +248,7 @@ from rawchat.merge import MessageAccumulator
 merge = MessageAccumulator()
 for at in range(%d):
     merge.add({'choices': [%s]})
-merge.whole()
+merge.build()
 """
 LIMITED = """
 try:
