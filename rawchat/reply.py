@@ -1,8 +1,11 @@
-"""A `Reply` is the JSON of a response, as the server sent it, with names for what one mostly wants."""
+"""Decode what a server answered: a `Reply`, a `Chunk` of a streamed one, or the error in its place.
+
+Both are dicts with everything that the server sent, known to us or not, and properties for what most callers want.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from .errors import (
     APIConnectionError,
@@ -18,67 +21,15 @@ from .errors import (
 from .normalise import decode_json, hold_half, mend, normalise
 from .wire import MAX_BYTES, Headers, Response
 
+if TYPE_CHECKING:  # replies can be decoded where sseclient is not installed
+    from .sse import Event
 
-def error_from_response(response: Response, limit: int) -> APIStatusError:
-    """The error that a response with a status other than 2xx tells of, even if its body breaks off."""
-    reason = "no reason given"
-    try:
-        body = response.read(limit)
-    except DeadlineExceededError:
-        raise
-    except APIConnectionError:
-        body = b""
-    except APIResponseValidationError:  # over the limit: the status counts all the same
-        body = b""
-        reason = f"its body is over {limit} bytes; raise max_bytes if it may be"
-    return error_from_status(response.status, response.headers, body, response.summary, reason)
-
-
-def error_in_success(payload: Any, response: Response) -> APIResponseValidationError:
-    """The error for a 2xx whose JSON tells one."""
-    said, fields = parse_error_body(payload)
-    return APIResponseValidationError(
-        f"{response.status}, but an error: {said} ({response.summary})",
-        **{**response.error_fields, **fields},
-    )
-
-
-def not_json_error(
-    body: bytes, response: Response, cut: bool = False
-) -> APIResponseValidationError:
-    """The error for a 2xx whose body is not the JSON object that was asked for."""
-    text = body[:2000].decode("utf-8-sig", "replace")
-    what = "JSON that stops half way" if cut else "no JSON object"
-    hint = "; is base_url right? It is a web page" if text.lstrip()[:1] == "<" else ""
-    kind = response.headers.get("content-type") or "no content type"
-    return APIResponseValidationError(
-        f"{response.status}, but {what} ({kind}): {one_line(text, 120) or 'empty body'}{hint} ({response.summary})",
-        body=text,
-        cut=cut,
-        **response.error_fields,
-    )
-
-
-def looks_truncated(body: bytes) -> bool:
-    """Return whether `body` begins as a JSON object and ends before that does.  Brackets in strings do not count.
-
-    The escapes go first, so that a string is all up to the next quote: one pattern for both would try an open string
-    again from each of its escaped quotes, in quadratic time.
-    """
-    text = re.sub(rb"(?s)\\.", b"", body.strip(b"\xef\xbb\xbf \t\r\n"))
-    text = re.sub(rb'"[^"]*"?', b"", text)
-    return text[:1] == b"{" and (text[-1:] != b"}" or text.count(b"{") > text.count(b"}"))
-
-
-def only_dicts(things: Any) -> list[dict[str, Any]]:
-    """The objects in a list; [] for what is none."""
-    return (
-        [thing for thing in things if isinstance(thing, dict)] if isinstance(things, list) else []
-    )
+#: Bytes of a body that an error quotes in full (`.body`).
+MAX_EXCERPT = 2000
 
 
 class Reply(dict[str, Any]):
-    """A decoded answer: a dict with everything that was sent, known or not, and these short ways into it.
+    """The JSON of a response as a dict, and properties for the fields that one mostly wants.
 
     >>> reply = Reply(choices=[{"index": 0, "message": {"role": "assistant", "content": "Hi"}}])
     >>> reply.text == reply["choices"][0]["message"]["content"] == "Hi"
@@ -87,39 +38,58 @@ class Reply(dict[str, Any]):
 
     status: int = 200
     headers: Headers = Headers()
-    retries: int = 0  #: retries that it took
-    elapsed: float = 0.0  #: seconds from the call to the last byte
-    model: Optional[str] = (
-        None  #: the model that was asked: of several (`model=["a", "b"]`) which answered
-    )
-    parsed: Any = None  #: the instance that `parse` built
+    #: Retries before this reply.
+    retries: int = 0
+    #: Seconds from the call to the last byte.
+    elapsed: float = 0.0
+    #: The model that the request named: with several (`model=["a", "b"]`), the one that answered.
+    model: Optional[str] = None
+    #: The instance that `parse` built.
+    parsed: Any = None
+
+    def __repr__(self) -> str:
+        choices = self.choices
+        if not choices:
+            return f"Reply({super().__repr__()})"
+        parts = [f"text={one_line(self.text, 60)!r}", f"finish_reason={self.finish_reason!r}"]
+        if self.tool_calls:
+            parts.append(f"tool_calls={len(self.tool_calls)}")
+        if len(choices) > 1:
+            parts.append(f"choices={len(choices)}")
+        if self.request_id:
+            parts.append(f"request_id={self.request_id!r}")
+        return f"<Reply {' '.join(parts)}>"
 
     @property
     def request_id(self) -> Optional[str]:
-        """The server's name for this call, to quote when asking its support."""
-        found: Optional[str] = self.headers.get("x-request-id")
-        return found
+        """The server's identifier of this call, which its support asks for."""
+        request_id: Optional[str] = self.headers.get("x-request-id")
+        return request_id
 
     @property
     def choices(self) -> list[dict[str, Any]]:
-        """The choices that are objects; a reply without any (models, moderations) has []."""
+        """The choices that are objects; [] for a reply without choices (models, moderations)."""
         return only_dicts(self.get("choices"))
 
     @property
     def message(self) -> dict[str, Any]:
-        """The first choice's message, ready to be appended to the messages; {} if there is none."""
-        message = self.choices[0].get("message") if self.choices else None
+        """The message of the first choice, ready to be appended to the messages; {} if there is none."""
+        choices = self.choices
+        if not choices:
+            return {}
+        message = choices[0].get("message")
         return message if isinstance(message, dict) else {}
 
     @property
     def texts(self) -> list[str]:
-        """The text of every choice, of chats and of completions; '' where a choice has none (tool calls)."""
+        """The text of every choice, of chats and of completions; "" for a choice without text."""
         return [choice_text(choice) for choice in self.choices]
 
     @property
     def text(self) -> str:
-        """The text of the first choice; '' if there is none."""
-        return (self.texts or [""])[0]
+        """The text of the first choice; "" if there is none."""
+        choices = self.choices
+        return choice_text(choices[0]) if choices else ""
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
@@ -128,74 +98,42 @@ class Reply(dict[str, Any]):
 
     @property
     def finish_reason(self) -> Optional[str]:
-        """Why the first choice ended: stop, length, tool_calls, content_filter."""
-        reason = self.choices[0].get("finish_reason") if self.choices else None
+        """The reason that the first choice ended: stop, length, tool_calls, content_filter or the server's own."""
+        choices = self.choices
+        if not choices:
+            return None
+        reason = choices[0].get("finish_reason")
         return reason if isinstance(reason, str) else None
 
     @property
     def usage(self) -> Optional[dict[str, Any]]:
-        """Tokens used: prompt_tokens, completion_tokens, total_tokens; None where the server does not say."""
+        """The tokens used: prompt_tokens, completion_tokens, total_tokens; None if the server does not report them."""
         usage = self.get("usage")
         return usage if isinstance(usage, dict) else None
 
     @property
     def flagged(self) -> bool:
-        """Of a moderation: was any of its inputs found harmful?"""
+        """True if a moderation flagged any of its inputs."""
         return any(result.get("flagged") for result in only_dicts(self.get("results")))
 
     @property
     def categories(self) -> list[str]:
-        """Of a moderation: the names of the categories that were flagged, for any of its inputs."""
-        verdicts = only_dicts(
-            [result.get("categories") for result in only_dicts(self.get("results"))]
-        )
-        return sorted(
-            {name for verdict in verdicts for name, flagged in verdict.items() if flagged}
-        )
+        """The sorted names of the categories that a moderation flagged, for any of its inputs."""
+        names: set[str] = set()
+        for result in only_dicts(self.get("results")):
+            categories = result.get("categories")
+            if isinstance(categories, dict):
+                names.update(name for name, flagged in categories.items() if flagged)
+        return sorted(names)
 
-
-def read_reply(response: Response, limit: int = MAX_BYTES) -> Reply:
-    """Read the rest of a 2xx `response` as a Reply.
-
-    Raises APIResponseValidationError for what is not a JSON object or holds an error; its `.cut` is true for
-    JSON that stops half way, which may be asked for again like any broken body.
-    """
-    return decode_reply(response.read(limit), response)
-
-
-def decode_reply(body: bytes, response: Response) -> Reply:
-    """The Reply in `body`, with the facts of `response`; raises as `read` does.
-
-    The bytes are UTF-8 whatever the charset header says (RFC 8259, 8.1); a byte order mark is dropped.
-    """
-    payload, bad = None, False
-    try:
-        payload = decode_json(body.decode("utf-8-sig"))
-        if b"\\u" in body:  # else there are no halves of characters in it
-            payload = mend(payload)
-    except ValueError:  # undecodable bytes, too
-        bad = True  # raised out here: json's own error would go along, with the whole body
-    if not isinstance(payload, dict):
-        raise not_json_error(body, response, cut=bad and looks_truncated(body))
-    if is_error(payload):
-        raise error_in_success(payload, response)
-    return with_metadata(Reply(payload), response)
-
-
-def with_metadata(reply: Reply, response: Response) -> Reply:
-    """`reply` with the facts of the `response` that it came in, and its messages in the shape of `normalise`."""
-    for choice in reply.choices:
-        if isinstance(choice.get("message"), dict):
-            choice["message"] = normalise(choice["message"])
-    reply.status, reply.headers, reply.retries = response.status, response.headers, response.retries
-    reply.elapsed, reply.model = response.elapsed(), response.request.model
-    return reply
-
-
-def choice_text(choice: dict[str, Any]) -> str:
-    message = choice.get("message")
-    text = message.get("content") if isinstance(message, dict) else choice.get("text")
-    return text if isinstance(text, str) else ""
+    def copy_metadata(self, other: "Reply") -> None:
+        """Take over what `other` knows beside its JSON: status, headers, retries, elapsed, model, parsed."""
+        self.status = other.status
+        self.headers = other.headers
+        self.retries = other.retries
+        self.elapsed = other.elapsed
+        self.model = other.model
+        self.parsed = other.parsed
 
 
 class Chunk(dict[str, Any]):
@@ -205,13 +143,16 @@ class Chunk(dict[str, Any]):
 
     def __init__(self, payload: dict[str, Any], data: str = ""):
         super().__init__(payload)
-        self.data = data  #: the JSON text that it came as
+        #: The JSON text of the event.
+        self.data = data
 
     @property
     def text(self) -> str:
-        """What this chunk adds to the text of the first choice; '' if nothing."""
+        """The text that this chunk adds to the first choice; "" if it adds none."""
         choices = self.get("choices")
-        for choice in choices if isinstance(choices, list) else ():
+        if not isinstance(choices, list):
+            return ""
+        for choice in choices:
             if isinstance(choice, dict) and not choice.get("index"):
                 delta = choice.get("delta")
                 text = delta.get("content") if isinstance(delta, dict) else choice.get("text")
@@ -219,8 +160,119 @@ class Chunk(dict[str, Any]):
         return ""
 
 
-def whole_texts(chunks: Iterable[Chunk]) -> Iterator[str]:
-    """Yield the text of each chunk that has some; half of a character waits for the other half, or becomes U+FFFD."""
+def only_dicts(value: Any) -> list[dict[str, Any]]:
+    """Return the objects in a list; [] for a value that is not a list."""
+    if not isinstance(value, list):
+        return []
+    return [item for item in value if isinstance(item, dict)]
+
+
+def choice_text(choice: dict[str, Any]) -> str:
+    """Return the text of a choice of a chat or a completion; "" if it has none."""
+    message = choice.get("message")
+    text = message.get("content") if isinstance(message, dict) else choice.get("text")
+    return text if isinstance(text, str) else ""
+
+
+# ---- a body
+
+
+def read_reply(response: Response, limit: int = MAX_BYTES) -> Reply:
+    """Read the body of a 2xx `response`, at most `limit` bytes, and return it as a Reply.
+
+    Raises APIResponseValidationError for a body that is not a JSON object, holds an error or is over the limit; its
+    `.cut` is true for JSON that stops half way, which may be requested again like any broken body.  Raises what the
+    transport raises while it reads.
+    """
+    return decode_reply(response.read(limit), response)
+
+
+def decode_reply(body: bytes, response: Response) -> Reply:
+    """Return the Reply in `body`, with the metadata of `response`; raise as `read_reply` does.
+
+    The bytes are UTF-8 whatever the charset header says (RFC 8259, 8.1); a byte order mark is dropped.
+    """
+    payload = None
+    invalid = False
+    try:
+        payload = decode_json(body.decode("utf-8-sig"))
+    except ValueError:  # UnicodeDecodeError is one
+        invalid = True
+    # Errors are raised outside `except`: __context__ would hold the JSONDecodeError, and with it the whole body.
+    if not isinstance(payload, dict):
+        raise not_json_error(body, response, cut=invalid and looks_truncated(body))
+    if b"\\u" in body:
+        # Only an escape can make half of a surrogate pair.
+        payload = mend(payload)
+    if is_error(payload):
+        raise error_in_success(payload, response)
+    return with_metadata(Reply(payload), response)
+
+
+def with_metadata(reply: Reply, response: Response) -> Reply:
+    """Return `reply` with the metadata of its `response`, and with normalised messages."""
+    for choice in reply.choices:
+        if isinstance(choice.get("message"), dict):
+            choice["message"] = normalise(choice["message"])
+    reply.status = response.status
+    reply.headers = response.headers
+    reply.retries = response.retries
+    reply.elapsed = response.elapsed()
+    reply.model = response.request.model
+    return reply
+
+
+def chunk_from_reply(body: bytes, response: Response) -> Chunk:
+    """Return a completion that was not streamed as one chunk; raise as `read_reply` does."""
+    reply = decode_reply(body, response)
+    if not reply.choices:
+        raise not_json_error(body, response)
+    choices = []
+    for choice in reply.choices:
+        choice = dict(choice)
+        if "message" in choice:
+            choice["delta"] = choice.pop("message")
+        choices.append(choice)
+    return Chunk({**reply, "choices": choices}, body.decode("utf-8-sig"))
+
+
+# ---- an event of a stream
+
+
+def decode_event(event: "Event", response: Response) -> Optional[Chunk]:
+    """Return the chunk in an event, or None if it holds none: a ping, no data, null, a number.
+
+    Raises APIError for an event that holds an error, APIResponseValidationError for one that is not JSON.
+    """
+    named_error = event.event == "error"
+    if event.event == "ping":
+        return None
+    if not event.data.strip() and not named_error:
+        return None
+    payload = event.data
+    valid = True
+    try:
+        payload = decode_json(event.data)
+    except ValueError:
+        valid = False
+    # Raised outside `except`: __context__ would hold the JSONDecodeError, and with it all that was sent.
+    if not valid and not named_error:
+        raise APIResponseValidationError(
+            f"an event of the stream is not JSON: {one_line(event.data, 120)} ({response.summary})"
+        )
+    if named_error or is_error(payload):
+        message, fields = parse_error_body(payload)
+        raise APIError(f"error in the stream: {message} ({response.summary})", **fields)
+    if not isinstance(payload, dict):
+        return None
+    return Chunk(payload, event.data)
+
+
+def iter_texts(chunks: Iterable[Chunk]) -> Iterator[str]:
+    """Yield the text of each chunk that has some, in whole characters.
+
+    Half of a surrogate pair at the end of a chunk waits for its other half; one that remains alone becomes U+FFFD.
+    """
     held = ""
     for chunk in chunks:
         text = chunk.text
@@ -232,36 +284,59 @@ def whole_texts(chunks: Iterable[Chunk]) -> Iterator[str]:
         yield "\ufffd"
 
 
-def decode_event(event: Any, response: Response) -> Optional[Chunk]:
-    """The chunk that an event holds, or None where it holds none (a ping, null, a number); raises what it tells."""
-    told_wrong = event.event == "error"
-    if event.event == "ping" or not (event.data.strip() or told_wrong):
-        return None
+# ---- errors
+
+
+def error_from_response(response: Response, limit: int) -> APIStatusError:
+    """Return the error for a response whose status is not 2xx, even if its body cannot be read whole."""
+    body = b""
+    reason = "no reason given"
     try:
-        payload = decode_json(event.data)
-        whole = True
-    except ValueError:
-        payload = event.data
-        whole = False
-    if (
-        not whole and not told_wrong
-    ):  # out here: json's own error would go along, with all that was sent
-        raise APIResponseValidationError(
-            f"an event of the stream is not JSON: {one_line(event.data, 120)} ({response.summary})"
-        )
-    if told_wrong or is_error(payload):
-        said, fields = parse_error_body(payload)
-        raise APIError(f"error in the stream: {said} ({response.summary})", **fields)
-    return Chunk(payload, event.data) if isinstance(payload, dict) else None
+        body = response.read(limit)
+    except DeadlineExceededError:
+        raise
+    except APIConnectionError:
+        pass
+    except APIResponseValidationError:
+        reason = f"its body is over {limit} bytes; raise max_bytes if it may be"
+    return error_from_status(response.status, response.headers, body, response.summary, reason)
 
 
-def chunk_from_reply(body: bytes, response: Response) -> Chunk:
-    """A completion that was not streamed, as the one chunk that says it all; raises as `reply.decode` does."""
-    reply = decode_reply(body, response)
-    if not reply.choices:
-        raise not_json_error(body, response)
-    choices = [
-        {("delta" if name == "message" else name): value for name, value in choice.items()}
-        for choice in reply.choices
-    ]
-    return Chunk({**reply, "choices": choices}, body.decode("utf-8-sig"))
+def error_in_success(payload: Any, response: Response) -> APIResponseValidationError:
+    """Return the error for a 2xx whose JSON is an error."""
+    message, fields = parse_error_body(payload)
+    return APIResponseValidationError(
+        f"{response.status}, but an error: {message} ({response.summary})",
+        **{**response.error_fields, **fields},
+    )
+
+
+def not_json_error(
+    body: bytes, response: Response, cut: bool = False
+) -> APIResponseValidationError:
+    """Return the error for a 2xx whose body is not the JSON object that was asked for."""
+    text = body[:MAX_EXCERPT].decode("utf-8-sig", "replace")
+    problem = "JSON that stops half way" if cut else "no JSON object"
+    content_type = response.headers.get("content-type") or "no content type"
+    excerpt = one_line(text, 120) or "empty body"
+    if text.lstrip().startswith("<"):
+        excerpt += "; is base_url right? It is a web page"
+    return APIResponseValidationError(
+        f"{response.status}, but {problem} ({content_type}): {excerpt} ({response.summary})",
+        body=text,
+        cut=cut,
+        **response.error_fields,
+    )
+
+
+def looks_truncated(body: bytes) -> bool:
+    """Return whether `body` begins as a JSON object and ends before that does.  Brackets in strings do not count.
+
+    Escapes are removed first, so that a string reaches to the next quote.  One pattern for both would try an open string
+    again from each of its escaped quotes, in quadratic time.
+    """
+    text = re.sub(rb"(?s)\\.", b"", body.strip(b"\xef\xbb\xbf \t\r\n"))
+    text = re.sub(rb'"[^"]*"?', b"", text)
+    if not text.startswith(b"{"):
+        return False
+    return not text.endswith(b"}") or text.count(b"{") > text.count(b"}")

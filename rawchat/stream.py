@@ -1,4 +1,4 @@
-"""A streamed answer: pieces of bytes → server-sent events → `Chunk`s, merged into the `Reply` on the way."""
+"""Read a streamed reply: bytes to server-sent events to `Chunk`s, merged into the `Reply` on the way."""
 
 import contextlib
 from collections.abc import Generator, Iterator
@@ -15,18 +15,21 @@ from .keys import redact_error
 from .merge import MessageAccumulator
 from .normalise import mend
 from .reply import Chunk as Chunk
-from .reply import Reply, chunk_from_reply, decode_event, whole_texts, with_metadata
+from .reply import Reply, chunk_from_reply, decode_event, iter_texts, with_metadata
 from .sse import events as events
 from .sse import peek
 from .wire import MAX_BYTES, Response
 
+#: First bytes of a body that is not a stream: JSON or a web page.  No server-sent event begins with one of them.
+NOT_A_STREAM = (b"{", b"[", b"<")
+
 
 class Stream:
-    """A streamed reply: iterate it for its chunks, or `texts()` for the words.
+    """A streamed reply: iterate over it for its chunks, or over `texts()` for the text.
 
-    It can be read once, in one loop (`next(stream)` takes a single chunk and leaves it open).  Leaving the loop,
-    `close()` or the end of a `with` frees the connection.  Whatever goes wrong while it is read is an APIError whose
-    `.partial` is the Reply so far.
+    It can be read once, in one loop; `next(stream)` takes a single chunk and leaves it open.  Leaving the loop, `close()`
+    or the end of a `with` block frees the connection.  Every error while it is read is an APIError whose `.partial` is
+    the Reply so far.
     """
 
     def __init__(
@@ -34,15 +37,31 @@ class Stream:
         response: Response,
         limit: int = MAX_BYTES,
         choices: int = 0,
-        on_reply: Callable[[Reply], Any] = lambda reply: None,
+        on_reply: Optional[Callable[[Reply], Any]] = None,
     ):
-        """`limit` is the bytes that one event may have, `choices` how many answers there will be (else as asked)."""
-        self._response, self._limit, self._on_reply = response, limit, on_reply
-        self._choices = choices or response.request.n_choices
-        self._merge = MessageAccumulator()
-        self._chunks = self._read()
-        self._reply: Optional[Reply] = None
+        """Take a 2xx `response` whose body has not been read.
+
+        `limit` is the maximum of bytes of one event.  `choices` is the number of choices to expect (default: as many as
+        the request asked for).  `on_reply` is called once with the finished Reply.
+        """
         self.request_id: Optional[str] = response.headers.get("x-request-id")
+        self._response = response
+        self._limit = limit
+        self._n_choices = choices or response.request.n_choices
+        self._on_reply = on_reply
+        self._merge = MessageAccumulator()
+        self._count = 0
+        self._closed = False
+        self._reply: Optional[Reply] = None
+        self._chunks = self._read()
+
+    def __repr__(self) -> str:
+        state = "open"
+        if self._reply is not None:
+            state = "finished"
+        elif self._closed:
+            state = "closed"
+        return f"<Stream {self._response.summary}: {state}, {self._count} chunks>"
 
     def __iter__(self) -> Iterator[Chunk]:
         try:
@@ -54,23 +73,26 @@ class Stream:
         return next(self._chunks)
 
     def texts(self) -> Iterator[str]:
-        """Yield the pieces of the first choice's text as they come; each is made of whole characters."""
-        return whole_texts(self)
+        """Yield the pieces of the first choice's text as they arrive, each in whole characters."""
+        return iter_texts(self)
 
     @property
     def reply(self) -> Reply:
         """The Reply that a plain call would have returned; reads on to the end if need be.
 
-        Of a stream that was closed before its end, what had come: its finish_reason is None.
+        For a stream that was closed before its end it is what had arrived, with finish_reason None.
         """
         for _ in self:
             pass
-        return self._reply or self._so_far()
+        return self._reply or self._partial_reply()
 
     def close(self) -> None:
         """Free the connection, from any thread; what has not been read is lost."""
-        self._response.close()  # first: it ends a read that another thread is in
-        with contextlib.suppress(ValueError):  # "generator already executing": there
+        # First the response: it ends a read that another thread is blocked in.
+        self._closed = True
+        self._response.close()
+        # ValueError: the generator is running in that thread, and ends there.
+        with contextlib.suppress(ValueError):
             self._chunks.close()
 
     def __enter__(self) -> "Stream":
@@ -79,58 +101,67 @@ class Stream:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _so_far(self) -> Reply:
-        return with_metadata(Reply(mend(self._merge.build())), self._response)
-
     def _read(self) -> Generator[Chunk, None, None]:
-        """The life of a stream: chunk by chunk to a whole reply, or to one error that carries what came."""
+        """Yield the chunks of the whole stream, merging each; then finish the reply, or raise one error."""
         failure: Optional[APIError] = None
         try:
-            for chunk in self._payloads():
+            for chunk in self._iter_chunks():
                 self._merge.add(chunk)
+                self._count += 1
                 yield chunk
         except APIError as error:
             failure = error
         finally:
+            self._closed = True
             self._response.close()
-        if failure and not (
-            isinstance(failure, APIConnectionError) and self._merge.is_complete(self._choices)
-        ):
-            raise self._carrying(failure) from failure.__cause__
-        self._reply = self._so_far()
-        self._on_reply(self._reply)
+        # A connection that breaks after the last finish_reason takes nothing from the reply.
+        if isinstance(failure, APIConnectionError) and self._is_finished():
+            failure = None
+        if failure is not None:
+            raise self._with_partial(failure) from failure.__cause__
+        self._reply = self._partial_reply()
+        if self._on_reply is not None:
+            self._on_reply(self._reply)
 
-    def _payloads(self) -> Iterator[Chunk]:
-        """The chunks up to `[DONE]`; an APIError if the stream ends before it is whole."""
-        response, count = self._response, 0
-        start, pieces = peek(response.pieces)
-        if start in (b"{", b"[", b"<"):  # no event begins so: the server answered without streaming
+    def _iter_chunks(self) -> Iterator[Chunk]:
+        """Yield the chunks up to `[DONE]`; raise an APIError if the stream ends before the reply is whole."""
+        response = self._response
+        first, pieces = peek(response.pieces)
+        if first in NOT_A_STREAM:
             response.pieces = pieces
             yield chunk_from_reply(response.read(self._limit), response)
             return
         for event in events(pieces, self._limit):
             if event.data.lstrip().startswith("[DONE]"):
-                if not count:
+                if self._count == 0:
                     raise APIResponseValidationError(
                         f"the stream holds nothing but [DONE] ({response.summary})"
                     )
-                return response.release()
+                response.release()
+                return
             chunk = decode_event(event, response)
             if chunk is not None:
-                count += 1
                 yield chunk
-        if not self._merge.is_complete(self._choices):
+        if not self._is_finished():
             raise StreamInterruptedError(
-                f"the stream ended after {count} chunks without [DONE] ({response.summary})"
+                f"the stream ended after {self._count} chunks without [DONE] ({response.summary})"
             )
 
-    def _carrying(self, error: APIError) -> APIError:
-        """`error`, told as one of a stream, with all that is known at this point and without the key."""
+    def _is_finished(self) -> bool:
+        """Return whether every choice that was asked for has a finish_reason."""
+        return self._merge.is_complete(self._n_choices)
+
+    def _partial_reply(self) -> Reply:
+        """Return the Reply so far."""
+        return with_metadata(Reply(mend(self._merge.build())), self._response)
+
+    def _with_partial(self, error: APIError) -> APIError:
+        """Return `error` as an error of a stream, with the Reply so far and the response's fields, without keys."""
         error = as_stream_error(error)
-        error.__dict__ = {
-            **self._response.error_fields,
-            **error.__dict__,
-            "partial": self._so_far(),
-        }
+        for name, value in self._response.error_fields.items():
+            # What the error knows itself (a status inside of the event, its retries) stays.
+            if name not in vars(error):
+                setattr(error, name, value)
+        error.partial = self._partial_reply()
         redact_error(self._response.request.headers.secrets, error)
         return error

@@ -1,4 +1,4 @@
-"""Tokens that replies have used, and what they cost.
+"""Count the tokens that replies have used, and compute their price.
 
 >>> used = Usage.of({"usage": {"prompt_tokens": 1200, "completion_tokens": 50}})
 >>> used.cost({"prompt": 2.5, "completion": 10})            # dollars per million tokens
@@ -7,65 +7,81 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-MOST = 10**15  #: no reply uses so many tokens: what is beyond is nonsense
+#: No reply uses so many tokens: a larger number is an error of the server, and counts as 0.
+MAX_COUNT = 10**15
 
 
 @dataclass(frozen=True)
 class Usage:
-    """A sum of tokens; add them up with +."""
+    """A sum of tokens; add two with +."""
 
-    prompt: int = 0  #: sent, the cached ones included
-    completion: int = 0  #: made, the reasoning included
+    #: Tokens of the prompts, the cached ones included.
+    prompt: int = 0
+    #: Tokens of the answers, the reasoning included.
+    completion: int = 0
     cached: int = 0
     reasoning: int = 0
+    #: Replies counted.
     calls: int = 0
 
     @classmethod
     def of(cls, reply: Mapping[str, Any]) -> "Usage":
-        """What one reply used; zeros where the server does not say.  Pictures are counted as input and output."""
-        said = as_mapping(reply.get("usage"))
-        sent, made = (
-            as_mapping(said.get("prompt_tokens_details")),
-            as_mapping(said.get("completion_tokens_details")),
+        """Return the usage of one reply; zeros where the server does not report it.
+
+        Images are reported as input and output tokens, which count as prompt and completion.
+        """
+        usage = as_mapping(reply.get("usage"))
+        prompt_details = as_mapping(usage.get("prompt_tokens_details"))
+        completion_details = as_mapping(usage.get("completion_tokens_details"))
+        return cls(
+            prompt=as_count(usage.get("prompt_tokens", usage.get("input_tokens"))),
+            completion=as_count(usage.get("completion_tokens", usage.get("output_tokens"))),
+            cached=as_count(prompt_details.get("cached_tokens")),
+            reasoning=as_count(completion_details.get("reasoning_tokens")),
+            calls=1,
         )
-        counts = (
-            said.get("prompt_tokens", said.get("input_tokens")),
-            sent.get("cached_tokens"),
-            said.get("completion_tokens", said.get("output_tokens")),
-            made.get("reasoning_tokens"),
-        )
-        prompt, cached, completion, reasoning = map(_count, counts)
-        return cls(prompt, completion, cached, reasoning, 1)
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(mine + its for mine, its in zip(astuple(self), astuple(other))))
+        return Usage(
+            prompt=self.prompt + other.prompt,
+            completion=self.completion + other.completion,
+            cached=self.cached + other.cached,
+            reasoning=self.reasoning + other.reasoning,
+            calls=self.calls + other.calls,
+        )
 
     @property
     def total(self) -> int:
-        """All tokens, sent and made."""
+        """The tokens of prompts and answers together."""
         return self.prompt + self.completion
 
     def cost(self, prices: Mapping[str, float]) -> float:
-        """Dollars, by `prices` in dollars per million tokens: `prompt`, `completion`, and `cached` if it differs."""
-        cached = prices.get("cached", prices["prompt"])
-        return (
-            (self.prompt - self.cached) * prices["prompt"]
-            + self.cached * cached
+        """Return the price in dollars.
+
+        `prices` are dollars per million tokens: `prompt`, `completion`, and `cached` if it differs from `prompt`.
+        """
+        uncached = self.prompt - self.cached
+        cached_price = prices.get("cached", prices["prompt"])
+        dollars_per_million = (
+            uncached * prices["prompt"]
+            + self.cached * cached_price
             + self.completion * prices["completion"]
-        ) / 1e6
+        )
+        return dollars_per_million / 1e6
 
 
 class Meter:
-    """Counts every reply by its model: `Client(on_reply=meter)`.  Threads may share it."""
+    """Count every reply by its model: `Client(on_reply=meter)`.  Threads may share one."""
 
     def __init__(self) -> None:
         self.models: dict[str, Usage] = {}
         self._lock = threading.Lock()
 
     def __call__(self, reply: Mapping[str, Any]) -> None:
+        """Add the usage of `reply`; a reply that names no model counts under "?"."""
         model = str(reply.get("model") or "?")
         with self._lock:
             self.models[model] = self.models.get(model, Usage()) + Usage.of(reply)
@@ -73,28 +89,29 @@ class Meter:
     @property
     def usage(self) -> Usage:
         """The sum over all models."""
-        return sum(
-            [*self.models.values()], Usage()
-        )  # a copy: other threads may add a model meanwhile
+        # A copy of the values: another thread may add a model meanwhile.
+        return sum(list(self.models.values()), Usage())
 
     def cost(self, prices: Mapping[str, Mapping[str, float]]) -> float:
-        """Dollars, by the prices of each model; raises KeyError for a model that has none."""
-        return sum(
-            used.cost(prices[price_key(model, prices)]) for model, used in [*self.models.items()]
-        )
+        """Return the price in dollars, by the prices of each model (see `Usage.cost`).
+
+        Raises KeyError for a model that has no price.
+        """
+        total = 0.0
+        for model, used in list(self.models.items()):
+            total += used.cost(prices[price_key(model, prices)])
+        return total
 
 
 def price_key(model: str, prices: Mapping[str, Any]) -> str:
-    """The name in `prices` that is meant: `model`, or that without its date (gpt-4o-2024-08-06 is a gpt-4o)."""
+    """Return the name in `prices` for `model`: its own, or that without its date.
+
+    Raises KeyError if there is neither.
+    """
     for name in (model, undated(model)):
         if name in prices:
             return name
     raise KeyError(f"no price for {model!r}")
-
-
-def _count(value: Any) -> int:
-    """Return a number of tokens; 0 for what cannot be one, such as a number that no float can hold."""
-    return value if type(value) is int and 0 <= value < MOST else 0
 
 
 def undated(model: str) -> str:
@@ -109,5 +126,15 @@ def undated(model: str) -> str:
     return "-".join(parts)
 
 
+def as_count(value: Any) -> int:
+    """Return a number of tokens, or 0 for a value that cannot be one."""
+    if type(value) is int and 0 <= value < MAX_COUNT:
+        return value
+    return 0
+
+
 def as_mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    """Return a mapping as it is, and an empty one for any other value."""
+    if isinstance(value, Mapping):
+        return value
+    return {}

@@ -49,7 +49,7 @@ def broken(
         for text in stream.texts():
             texts.append(text)
     assert caught.value.request_id == "req_1"
-    assert caught.value.partial["choices"] == stream._merge.whole()["choices"]
+    assert caught.value.partial["choices"] == stream._merge.build()["choices"]
     return texts, caught.value
 
 
