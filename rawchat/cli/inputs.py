@@ -12,21 +12,17 @@ import re
 from collections.abc import Sequence
 from typing import Any, Callable
 
+from .. import safe_path
 from ..errors import RawchatError
 from ..images import image_part, mime_type, to_data_url
 
 
 def open_private(path: str, flags: int = 0, mode: str = "r+b") -> Any:
-    """An open file, made 0600 if it is new.  Raises UsageError if that cannot be."""
-    flags |= os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    """Return an open file, made with mode 0600 if it is new.  Raises UsageError if that fails."""
     try:
-        number = os.open(path, flags, 0o600)
+        return os.fdopen(safe_path.open_private(path, flags), mode)
     except OSError as error:
-        reason = (
-            "a symbolic link, which is not followed" if os.path.islink(path) else error.strerror
-        )
-        raise UsageError(f"{path}: {reason}") from None
-    return os.fdopen(number, mode)
+        raise UsageError(f"{path}: {error.strerror}") from None
 
 
 def with_attachments(names: Sequence[str], prompt: str) -> Any:
