@@ -90,19 +90,21 @@ def run(options: Options, out: Output, notes: Stderr) -> int:
         return 0
     from .answer import send_query
     from .client import open_client
+    from .context import Context
     from .report import CallLog
 
-    with CallLog(options, notes) as record, open_client(options, notes) as client:
+    with CallLog(options, notes) as log, open_client(options, notes) as client:
+        context = Context(options, question, client, out, notes, log, saved)
         if talking:
             from .repl import run_repl
 
-            code = run_repl(client, question, options, out, notes, record, saved)
+            code = run_repl(context)
         elif saved:
             with saved.turn(question.content) as history:
-                code = send_query(client, question, options, out, notes, record, history)
+                code = send_query(context, history)
         else:
-            code = send_query(client, question, options, out, notes, record)
-    return code or record.code
+            code = send_query(context)
+    return code or log.code
 
 
 def is_interactive(options: Options, stdin: Any, stdout: Any) -> bool:

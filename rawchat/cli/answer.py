@@ -1,237 +1,277 @@
-"""Ask, and show the answer as the options want it."""
+"""Send the query, print the answer as the options want it, and choose the exit code.
+
+`send_query` is the whole of it: `send_and_print` makes one call, `run_tools` makes one call per round of tools, and
+`check_answer` reports what is wrong with an answer that arrived.
+"""
 
 import contextlib
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
-from .. import reply
-from ..client import Client
 from ..errors import APIError, APIResponseValidationError
-from ..reply import Reply, only_dicts
+from ..reply import Reply, decode_reply, only_dicts, read_reply
 from ..stream import Stream
 from ..wire import Request, Response
-from .options import Options
+from .context import Context
 from .query import Query
-from .report import CallLog
-from .terminal import Output, Stderr, utf8, write_error
+from .terminal import utf8, write_error
 
-EXIT_TRUNCATED, EXIT_SCHEMA, EXIT_FLAGGED = 9, 10, 11  # exit codes
+if TYPE_CHECKING:
+    from ..history import History
+    from ..history.window import Message
 
+# exit codes; the others belong to errors, in `cli.exit_code`
+EXIT_TRUNCATED = 9
+EXIT_SCHEMA = 10
+EXIT_FLAGGED = 11
 
-def check_answer(whole: Reply, question: Query, options: Options, notes: Stderr) -> int:
-    """The exit code of an answer that came."""
-    reasons = [choice.get("finish_reason") for choice in whole.choices]
-    cut = [reason for reason in ("length", "content_filter") if reason in reasons]
-    wrong = schema_error(whole, question)
-    if cut:
-        notes.warn(
-            f"the answer was cut ({cut[0]})"
-            + ("; --max-tokens allows more" if "length" in cut else "")
-        )
-    elif whole.message.get("refusal"):
-        notes.warn(f"the model refused: {whole.message['refusal']}")
-    elif wrong:
-        notes.warn(f"the answer does not fit: {wrong}")
-    elif whole.tool_calls and not whole.text:
-        notes.warn("the answer is tool calls, no text; --json shows them")
-    if question.kind == "moderate":
-        results = only_dicts(whole.get("results"))
-        if not results or any(
-            "flagged" not in result for result in results
-        ):  # 0 would say that it is harmless
-            raise APIResponseValidationError("the reply holds no verdict")
-        if whole.flagged:
-            return EXIT_FLAGGED
-    return EXIT_SCHEMA if wrong else EXIT_TRUNCATED if cut and options.strict else 0
+#: finish reasons of an answer that is not complete
+TRUNCATED = ("length", "content_filter")
+
+#: kinds of query whose answer is a list, not a text
+LISTED_KINDS = ("image", "moderate", "models")
 
 
-def schema_error(whole: Reply, question: Query) -> Optional[str]:
-    """What does not fit in the first answer that is not as --schema or --json-mode want it."""
-    if question.wanted is None:
-        return None
-    from ..schema.build import MismatchError, decode_json
-    from ..schema.validate import first_error  # here, not above: few commands need them
+def send_query(context: Context, history: "Optional[History]" = None) -> int:
+    """Send the query, print the answer, and return the exit code.
 
-    for text in whole.texts or [""]:
+    history     a conversation that ends with the question; the answer is added to it
+
+    Raises RawchatError for a call that failed, UsageError for a query that cannot be sent.
+    """
+    if context.query.functions:
+        reply = run_tools(context, history)
+    elif history is None:
+        reply = send_and_print(context, context.query)
+    else:
+
+        def send(messages: "list[Message]") -> Reply:
+            """Send these messages of the conversation."""
+            return send_and_print(context, context.query._replace(content=messages))
+
+        reply = history.add(*history.send_window(send))
+    return check_answer(context, reply)
+
+
+# ---- one call
+
+
+def send_and_print(context: Context, query: Query) -> Reply:
+    """Make one call, print its answer, log it, and return its Reply."""
+    client = context.client
+    request = query.request(client.config)
+    with context.log.call(client.config, request) as replies:
+        if context.options.json:
+            reply = print_body(context, request)
+        elif query.stream:
+            reply = print_stream(context, query, request)
+        else:
+            reply = client.send(request, read_reply)
+            print_reply(context, query, reply)
+        replies.append(reply)
+    return reply
+
+
+def print_body(context: Context, request: Request) -> Reply:
+    """Print the JSON of the server, byte for byte."""
+
+    def read(response: Response) -> tuple[bytes, Reply]:
+        """Return the body and the Reply in it."""
+        body = response.read()
+        return body, decode_reply(body, response)
+
+    body, reply = context.client.send(request, read)
+    context.stdout.put(body)
+    return reply
+
+
+def print_stream(context: Context, query: Query, request: Request) -> Reply:
+    """Print a stream as it arrives: its text, or with --jsonl its chunks.
+
+    Several choices are mixed in a stream, and half of a JSON document is of no use: both are printed at the end.
+    """
+    stdout = context.stdout
+    jsonl = context.options.jsonl
+    at_the_end = (query.choices > 1 or query.wanted is not None) and not jsonl
+
+    def read(response: Response) -> Stream:
+        """Return the stream of as many choices as were asked for."""
+        return Stream(response, choices=query.choices)
+
+    with context.client.send(request, read) as stream:
         try:
-            wrong = first_error(decode_json(strip_fence(text)), question.wanted)
+            for chunk in stream:
+                if jsonl:
+                    # line ends in JSON are white space
+                    stdout.put(utf8(re.sub("[\r\n]+", " ", chunk.data)) + b"\n")
+                elif not at_the_end:
+                    stdout.write(chunk.text)
+        except APIError as error:
+            if at_the_end and error.partial is not None:
+                stdout.write(text_of(error.partial, query))
+            raise
+        if at_the_end:
+            stdout.write(text_of(stream.reply, query))
+        if not jsonl:
+            stdout.end()
+        return stream.reply
+
+
+def print_reply(context: Context, query: Query, reply: Reply) -> None:
+    """Print a reply that arrived in one piece."""
+    if query.kind in LISTED_KINDS:
+        lines = list_reply(context, query, reply)
+        # white space in a name must not break its line
+        lines = [" ".join(line.split()) + "\n" for line in lines]
+        context.stdout.put(utf8("".join(lines)))
+    else:
+        context.stdout.write(text_of(reply, query))
+        context.stdout.end()
+
+
+def text_of(reply: Reply, query: Query) -> str:
+    """Return the text of the first choice; if several were asked for, all, with a blank line between two."""
+    texts = reply.texts
+    if query.wanted is not None:
+        texts = [strip_fence(text) for text in texts]
+    if query.choices > 1:
+        return "\n\n".join(text.strip("\r\n") for text in texts)
+    return texts[0] if texts else ""
+
+
+def list_reply(context: Context, query: Query, reply: Reply) -> list[str]:
+    """Return the lines to print for a reply that holds no text: the files of pictures, categories, names of models."""
+    if query.kind == "image":
+        return save_pictures(reply, context.options.image)
+    if query.kind == "moderate":
+        if reply.flagged and not reply.categories:
+            return ["flagged"]
+        return reply.categories
+    models = only_dicts(reply.get("data"))
+    return sorted(str(model.get("id")) for model in models)
+
+
+def save_pictures(reply: Reply, path: str) -> list[str]:
+    """Save the pictures of a reply and return their paths; raise RawchatError for what cannot be written."""
+    # here, not above: few commands need it
+    from ..images import as_pictures
+
+    try:
+        return as_pictures(reply).save(path)
+    except OSError as error:
+        raise write_error(error.filename or path, error) from None
+
+
+# ---- the tool loop
+
+
+def run_tools(context: Context, history: "Optional[History]") -> Reply:
+    """Send the query and run the functions that the model calls, until it answers in text; return the last Reply.
+
+    The text of every reply on the way is printed too, and every call is logged.
+    """
+    from ..tools import run
+    from .tools import confirmed_functions
+
+    client, query, stdout, log = context.client, context.query, context.stdout, context.log
+    # raises UsageError for what cannot be sent
+    query.request(client.config)
+
+    def on_reply(reply: Reply, messages: "list[Message]") -> None:
+        """Log a reply and print its text, or end the line of the text that `on_text` has printed."""
+        log.add(client.config, {"messages": messages}, reply, None, reply.elapsed)
+        if not query.stream:
+            stdout.write(reply.text)
+        if reply.text or not reply.tool_calls:
+            stdout.end()
+
+    on_text = stdout.write if query.stream else None
+    functions = confirmed_functions(query.functions, context.options.yes, context.stderr.warn)
+    params = {name: value for name, value in query.params.items() if name != "tools"}
+    messages: list[Any] = list(query.content) if history is None else history
+    try:
+        # what the functions print is not the answer; `stdout` writes to the real file
+        with contextlib.redirect_stdout(sys.stderr):
+            return run(messages, functions, client, on_text=on_text, on_reply=on_reply, **params)
+    except APIError as error:
+        log.add(client.config, {"messages": messages}, None, error, 0)
+        raise
+
+
+# ---- what is wrong with an answer
+
+
+def check_answer(context: Context, reply: Reply) -> int:
+    """Print one line on what is wrong with an answer, and return the exit code.
+
+    Raises APIResponseValidationError for a moderation without a result: 0 would say that the text is harmless.
+    """
+    stderr = context.stderr
+    truncated = truncation(reply)
+    mismatch = schema_error(reply, context.query)
+    if truncated == "length":
+        stderr.warn("the answer was cut (length); --max-tokens allows more")
+    elif truncated:
+        stderr.warn(f"the answer was cut ({truncated})")
+    elif reply.message.get("refusal"):
+        stderr.warn(f"the model refused: {reply.message['refusal']}")
+    elif mismatch:
+        stderr.warn(f"the answer does not fit: {mismatch}")
+    elif reply.tool_calls and not reply.text:
+        stderr.warn("the answer is tool calls, no text; --json shows them")
+
+    if context.query.kind == "moderate" and is_flagged(reply):
+        return EXIT_FLAGGED
+    if mismatch:
+        return EXIT_SCHEMA
+    if truncated and context.options.strict:
+        return EXIT_TRUNCATED
+    return 0
+
+
+def truncation(reply: Reply) -> Optional[str]:
+    """Return the finish reason of a choice that was cut short, None if all are complete."""
+    reasons = [choice.get("finish_reason") for choice in reply.choices]
+    for reason in TRUNCATED:
+        if reason in reasons:
+            return reason
+    return None
+
+
+def schema_error(reply: Reply, query: Query) -> Optional[str]:
+    """Return what does not fit in the first choice that is not as --schema or --json-mode want it, None if all fit."""
+    if query.wanted is None:
+        return None
+    # here, not above: few commands need them
+    from ..schema.build import MismatchError, decode_json
+    from ..schema.validate import first_error
+
+    for text in reply.texts or [""]:
+        try:
+            value = decode_json(strip_fence(text))
         except MismatchError as error:
-            wrong = str(error)
-        if wrong:
-            return wrong
+            return str(error)
+        mismatch = first_error(value, query.wanted)
+        if mismatch:
+            return mismatch
     return None
 
 
 def strip_fence(text: str) -> str:
-    """JSON without the fence that some models put around it."""
+    """Return JSON without the Markdown fence that some models put around it."""
     from ..schema.build import FENCED
 
     fenced = FENCED.fullmatch(text)
     return fenced[1] if fenced else text
 
 
-if TYPE_CHECKING:
-    from ..history import History  # few commands need it
-
-
-FORMATTERS: dict[str, Callable[[Reply, Options], list[str]]] = {
-    "image": lambda whole, options: save_pictures(whole, options.image),
-    "moderate": lambda whole, options: whole.categories or ["flagged"] * whole.flagged,
-    "models": lambda whole, options: sorted(
-        str(model.get("id")) for model in only_dicts(whole.get("data"))
-    ),
-}
-
-
-def send_query(
-    client: Client,
-    question: Query,
-    options: Options,
-    out: Output,
-    notes: Stderr,
-    record: CallLog,
-    history: "Optional[History]" = None,
-) -> int:
-    """Ask, show what comes, and give the exit code.  A `history` that ends with the question grows by the answer."""
-    if question.functions:
-        whole = run_tools(client, question, options, out, notes, record, history)
-    else:
-
-        def say(content: Any) -> Reply:
-            asked = question._replace(content=content)
-            request = asked.request(client.config)
-            with record.call(client.config, request) as replies:
-                replies.append(send_and_print(client, request, asked, options, out))
-            return replies[0]
-
-        if history is None:
-            whole = say(question.content)
-        else:
-            whole = history.add(*history.send_window(say))
-    return check_answer(whole, question, options, notes)
-
-
-def send_and_print(
-    client: Client, request: Request, question: Query, options: Options, out: Output
-) -> Reply:
-    """The Reply to a request, shown."""
-    if options.json:
-        body, whole = client.send(request, raw_and_reply)
-        out.put(body)
-    elif question.stream:
-        with client.send(
-            request, lambda response: Stream(response, choices=question.choices)
-        ) as parts:
-            whole = print_stream(parts, question, options.jsonl, out)
-    else:
-        whole = client.send(request, reply.read_reply)
-        if question.kind in FORMATTERS:
-            out.put(
-                b"".join(
-                    utf8(" ".join(line.split())) + b"\n"
-                    for line in FORMATTERS[question.kind](whole, options)
-                )
-            )
-        else:
-            out.write(text_of(whole, question))
-            out.end()
-    return whole
-
-
-def save_pictures(whole: Reply, path: str) -> list[str]:
-    """Write the pictures in a reply, and give their paths.  Raises RawchatError for what cannot be written."""
-    from ..images import as_pictures  # here, not above: few commands need it
-
-    try:
-        return as_pictures(whole).save(path)
-    except OSError as error:
-        raise write_error(error.filename or path, error) from None
-
-
-def raw_and_reply(response: Response) -> tuple[bytes, Reply]:
-    """The bytes of an answer, which are a JSON object, and the Reply in them."""
-    body = response.read()
-    return body, reply.decode_reply(body, response)
-
-
-def text_of(whole: Reply, question: Query) -> str:
-    """The text of the first choice; where several were asked for, all, with a blank line between two."""
-    texts = (
-        [strip_fence(text) for text in whole.texts] if question.wanted is not None else whole.texts
-    )
-    return (
-        "\n\n".join(text.strip("\r\n") for text in texts)
-        if question.choices > 1
-        else (texts or [""])[0]
-    )
-
-
-def print_stream(stream: Stream, question: Query, jsonl: bool, out: Output) -> Reply:
-    """Show a stream as it comes: its text, or its JSON in lines.
-
-    At its end come several choices, which are mixed in it, and JSON, which is of no use before.
-    """
-    together = (question.choices > 1 or question.wanted is not None) and not jsonl
-    try:
-        for chunk in stream:
-            if jsonl:
-                out.put(
-                    utf8(re.sub("[\r\n]+", " ", chunk.data)) + b"\n"
-                )  # line ends in JSON are but blanks
-            elif not together:
-                out.write(chunk.text)
-    except APIError as error:
-        if together and error.partial is not None:
-            out.write(text_of(error.partial, question))
-        raise
-    if together:
-        out.write(text_of(stream.reply, question))
-    if not jsonl:
-        out.end()
-    return stream.reply
-
-
-def run_tools(
-    client: Client,
-    question: Query,
-    options: Options,
-    out: Output,
-    notes: Stderr,
-    record: CallLog,
-    history: "Optional[History]",
-) -> Reply:
-    """Ask, and let the model call functions until it answers in words; what it says on the way is shown, too."""
-    from ..tools import run as run_tool_loop
-    from . import tools as approval
-
-    question.request(client.config)  # raises UsageError for what cannot be sent
-
-    def print_reply(whole: Reply, sent: list[Any]) -> None:
-        record.add(client.config, {"messages": sent}, whole, None, whole.elapsed)
-        if not question.stream:
-            out.write(whole.text)
-        if whole.text or not whole.tool_calls:
-            out.end()
-
-    ask = None if options.yes else approval.confirm_on_tty
-    functions = [
-        approval.with_confirmation(function, notes.warn, ask) for function in question.functions
-    ]
-    params = {name: value for name, value in question.params.items() if name != "tools"}
-    messages = list(question.content) if history is None else history
-    try:
-        with contextlib.redirect_stdout(
-            sys.stderr
-        ):  # what functions print is not the answer; `out` has its own way
-            return run_tool_loop(
-                messages,
-                functions,
-                client,
-                on_text=out.write if question.stream else None,
-                on_reply=print_reply,
-                **params,
-            )
-    except APIError as error:
-        record.add(client.config, {"messages": messages}, None, error, 0)
-        raise
+def is_flagged(reply: Reply) -> bool:
+    """Return whether a moderation found the text harmful; raise APIResponseValidationError if it does not say."""
+    results = only_dicts(reply.get("results"))
+    if not results:
+        raise APIResponseValidationError("moderation response without 'flagged'")
+    for result in results:
+        if "flagged" not in result:
+            raise APIResponseValidationError("moderation response without 'flagged'")
+    return reply.flagged

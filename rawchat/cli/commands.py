@@ -1,4 +1,4 @@
-"""A conversation at a prompt: what each thing that a person says there does, questions and commands."""
+"""A conversation at the chat prompt: send what the person types, and run the commands that begin with /."""
 
 import os
 from typing import Any, Callable, NamedTuple, Optional
@@ -9,153 +9,188 @@ from ..history.window import turn_starts
 from .conversation import ConversationFile
 from .inputs import UsageError, expand_at_file
 
+#: characters of a message that /undo shows
+UNDO_EXCERPT = 60
+
+#: columns of the commands in /help; their descriptions begin there
+HELP_INDENT = 17
+
+
+def ignore_change(history: History) -> None:
+    """Do nothing: the conversation is not kept in a file."""
+
 
 class Session:
-    """A conversation, and the model that it is with.
+    """A conversation and the model that answers it.
 
-    say         lets a model answer the history: shows what comes, and adds it there
-    tell        shows a text
-    keep        is called when a turn is finished, or taken back
+    send        sends a history to a model, prints the answer and adds it to the history
+    print_text  prints a text
+    on_change   is called with the history after every turn, and after every change of it
     """
 
     def __init__(
         self,
         history: History,
         model: Any,
-        say: Callable[[History, Any], Any],
-        tell: Callable[[str], Any],
-        keep: Callable[[History], Any] = lambda history: None,
+        send: Callable[[History, Any], Any],
+        print_text: Callable[[str], Any],
+        on_change: Callable[[History], Any] = ignore_change,
     ):
-        self.history, self.model = history, model
-        self._say, self._tell, self._keep = say, tell, keep
-        self._unanswered: Optional[str] = None  # the last question, if it was stopped or failed
-        self._files: set[str] = set()  # that were written by /save
+        self.history = history
+        self.model = model
+        self._send = send
+        self._print = print_text
+        self._on_change = on_change
+        self._unanswered: Optional[str] = (
+            None  # the last message, if its call was stopped or failed
+        )
+        self._saved: set[str] = set()  # paths that /save has written
 
-    def handle(self, text: str, quoted: bool) -> None:
-        """Do what was said; what is `quoted` is no command.  Raises RawchatError, and then nothing has changed."""
-        if quoted or not text.startswith("/"):
+    def handle(self, text: str, literal: bool) -> None:
+        """Send a message, or run a command; blank input is ignored.
+
+        literal     the text was pasted or quoted, and is a message even if it begins with /
+
+        Raises RawchatError if the call or the command fails; the conversation is then as it was before.
+        """
+        if literal or not text.startswith("/"):
             if text.strip():
                 self._ask(text)
-        elif text.startswith("//"):
+            return
+        if text.startswith("//"):
             self._ask(text[1:])
+            return
+        name, *rest = text.split(None, 1)
+        if name not in COMMANDS:
+            raise UsageError(
+                f"no such command: {name} (/help lists them; // begins a message with /)"
+            )
+        argument = rest[0].strip() if rest else ""
+        COMMANDS[name].run(self, argument)
+
+    # ---- the commands
+
+    def set_system(self, text: str) -> None:
+        """Replace the instructions, or print them if there is no text."""
+        if text:
+            self.history.system = expand_at_file(text)
+            self._on_change(self.history)
         else:
-            name, *rest = text.split(None, 1)
-            if name not in COMMANDS:
-                raise UsageError(
-                    f"no such command: {name} (/help lists them; // begins a message with /)"
-                )
-            COMMANDS[name].run(self, "".join(rest).strip())
+            self._print(self.history.system or "no instructions; /system TEXT sets them")
 
-    def _ask(self, question: str) -> None:
-        self._unanswered = question
-        self._turn(question, len(self.history))
+    def set_model(self, name: str) -> None:
+        """Switch to another model, and print its name; without a name, print the present one."""
+        if name:
+            self.model = name
+        self._print(f"model: {self.model}")
 
-    def _turn(self, question: Any, start: int) -> None:
-        """One turn, in the place of what there is from `start` on; if it fails or is stopped, that stays."""
-        with self.history.turn():
-            self.history[start:] = [{"role": "user", "content": question}]
-            self._say(self.history, self.model)
+    def retry(self, _: str) -> None:
+        """Send the last message again, and replace its answer; if it was not answered, send it as a new one."""
+        if self._unanswered is not None:
+            self._ask(self._unanswered)
+            return
+        start = self._last_turn()
+        message = self.history[start]
+        if message["role"] != "user":
+            raise UsageError("nothing has been asked yet")
+        self._turn(message["content"], start)
+
+    def undo(self, _: str) -> None:
+        """Remove the last turn."""
+        start = self._last_turn()
+        excerpt = one_line(text_of(self.history[start]), UNDO_EXCERPT)
+        self._print(f"removed: {excerpt}")
+        del self.history[start:]
+        self._on_change(self.history)
+
+    def reset(self, _: str) -> None:
+        """Remove all messages except the instructions."""
+        self.history.clear()
         self._unanswered = None
-        self._keep(self.history)
+        self._print("the conversation is empty")
+        self._on_change(self.history)
 
-    def _last(self) -> int:
-        """Where the last turn starts."""
+    def save(self, path: str) -> None:
+        """Write the conversation to a new file; a file of this session may be written again."""
+        if not path:
+            raise UsageError("usage: /save FILE")
+        path = os.path.abspath(os.path.expanduser(path))
+        if os.path.lexists(path) and path not in self._saved:
+            raise UsageError(f"{path} already exists; choose another file")
+        ConversationFile(path).save(self.history)
+        self._saved.add(path)
+        self._print(f"saved; --continue={path} continues it")
+
+    def show_tokens(self, _: str) -> None:
+        """Print the size of the conversation, and the usage of this session."""
+        used = self.history.usage
+        size = sum(map(self.history.sizes, self.history))
+        self._print(
+            f"messages: {len(self.history)}, about {size:.0f} tokens; "
+            f"answers in this session: {used.calls}, {used.prompt} tokens sent and "
+            f"{used.completion} received"
+        )
+
+    def show_help(self, _: str) -> None:
+        """Print the commands and the keys."""
+        lines = []
+        for name, command in COMMANDS.items():
+            usage = f"{name} {command.argument}"
+            lines.append(usage.ljust(HELP_INDENT) + command.help)
+        self._print("\n".join(lines + KEYS_HELP))
+
+    # ---- turns
+
+    def _ask(self, message: str) -> None:
+        """Send a new message."""
+        self._unanswered = message
+        self._turn(message, len(self.history))
+
+    def _turn(self, content: Any, start: int) -> None:
+        """Replace the conversation from `start` on by a turn that begins with `content`.
+
+        If the call is stopped or fails, the conversation stays as it was.
+        """
+        with self.history.turn():
+            self.history[start:] = [{"role": "user", "content": content}]
+            self._send(self.history, self.model)
+        self._unanswered = None
+        self._on_change(self.history)
+
+    def _last_turn(self) -> int:
+        """Return the index at which the last turn starts; raise UsageError if there is none."""
         starts = turn_starts(self.history)
         if not starts:
             raise UsageError("nothing has been said yet")
         return starts[-1]
 
-    def system(self, text: str) -> None:
-        """/system"""
-        if text:
-            self.history.system = expand_at_file(text)
-            self._keep(self.history)
-        else:
-            self._tell(self.history.system or "no instructions; /system TEXT gives some")
-
-    def switch(self, name: str) -> None:
-        """/model"""
-        self.model = name or self.model
-        self._tell(f"model: {self.model}")
-
-    def retry(self, _: str) -> None:
-        """/retry"""
-        if self._unanswered is not None:
-            self._ask(self._unanswered)
-        else:
-            start = self._last()
-            if self.history[start]["role"] != "user":
-                raise UsageError("nothing has been asked yet")
-            self._turn(self.history[start]["content"], start)
-
-    def undo(self, _: str) -> None:
-        """/undo"""
-        start = self._last()
-        self._tell(f"forgotten: {one_line(text_of(self.history[start]), 60)}")
-        del self.history[start:]
-        self._keep(self.history)
-
-    def reset(self, _: str) -> None:
-        """/reset"""
-        self.history.clear()
-        self._unanswered = None
-        self._tell("the conversation is forgotten")
-        self._keep(self.history)
-
-    def save(self, path: str) -> None:
-        """/save"""
-        if not path:
-            raise UsageError("/save FILE: where to?")
-        path = os.path.abspath(os.path.expanduser(path))
-        if os.path.lexists(path) and path not in self._files:
-            raise UsageError(f"{path} is there already: choose another name")
-        ConversationFile(path).save(self.history)
-        self._files.add(path)
-        self._tell(f"saved; --continue={path} goes on with it")
-
-    def tokens(self, _: str) -> None:
-        """/tokens"""
-        used, size = self.history.usage, sum(map(self.history.sizes, self.history))
-        self._tell(
-            f"messages: {len(self.history)}, of about {size:.0f} tokens; "
-            f"answers in this session: {used.calls}, for {used.prompt} tokens sent and {used.completion} made"
-        )
-
-    def help(self, _: str) -> None:
-        """/help"""
-        lines = [
-            f"{name} {command.takes}".ljust(17) + command.help for name, command in COMMANDS.items()
-        ]
-        self._tell("\n".join([*lines, *KEYS_HELP]))
-
 
 class Command(NamedTuple):
-    """What a word with / does."""
+    """A command of the chat prompt."""
 
     run: Callable[[Session, str], None]
-    takes: str  #: what may stand behind it
+    argument: str  #: what may stand behind it, for /help
     help: str
 
 
 COMMANDS = {
     "/system": Command(
-        Session.system, "[TEXT]", "show the instructions, or give others; @FILE reads them"
+        Session.set_system, "[TEXT]", "show the instructions, or replace them; @FILE reads them"
     ),
-    "/model": Command(Session.switch, "[NAME]", "show the model, or take another one"),
-    "/retry": Command(Session.retry, "", "ask the last question again"),
-    "/undo": Command(Session.undo, "", "forget the last turn"),
-    "/reset": Command(Session.reset, "", "forget the conversation, but not the instructions"),
+    "/model": Command(Session.set_model, "[NAME]", "show the model, or switch to another one"),
+    "/retry": Command(Session.retry, "", "send the last message again"),
+    "/undo": Command(Session.undo, "", "remove the last turn"),
+    "/reset": Command(Session.reset, "", "remove the conversation, but not the instructions"),
     "/save": Command(Session.save, "FILE", "write the conversation to a new FILE"),
-    "/tokens": Command(Session.tokens, "", "how long the conversation is, and what was used"),
-    "/help": Command(Session.help, "", "show this"),
+    "/tokens": Command(Session.show_tokens, "", "show the size of the conversation and the usage"),
+    "/help": Command(Session.show_help, "", "show this help"),
 }
-
 
 KEYS_HELP = [
     "exit             leave; so do quit and Ctrl-D",
     "Ctrl-C           stop the answer, or clear the line",
     "",
-    'A line that ends in \\ goes on in the next one. """ begins a text of several',
-    'lines, and """ ends it. What is pasted is one message, with all its lines.',
+    'A line that ends in \\ continues on the next one. """ begins a text of several',
+    'lines, and """ ends it. A pasted text is one message, with all its lines.',
     "// begins a message with /.",
 ]

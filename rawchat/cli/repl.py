@@ -1,139 +1,191 @@
-"""The chat prompt: hear what a person says, do it, and stay until the person leaves."""
+"""The chat prompt (REPL): read a message or a command from the terminal, run it, and repeat until the person leaves.
+
+Lines are edited by readline where it exists.  An error or a Ctrl-C ends the step, not the chat.
+"""
 
 import contextlib
+import dataclasses
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
-from ..client import Client
 from ..config import DEFAULT_CHAT_MODEL
 from ..errors import RawchatError
 from ..history import History, text_of
 from ..history.window import turn_starts
 from ..urls import redact_url
 from .answer import send_query
-from .commands import Session
-from .conversation import ConversationFile
-from .options import Options
-from .query import Query
-from .report import CallLog
-from .terminal import Output, Stderr, escape_control, use_color
+from .commands import Session, ignore_change
+from .context import Context
+from .terminal import escape_control, use_color
 
-ReadLine = Callable[[str], str]  # a line, without its end, after a prompt
+# Print a prompt, and return a line without its end.  Raises KeyboardInterrupt, and EOFError at the end of the input.
+ReadLine = Callable[[str], str]
 
-
-PROMPT, MORE, BLOCK = "> ", ". ", '"""'
-
-
-BOLD, PLAIN = "\x1b[1m", "\x1b[0m"  # ECMA-48, 8.3.117
-
-
-def read_message(read: ReadLine) -> tuple[str, bool]:
-    """What is said next; and is it meant as it stands, as it was pasted or quoted?  Raises what `input` raises."""
-    text = read(PROMPT)
-    if "\n" in text:  # only what is pasted holds line ends
-        return text, True
-    if text.startswith(BLOCK):
-        text = text[len(BLOCK) :]
-        while not text.rstrip().endswith(BLOCK):
-            text += "\n" + read(MORE)
-        return text.rstrip()[: -len(BLOCK)].strip("\n"), True
-    while text.endswith("\\"):
-        text = text[:-1] + "\n" + read(MORE)
-    return text, False
-
-
-def make_line_editor(stdin: Any, colour: bool, dumb: bool, earlier: Iterable[str]) -> ReadLine:
-    """`input`, in UTF-8 whatever the locale; where there is a readline, and the terminal is not too `dumb` for it, with
-    editing, with `earlier` texts under the up arrow, and with pasted lines kept together.
-    """
-    stdin.reconfigure(encoding="utf-8", errors="replace")
-    try:
-        if dumb:
-            raise ImportError  # PyPy's readline cannot even be loaded on one
-        import readline
-    except ImportError:
-        return lambda prompt: input(f"{BOLD}{prompt}{PLAIN}" if colour else prompt)
-    for text in earlier:
-        if text == escape_control(
-            text
-        ):  # readline would show some of what can steer a terminal as it is
-            with contextlib.suppress(UnicodeError):  # one that the locale has no characters for
-                readline.add_history(text)
-    readline.parse_and_bind("set enable-bracketed-paste on")  # on by itself since 8.1
-    # \001 and \002 hold what takes no room on the line: readline counts columns
-    return lambda prompt: input(f"\001{BOLD}\002{prompt}\001{PLAIN}\002" if colour else prompt)
-
-
+PROMPT = "> "
+CONTINUATION_PROMPT = ". "
+QUOTES = '"""'
 EXIT_WORDS = {"exit", "quit", "/exit", "/quit"}
 
+# bold on and off (ECMA-48, 8.3.117)
+BOLD = "\x1b[1m"
+PLAIN = "\x1b[0m"
 
-def run_repl(
-    client: Client,
-    question: Query,
-    options: Options,
-    out: Output,
-    notes: Stderr,
-    record: CallLog,
-    saved: Optional[ConversationFile] = None,
-) -> int:
-    """Open the chat prompt: `question` has what is asked beside the messages.  Gives the exit code."""
-    history = saved.history if saved else History()
-    history[:] = question.content[:-1]
-    extra, config = question.params["extra_body"], client.config
+# readline counts columns, and leaves out what stands between these two
+HIDDEN_START = "\001"
+HIDDEN_END = "\002"
 
-    def say(said: History, model: Any) -> None:
-        params = {**question.params, "extra_body": {**extra, "model": model}}
+STOPPED = "stopped; the conversation is as it was before (/retry asks again)"
+
+
+def run_repl(context: Context) -> int:
+    """Run the chat prompt, and return the exit code of the command.
+
+    The query of `context` holds the first messages, and the parameters of every call.
+    """
+    config = context.client.config
+    query = context.query
+    extra_body = query.params["extra_body"]
+    history = History()
+    on_change = ignore_change
+    if context.conversation:
+        history = context.conversation.history
+        on_change = context.conversation.save
+    # the last message is the question, which is not asked yet
+    history[:] = query.content[:-1]
+
+    def send(messages: History, model: Any) -> None:
+        """Send the conversation to a model and print its answer."""
+        params = {**query.params, "extra_body": {**extra_body, "model": model}}
+        turn = dataclasses.replace(context, query=query._replace(params=params))
         try:
-            send_query(client, question._replace(params=params), options, out, notes, record, said)
+            send_query(turn, messages)
         finally:
-            record.print_usage()  # else the seconds of one that failed would count for the next one
+            # else the seconds of a call that failed would count for the next one
+            context.log.print_usage()
 
-    def tell(text: str) -> None:
-        out.write(text)
-        out.end()
+    def print_text(text: str) -> None:
+        """Print a text that is not an answer."""
+        context.stdout.write(text)
+        context.stdout.end()
 
-    model = extra.get("model") or config.model or DEFAULT_CHAT_MODEL
-    session = Session(history, model, say, tell, saved.save if saved else lambda history: None)
-    begun = f", turns so far: {len(turn_starts(history))}" if turn_starts(history) else ""
-    tell(f"{model} at {redact_url(config.base_url)}{begun}; /help shows how, Ctrl-D leaves")
-    repl_loop(session, make_reader(options, history), out, notes)
+    model = extra_body.get("model") or config.model or DEFAULT_CHAT_MODEL
+    greeting = f"{model} at {redact_url(config.base_url)}"
+    turns = len(turn_starts(history))
+    if turns:
+        greeting += f", turns so far: {turns}"
+    print_text(f"{greeting}; /help for commands, Ctrl-D to exit")
+    session = Session(history, model, send, print_text, on_change)
+    repl_loop(context, session, make_reader(context, history))
     return 0
 
 
-def make_reader(options: Options, history: History) -> ReadLine:
-    """Reads lines from the terminal; the questions of the history are under the up arrow."""
-    colour = use_color(options.color or "auto", os.environ, terminal=True)
-    earlier = [text_of(each) for each in history if each["role"] == "user"]
-    return make_line_editor(sys.stdin, colour, os.environ.get("TERM") == "dumb", earlier)
+# ---- the loop
 
 
-def repl_loop(session: Session, read: ReadLine, out: Output, notes: Stderr) -> None:
-    """Hear what is said and do it, until the person leaves."""
-    going = True
-    while going:
-        with contextlib.suppress(
-            KeyboardInterrupt
-        ):  # one that comes between two steps stops nothing
-            going = repl_step(session, read, out, notes)
+def repl_loop(context: Context, session: Session, read_line: ReadLine) -> None:
+    """Run one step after the other until the person leaves."""
+    running = True
+    while running:
+        # a Ctrl-C between two steps stops nothing
+        with contextlib.suppress(KeyboardInterrupt):
+            running = repl_step(context, session, read_line)
 
 
-def repl_step(session: Session, read: ReadLine, out: Output, notes: Stderr) -> bool:
-    """Hear one message, and do what it says; False to leave."""
+def repl_step(context: Context, session: Session, read_line: ReadLine) -> bool:
+    """Read one message or command and run it; return False to leave."""
+    stdout, stderr = context.stdout, context.stderr
     try:
-        text, quoted = read_message(read)
-    except (KeyboardInterrupt, EOFError) as end:
-        out.end()  # below the line that was begun
-        return isinstance(end, KeyboardInterrupt)
-    if not quoted and text.strip() in EXIT_WORDS:
+        text, literal = read_message(read_line)
+    except KeyboardInterrupt:
+        # the next prompt stands below the line that was begun
+        stdout.end()
+        return True
+    except EOFError:
+        stdout.end()
+        return False
+    if not literal and text.strip() in EXIT_WORDS:
         return False
     try:
-        session.handle(text, quoted)
+        session.handle(text, literal)
     except KeyboardInterrupt:
-        out.stop()
-        notes.warn("stopped; the conversation is as it was before (/retry asks again)")
+        stdout.stop()
+        stderr.warn(STOPPED)
     except RawchatError as error:
-        out.end_line()
-        notes.warn(str(error))
+        stdout.end_line()
+        stderr.warn(str(error))
+    return True
+
+
+# ---- what the person types
+
+
+def read_message(read_line: ReadLine) -> tuple[str, bool]:
+    r"""Return the next message, and whether it is literal: pasted or quoted, and therefore no command.
+
+    A line that ends in \ continues on the next one; three quotation marks begin and end a text of several lines.
+    """
+    text = read_line(PROMPT)
+    # only a pasted text holds line ends
+    if "\n" in text:
+        return text, True
+    if text.startswith(QUOTES):
+        text = text[len(QUOTES) :]
+        while not text.rstrip().endswith(QUOTES):
+            text += "\n" + read_line(CONTINUATION_PROMPT)
+        text = text.rstrip()[: -len(QUOTES)]
+        return text.strip("\n"), True
+    while text.endswith("\\"):
+        text = text[:-1] + "\n" + read_line(CONTINUATION_PROMPT)
+    return text, False
+
+
+def make_reader(context: Context, history: History) -> ReadLine:
+    """Return the function that reads lines from the terminal; the messages of the history are under the up arrow."""
+    colour = use_color(context.options.color or "auto", os.environ, terminal=True)
+    messages = [text_of(message) for message in history if message["role"] == "user"]
+    return make_line_editor(sys.stdin, colour, os.environ.get("TERM") == "dumb", messages)
+
+
+def make_line_editor(stdin: Any, colour: bool, dumb: bool, messages: Iterable[str]) -> ReadLine:
+    """Return `input`, in UTF-8 whatever the locale, with readline's editing where readline exists.
+
+    colour      print the prompt in bold
+    dumb        the terminal has no control sequences: leave readline out
+    messages    earlier texts, for the up arrow
+
+    With readline, the lines of a pasted text stay together.
+    """
+    stdin.reconfigure(encoding="utf-8", errors="replace")
+    if dumb or not load_readline(messages):
+        bold, plain = BOLD, PLAIN
+    else:
+        bold = HIDDEN_START + BOLD + HIDDEN_END
+        plain = HIDDEN_START + PLAIN + HIDDEN_END
+    if not colour:
+        return input
+
+    def read_line(prompt: str) -> str:
+        """Read a line after a bold prompt."""
+        return input(f"{bold}{prompt}{plain}")
+
+    return read_line
+
+
+def load_readline(messages: Iterable[str]) -> bool:
+    """Set readline up, with earlier messages under the up arrow; return False where there is none."""
+    try:
+        import readline
+    except ImportError:
+        return False
+    for text in messages:
+        # readline would print some control characters as they are
+        if text != escape_control(text):
+            continue
+        # the locale may lack characters of the text
+        with contextlib.suppress(UnicodeError):
+            readline.add_history(text)
+    # the default since readline 8.1
+    readline.parse_and_bind("set enable-bracketed-paste on")
     return True

@@ -1,4 +1,4 @@
-"""The functions of a Python file as tools, each call of which the person allows or refuses."""
+"""Load the functions of a Python file as tools, and let the person allow or refuse each call (--tools, --yes)."""
 
 import contextlib
 import functools
@@ -16,72 +16,108 @@ from . import approval
 from .approval import Call
 from .inputs import UsageError
 
-Confirm = Callable[[Call], Optional[bool]]  # None: there is nobody to ask
+# Return whether a call is allowed; None if there is nobody to ask.
+Confirm = Callable[[Call], Optional[bool]]
 
-
+# what the model receives as the result of a call that was not made
 REFUSED = "error: the user refused this call"
-
-
 NO_TTY = "error: refused, as there is no terminal on which the user could be asked"
+
+#: the module name under which the file runs
+MODULE = "__tools__"
+
+
+# ---- loading
 
 
 def load_functions(path: str) -> list[Function]:
-    """The public functions that are defined in a Python file, which is run; beside it, it may import others.
+    """Run a Python file and return the public functions that it defines, in their order.
 
-    Nothing is written: import would leave a __pycache__.  Raises UsageError, in one line, for whatever goes wrong.
+    The file may import others beside it.  Nothing is written: an import of the file itself would leave a __pycache__.
+
+    Raises UsageError, in one line, for whatever goes wrong, and for a file without a public function.
     """
-    module = types.ModuleType("__tools__")
-    module.__file__ = path
-    sys.modules[module.__name__] = module  # dataclasses look there for the types of their fields
-    sys.path.append(os.path.dirname(os.path.abspath(path)))  # last: it must not hide what we need
     try:
-        with open(path, "rb") as file, contextlib.redirect_stdout(sys.stderr):
-            exec(compile(file.read(), path, "exec"), module.__dict__)
-        found: list[Function] = [
-            thing
-            for name, thing in vars(module).items()
-            if inspect.isfunction(thing)
-            and thing.__module__ == module.__name__
-            and not name.startswith("_")
-        ]
-        tool_specs(found)
+        functions = public_functions(run_file(path))
+        tool_specs(functions)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
     except (Exception, SystemExit) as error:
         raise UsageError(f"{path}: {type(error).__name__}: {one_line(str(error))}") from None
-    if not found:
+    if not functions:
         raise UsageError(f"{path}: no public function in it")
-    return found
+    return functions
+
+
+def run_file(path: str) -> types.ModuleType:
+    """Run a Python file as a module of its own, and return it; what it prints goes to standard error."""
+    module = types.ModuleType(MODULE)
+    module.__file__ = path
+    # dataclasses look there for the types of their fields
+    sys.modules[MODULE] = module
+    # last: a file beside it must not hide a module that we need
+    sys.path.append(os.path.dirname(os.path.abspath(path)))
+    with open(path, "rb") as file, contextlib.redirect_stdout(sys.stderr):
+        code = compile(file.read(), path, "exec")
+        exec(code, module.__dict__)
+    return module
+
+
+def public_functions(module: types.ModuleType) -> list[Function]:
+    """Return the functions that a module defines itself, without those whose names begin with an underscore."""
+    functions: list[Function] = []
+    for name, value in vars(module).items():
+        if name.startswith("_") or not inspect.isfunction(value):
+            continue
+        if value.__module__ == module.__name__:
+            functions.append(value)
+    return functions
 
 
 def tool_specs(functions: Sequence[Function]) -> list[dict[str, Any]]:
-    """What the model is told of them."""
+    """Return the tool dicts of functions, as the model receives them."""
     return [tools.spec(function) for function in functions]
 
 
+# ---- allowing
+
+
+def confirmed_functions(
+    functions: Sequence[Function], allow_all: bool, warn: Callable[[str], Any]
+) -> list[Function]:
+    """Return functions that ask on the terminal before every call; with `allow_all` they only print it."""
+    confirm = None if allow_all else confirm_on_tty
+    return [with_confirmation(function, warn, confirm) for function in functions]
+
+
 def with_confirmation(
-    function: Function, say: Callable[[str], Any], ask: Optional[Confirm]
+    function: Function, warn: Callable[[str], Any], confirm: Optional[Confirm]
 ) -> Function:
-    """`function`, with every call shown, and made only if `ask` says so; with None in its place it is."""
+    """Return `function` in a version that is called only if `confirm` allows it.
+
+    warn        prints one line: a call that was refused, or that is made unasked
+    confirm     None allows every call
+    """
 
     @functools.wraps(function)
-    def guarded(**arguments: Any) -> Any:
+    def confirmed(**arguments: Any) -> Any:
+        """Call the function, or return why it was not called."""
         call = Call(function.__name__, arguments)
-        if ask is None:
-            say(f"calls {call}")
+        if confirm is None:
+            warn(f"calls {call}")
             return function(**arguments)
-        allowed = ask(call)
+        allowed = confirm(call)
         if allowed:
             return function(**arguments)
-        say(
-            f"refused {call}"
-            + ("" if allowed is False else ": no terminal to ask on; --yes allows all calls")
-        )
-        return NO_TTY if allowed is None else REFUSED
+        if allowed is None:
+            warn(f"refused {call}: no terminal to ask on; --yes allows all calls")
+            return NO_TTY
+        warn(f"refused {call}")
+        return REFUSED
 
-    return guarded
+    return confirmed
 
 
 def confirm_on_tty(call: Call) -> Optional[bool]:
-    """Ask for `call` on the terminal of this process: `approval.ask`."""
+    """Ask for `call` on the terminal of this process; see `approval.ask`."""
     return approval.ask(call)

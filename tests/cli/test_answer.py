@@ -221,7 +221,11 @@ def test_moderation_prints_the_categories_and_is_11_if_harmful(run: Run) -> None
 def test_a_moderation_without_a_verdict_is_5_not_harmless(run: Run, results: Any) -> None:
     with serving(answer({"results": results})) as server:
         result = run("--base-url", server.url, "--moderate", "Q")
-    assert (result.code, result.out, line(result)) == (5, b"", "the reply holds no verdict")
+    assert (result.code, result.out, line(result)) == (
+        5,
+        b"",
+        "moderation response without 'flagged'",
+    )
 
 
 @pytest.mark.parametrize("categories", [7, [1], None])

@@ -97,7 +97,7 @@ def test_without_a_prompt_on_a_terminal_it_talks_and_writes_nothing(tmp_path: pa
             server.url, "-m", "mine", "-s", "Be kind.", "-t", "0", env={"HOME": str(tmp_path)}
         ) as chat,
     ):
-        assert chat.prompt() == f"mine at {server.url}; /help shows how, Ctrl-D leaves\n"
+        assert chat.prompt() == f"mine at {server.url}; /help for commands, Ctrl-D to exit\n"
         assert chat.enter("Hi") == "Hello\n"
         assert chat.enter("How are you?") == "Fine\n"
         chat.type("exit\r")
@@ -377,7 +377,7 @@ def test_a_command_that_does_not_exist_is_told() -> None:
             "rawchat: no such command: /usr/bin (/help lists them; // begins a message with /)\n"
         )
         assert chat.enter("/undo") == chat.enter("/retry") == "rawchat: nothing has been said yet\n"
-        assert chat.enter("/save") == "rawchat: /save FILE: where to?\n"
+        assert chat.enter("/save") == "rawchat: usage: /save FILE\n"
         assert server.requests == []
 
 
@@ -385,7 +385,7 @@ def test_instructions_and_model_can_be_seen_and_changed() -> None:
     with open("pirate.txt", "w", encoding="utf-8") as file:
         file.write("Talk like a pirate.\n")
     with chatting(says("ok"), argv=["-o", "model", "first"]) as (chat, server):
-        assert chat.enter("/system") == "no instructions; /system TEXT gives some\n"
+        assert chat.enter("/system") == "no instructions; /system TEXT sets them\n"
         assert chat.enter("/system  Be brief. ") == ""
         assert chat.enter("/system") == "Be brief.\n"
         assert chat.enter("/model") == "model: first\n"
@@ -408,10 +408,10 @@ def test_turns_can_be_asked_again_and_forgotten() -> None:
         assert chat.enter("/retry") == "a2 anew\n"
         assert asked(server) == ["s", "q1", "a1", "q2"]
         assert "out of order" in chat.enter("/retry")  # the answer that was there stays
-        assert chat.enter("/undo") == "forgotten: q2\n"
+        assert chat.enter("/undo") == "removed: q2\n"
         chat.enter("q3")
         assert asked(server) == ["s", "q1", "a1", "q3"]
-        assert chat.enter("/reset") == "the conversation is forgotten\n"
+        assert chat.enter("/reset") == "the conversation is empty\n"
         chat.enter("q4")
         assert asked(server) == ["s", "q4"]
 
@@ -430,7 +430,7 @@ def test_tokens_are_counted() -> None:
         chat.enter("Hi")
         shown = chat.enter("/tokens")
     assert re.sub(r"\d\d tokens;", "NN tokens;", shown) == (
-        "messages: 2, of about NN tokens; answers in this session: 1, for 20 tokens sent and 5 made\n"
+        "messages: 2, about NN tokens; answers in this session: 1, 20 tokens sent and 5 received\n"
     )
 
 
@@ -439,13 +439,13 @@ def test_a_conversation_is_saved_and_gone_on_with(tmp_path: pathlib.Path) -> Non
     file = tmp_path / "my talk.jsonl"
     with chatting(says("a1"), argv=["-s", "s"], env={"HOME": str(tmp_path)}) as (chat, _):
         chat.enter("q1")
-        assert chat.enter("/save ~/my talk.jsonl") == f"saved; --continue={file} goes on with it\n"
+        assert chat.enter("/save ~/my talk.jsonl") == f"saved; --continue={file} continues it\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with (
         serving(says("a2")) as server,
         Chat(server.url, f"--continue={file}", env={"NO_COLOR": "1"}) as chat,
     ):
-        assert chat.prompt().endswith(", turns so far: 1; /help shows how, Ctrl-D leaves\n")
+        assert chat.prompt().endswith(", turns so far: 1; /help for commands, Ctrl-D to exit\n")
         chat.type(UP)
         chat.until("q1")
         chat.type("\x7f2\r")
@@ -565,7 +565,7 @@ def test_save_overwrites_nothing_but_what_it_has_written(tmp_path: pathlib.Path)
         for path in (notes, "/dev/null", tmp_path):
             assert (
                 chat.enter(f"/save {path}")
-                == f"rawchat: {path} is there already: choose another name\n"
+                == f"rawchat: {path} already exists; choose another file\n"
             )
         assert "No such file" in chat.enter(f"/save {tmp_path}/none/x.jsonl")
         for question in ("q2", "q3"):
@@ -644,7 +644,7 @@ def test_a_real_model(local_url: str) -> None:
         for question in ("What is the capital of France?", "/retry", "And of Italy?"):
             assert chat.enter(question).strip()
         assert re.match(
-            r"messages: 4, of about \d+ tokens; answers in this session: 3", chat.enter("/tokens")
+            r"messages: 4, about \d+ tokens; answers in this session: 3", chat.enter("/tokens")
         )
         chat.type("exit\r")
         chat.rest()

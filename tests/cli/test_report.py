@@ -245,4 +245,5 @@ def test_record_is_closed_with_its_block(tmp_path: pathlib.Path) -> None:
     options = SimpleNamespace(prices=None, log=str(tmp_path / "log"), usage=False)
     with CallLog(options, None) as record:  # type: ignore[arg-type]
         pass
-    assert record._file is not None and record._file.closed
+    assert record._file is not None
+    assert record._file.closed
