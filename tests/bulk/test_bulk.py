@@ -163,15 +163,16 @@ def test_rows_are_taken_only_as_workers_come_free() -> None:
 
 PEAK = """
 import sys, rawchat
-from rawchat import bulk
+from rawchat.bulk.resume import read_rows, write_flushed
+from rawchat.bulk.run import ask_rows
 
 def transport(request):
     return rawchat.Response(200, {}, [b'{"choices": [{"message": {"content": "' + b"x" * 500 + b'"}}]}'])
 
 client = rawchat.Client(base_url="http://localhost/v1", transport=transport, environ={})
 with open(sys.argv[1], "rb") as rows, open("out.jsonl", "wb") as out:
-    for result in bulk.run(bulk.lines(rows), 16, client):
-        bulk.put(out, repr(result).encode())
+    for result in ask_rows(read_rows(rows), 16, client):
+        write_flushed(out, repr(result).encode())
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
