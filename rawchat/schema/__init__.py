@@ -1,4 +1,4 @@
-"""From a Python type to the JSON schema that a server holds a model to (strict); `typed` is the way back.
+"""Make the strict JSON schema of a Python type, to which a server holds a model; `build` is the way back.
 
 >>> @dataclasses.dataclass
 ... class Event:
@@ -7,7 +7,7 @@
 >>> schema(Event)["properties"]
 {'name': {'type': 'string'}, 'people': {'type': 'array', 'items': {'type': 'string'}}}
 
-Strict means: an object has exactly the named keys, all of them.  The schemas are those that the official SDK
+Strict means that an object has exactly the named keys, all of them.  The schemas are those that the official SDK
 (openai-python 3.52) sends for the same pydantic models, but for `title`.
 """
 
@@ -18,7 +18,17 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from .fields import NO_DEFAULT, QUALIFIERS, UNIONS, fields, is_enum, is_object, to_jsonable
+from .fields import (
+    NO_DEFAULT,
+    QUALIFIERS,
+    UNIONS,
+    Field,
+    fields,
+    is_enum,
+    is_object,
+    is_pydantic,
+    to_jsonable,
+)
 
 JSON_TYPES: dict[Any, str] = {
     str: "string",
@@ -28,137 +38,190 @@ JSON_TYPES: dict[Any, str] = {
     type(None): "null",
 }
 
+MAX_NAME = 64  #: characters in the name of a schema (OpenAI's API reference)
 
-Definitions = dict[Any, dict[str, Any]]  # the named types that a schema refers to, by type
+Schema = dict[str, Any]
+
+Definitions = dict[Any, Schema]  # the named types that a schema refers to, by type
 
 
-def schema(kind: Any) -> dict[str, Any]:
-    """The strict schema of a dataclass, a TypedDict, a function's parameters, or a pydantic model.
+# --- what a request carries
+
+
+def schema(type_: Any) -> Schema:
+    """Return the strict schema of a dataclass, a TypedDict, a function's parameters, or a pydantic model.
 
     Raises TypeError for what a strict schema cannot hold: open dicts, sets, tuples, Any.
     """
-    if hasattr(kind, "model_json_schema"):
-        whole: dict[str, Any] = kind.model_json_schema()
-    else:
-        defs: Definitions = {}
-        whole = object_schema(kind, defs)
-        if defs:
-            whole["$defs"] = {known.__name__: body for known, body in defs.items()}
-    return strict(whole, whole)
+    if is_pydantic(type_):
+        root = type_.model_json_schema()
+        return strict(root, root)
+    definitions: Definitions = {}
+    root = object_schema(type_, definitions)
+    if definitions:
+        root["$defs"] = {named.__name__: body for named, body in definitions.items()}
+    return strict(root, root)
 
 
-def response_format(kind: Any) -> dict[str, Any]:
-    """The parameter `response_format` that asks for an instance of `kind`."""
-    shape = as_object(kind)
-    name = re.sub(r"[^a-zA-Z0-9_-]", "_", shape.__name__)[:64]
+def response_format(type_: Any) -> dict[str, Any]:
+    """Return the parameter `response_format` that asks for an instance of `type_`; raise TypeError as `schema` does."""
+    object_type = as_object(type_)
+    name = re.sub(r"[^a-zA-Z0-9_-]", "_", object_type.__name__)
     return {
         "type": "json_schema",
-        "json_schema": {"name": name, "schema": schema(shape), "strict": True},
+        "json_schema": {"name": name[:MAX_NAME], "schema": schema(object_type), "strict": True},
     }
 
 
-def as_object(kind: Any) -> Any:
-    """`kind`, or a class with it as `value` where it is no object: the root of a strict schema must be one."""
-    if is_object(kind) or hasattr(kind, "model_json_schema"):
-        return kind
-    return dataclasses.make_dataclass("Answer", [("value", kind)])
+def as_object(type_: Any) -> Any:
+    """Return `type_` if it is an object, else a class with it as `value`: the root of a strict schema is an object."""
+    if is_object(type_) or is_pydantic(type_):
+        return type_
+    return dataclasses.make_dataclass("Answer", [("value", type_)])
 
 
-def object_schema(kind: Any, defs: Definitions) -> dict[str, Any]:
-    """The schema of an object with the fields of `kind`."""
+# --- from a type to its schema
+
+
+def object_schema(type_: Any, definitions: Definitions) -> Schema:
+    """Return the schema of an object with the fields of `type_`."""
     properties = {}
-    for name, hint, _, default, description in fields(kind):
-        properties[name] = {
-            **({"description": description} if description else {}),
-            **type_schema(hint, defs, f"{kind.__name__}.{name}"),
-            **({} if default is NO_DEFAULT else {"default": to_jsonable(default)}),
-        }
-    doc = (
-        inspect.cleandoc(kind.__doc__ or "") if is_object(kind) else ""
-    )  # a function's says what the tool does
-    own = doc and not doc.startswith(f"{kind.__name__}(")  # else the one that @dataclass writes
-    return {"type": "object", "properties": properties, **({"description": doc} if own else {})}
+    for field in fields(type_):
+        place = f"{type_.__name__}.{field.name}"
+        properties[field.name] = field_schema(field, definitions, place)
+    result: Schema = {"type": "object", "properties": properties}
+    # The docstring of a function describes the tool, not its parameters.
+    if is_object(type_):
+        doc = inspect.cleandoc(type_.__doc__ or "")
+        written_by_dataclass = doc.startswith(f"{type_.__name__}(")
+        if doc and not written_by_dataclass:
+            result["description"] = doc
+    return result
 
 
-def type_schema(kind: Any, defs: Definitions, place: str) -> dict[str, Any]:
-    """The schema of any type; named ones go into `defs`, which is what makes recursive ones finite."""
-    origin, args = get_origin(kind), get_args(kind)
+def field_schema(field: Field, definitions: Definitions, place: str) -> Schema:
+    """Return the schema of a field; a description in its type wins over the one in a docstring."""
+    result: Schema = {}
+    if field.description:
+        result["description"] = field.description
+    result.update(type_schema(field.type, definitions, place))
+    if field.default is not NO_DEFAULT:
+        result["default"] = to_jsonable(field.default)
+    return result
+
+
+def type_schema(type_: Any, definitions: Definitions, place: str) -> Schema:
+    """Return the schema of any type; raise TypeError, with `place`, for what a strict schema cannot hold."""
+    origin = get_origin(type_)
+    args = get_args(type_)
     if origin is Annotated:
+        result = type_schema(args[0], definitions, place)
         texts = [text for text in args[1:] if isinstance(text, str)]
-        return {**type_schema(args[0], defs, place), **({"description": texts[0]} if texts else {})}
+        if texts:
+            result["description"] = texts[0]
+        return result
     if origin in UNIONS:
-        return {"anyOf": [type_schema(arg, defs, place) for arg in args]}
+        return {"anyOf": [type_schema(arg, definitions, place) for arg in args]}
     if origin is Literal:
-        chosen = enum_schema(args, place)
-        return {"const": chosen.pop("enum")[0], **chosen} if len(args) == 1 else chosen
+        return literal_schema(args, place)
     if origin is list and args:
-        return {"type": "array", "items": type_schema(args[0], defs, place)}
+        return {"type": "array", "items": type_schema(args[0], definitions, place)}
     if getattr(origin, "_name", "") in QUALIFIERS:
-        return type_schema(args[0], defs, place)
-    if is_object(kind) or is_enum(kind):
-        if kind not in defs:
-            if any(known.__name__ == kind.__name__ for known in defs):
-                raise TypeError(f"{place}: two types are called {kind.__name__}; rename one")
-            defs[kind] = {}
-            defs[kind] = (
-                enum_schema([member.value for member in kind], place)
-                if is_enum(kind)
-                else object_schema(kind, defs)
+        return type_schema(args[0], definitions, place)
+    if is_object(type_) or is_enum(type_):
+        return reference(type_, definitions, place)
+    if isinstance(type_, type) and type_ in JSON_TYPES:
+        return {"type": JSON_TYPES[type_]}
+    failure = f"{place}: a strict schema cannot hold {getattr(type_, '__name__', type_)!s}"
+    if isinstance(type_, str):
+        # Before Python 3.11, get_type_hints does not resolve list["Node"].
+        failure += f'; quote the whole annotation: "list[{type_}]"'
+    raise TypeError(failure)
+
+
+def reference(type_: Any, definitions: Definitions, place: str) -> Schema:
+    """Return a $ref to an object or Enum, and add that to `definitions`: this makes recursive types finite."""
+    name = type_.__name__
+    if type_ not in definitions:
+        if any(known.__name__ == name for known in definitions):
+            raise TypeError(f"{place}: two types are called {name}; rename one")
+        # Reserved first: the type may refer to itself.
+        definitions[type_] = {}
+        if is_enum(type_):
+            definitions[type_] = enum_schema([member.value for member in type_], place)
+        else:
+            definitions[type_] = object_schema(type_, definitions)
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def literal_schema(values: tuple[Any, ...], place: str) -> Schema:
+    """Return the schema of a Literal: `const` for a single value, as pydantic writes it."""
+    result = enum_schema(values, place)
+    if len(values) == 1:
+        del result["enum"]
+        return {"const": values[0], **result}
+    return result
+
+
+def enum_schema(values: Iterable[Any], place: str) -> Schema:
+    """Return the schema of a choice of values; raise TypeError, with `place`, for one that JSON does not have."""
+    choices = list(values)
+    for value in choices:
+        if type(value) not in JSON_TYPES:
+            raise TypeError(
+                f"{place}: Enum and Literal values must be str, int, float, bool or None"
             )
-        return {"$ref": f"#/$defs/{kind.__name__}"}
-    if isinstance(kind, type) and kind in JSON_TYPES:
-        return {"type": JSON_TYPES[kind]}
-    hint = f'; quote the whole annotation: "list[{kind}]"' if isinstance(kind, str) else ""
-    raise TypeError(
-        f"{place}: a strict schema cannot hold {getattr(kind, '__name__', kind)!s}{hint}"
-    )
+    result: Schema = {"enum": choices}
+    types = {JSON_TYPES[type(value)] for value in choices}
+    if len(types) == 1:
+        result["type"] = types.pop()
+    return result
 
 
-def enum_schema(values: Iterable[Any], place: str) -> dict[str, Any]:
-    """The schema of a choice of values."""
-    listed = list(values)
-    if not all(type(value) in JSON_TYPES for value in listed):
-        raise TypeError(f"{place}: a choice is of text, numbers, booleans or None")
-    kinds = {JSON_TYPES[type(value)] for value in listed}
-    return {"enum": listed, **({"type": kinds.pop()} if len(kinds) == 1 else {})}
+# --- from any schema to a strict one
 
 
 def strict(
-    node: Mapping[str, Any], root: Mapping[str, Any], inside: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """`node` of the schema `root` in strict form: objects closed, all keys required, a $ref alone.
+    node: Mapping[str, Any], root: Mapping[str, Any], enclosing: tuple[str, ...] = ()
+) -> Schema:
+    """Return `node` of the schema `root` in strict form: objects closed, all keys required, each $ref alone.
 
-    A $ref with a neighbour (a description) gives way to what it refers to; `inside` are those around this place,
-    which stay, or a recursive type would not end.
+    A $ref with a neighbour (a description) is replaced by what it refers to, except inside itself, where the bare
+    $ref stays, or a recursive type would not end; `enclosing` are the references that were replaced around `node`.
+    Raises TypeError for an open dict, a set, a tuple or Any.
     """
     node = dict(node)
-    if len(node.get("allOf", ())) == 1:  # how pydantic before 2.9 writes a described $ref
+    # pydantic before 2.9 writes a described $ref in this way.
+    if len(node.get("allOf", ())) == 1:
         node.update(node.pop("allOf")[0])
     if node.get("default", NO_DEFAULT) is None:
         del node["default"]
     ref = node.get("$ref")
     if ref and len(node) > 1:
+        if ref in enclosing:
+            return {"$ref": ref}
         del node["$ref"]
         target = root["$defs"][ref.rsplit("/", 1)[-1]]
-        return {"$ref": ref} if ref in inside else strict({**target, **node}, root, (*inside, ref))
-    if (
-        not node.keys() - {"title", "description", "default"}
-        or "prefixItems" in node
-        or "uniqueItems" in node
-        or node.get("additionalProperties")
-    ):
-        raise TypeError(
-            f"a strict schema cannot hold an open dict, set, tuple or Any: {reprlib.repr(node)}"
-        )
+        return strict({**target, **node}, root, (*enclosing, ref))
+    if is_open(node):
+        shown = reprlib.repr(node)
+        raise TypeError(f"a strict schema cannot hold an open dict, set, tuple or Any: {shown}")
     if node.get("type") == "object":
         node["additionalProperties"] = False
     if "properties" in node:
         node["required"] = list(node["properties"])
     for name in ("properties", "$defs"):
         if name in node:
-            node[name] = {key: strict(value, root, inside) for key, value in node[name].items()}
+            node[name] = {key: strict(value, root, enclosing) for key, value in node[name].items()}
     if "items" in node:
-        node["items"] = strict(node["items"], root, inside)
+        node["items"] = strict(node["items"], root, enclosing)
     if "anyOf" in node:
-        node["anyOf"] = [strict(value, root, inside) for value in node["anyOf"]]
+        node["anyOf"] = [strict(value, root, enclosing) for value in node["anyOf"]]
     return node
+
+
+def is_open(node: Mapping[str, Any]) -> bool:
+    """Return whether a schema allows what strict ones cannot: anything, a tuple, a set, or a dict of any keys."""
+    if not node.keys() - {"title", "description", "default"}:
+        return True
+    return "prefixItems" in node or "uniqueItems" in node or bool(node.get("additionalProperties"))

@@ -1,4 +1,4 @@
-"""From JSON to the instance of a Python type, checked on the way: what `schema` asks for, this takes in.
+"""Build the instance of a Python type from JSON, checked on the way: the inverse of `schema`.
 
 >>> build(list[int], [1, 2])
 [1, 2]
@@ -18,160 +18,201 @@ from ..errors import (
     APIResponseValidationError,
     ContentFilterFinishReasonError,
     LengthFinishReasonError,
-    RawchatError,
     one_line,
 )
 from ..normalise import mend
 from ..reply import Reply
 from . import as_object
-from .fields import QUALIFIERS, UNIONS, Field, fields, is_enum, is_object, to_jsonable
+from .fields import QUALIFIERS, UNIONS, Field, fields, is_enum, is_object, is_pydantic, to_jsonable
+
+FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)```\s*", re.DOTALL | re.IGNORECASE)
 
 
-def parse_reply(reply: Reply, kind: Any) -> Any:
-    """The instance of `kind` that the text of `reply` is the JSON of; it is `reply.parsed` from now on.
+class MismatchError(ValueError):
+    """JSON that does not fit the type; the message names the place."""
 
-    Raises LengthFinishReasonError, ContentFilterFinishReasonError, or APIResponseValidationError for a refusal or
-    a text that does not fit; each with the reply as its `.reply`.
+
+# --- from a reply
+
+
+def parse_reply(reply: Reply, type_: Any) -> Any:
+    """Return the instance of `type_` in the text of `reply`, which is JSON; set `reply.parsed` to it.
+
+    Raises LengthFinishReasonError, ContentFilterFinishReasonError, or APIResponseValidationError for a refusal or a
+    text that does not fit; each has the reply as its `.reply`.
     """
-    failure: RawchatError
     if reply.finish_reason == "length":
-        failure = LengthFinishReasonError(
+        cut = LengthFinishReasonError(
             "the typed answer was cut by the token limit; a larger max_tokens may help"
         )
-    elif reply.finish_reason == "content_filter":
-        failure = ContentFilterFinishReasonError("the typed answer was cut by the content filter")
-    elif reply.message.get("refusal"):
-        failure = mismatch_error(
-            f"the model refused: {one_line(reply.message['refusal'], 200)}", reply
-        )
-    else:
-        try:
-            reply.parsed = parse_json(kind, reply.text)
-            return reply.parsed
-        except MismatchError as error:
-            excerpt = one_line(reply.text, 120) or "no text"
-            failure = mismatch_error(
-                f"the answer does not fit: {one_line(str(error), 300)} (it was: {excerpt})", reply
-            )
-    failure.__dict__["reply"] = reply
-    raise failure
+        cut.reply = reply
+        raise cut
+    if reply.finish_reason == "content_filter":
+        filtered = ContentFilterFinishReasonError("the typed answer was cut by the content filter")
+        filtered.reply = reply
+        raise filtered
+    refusal = reply.message.get("refusal")
+    if refusal:
+        raise invalid_reply(f"the model refused: {one_line(refusal, 200)}", reply)
+    try:
+        reply.parsed = parse_json(type_, reply.text)
+    except MismatchError as error:
+        reason = one_line(str(error), 300)
+        excerpt = one_line(reply.text, 120) or "no text"
+        failure = f"the answer does not fit: {reason} (it was: {excerpt})"
+        raise invalid_reply(failure, reply) from None
+    return reply.parsed
 
 
-def mismatch_error(message: str, reply: Reply) -> APIResponseValidationError:
-    return APIResponseValidationError(
+def invalid_reply(message: str, reply: Reply) -> APIResponseValidationError:
+    """Return the error for a reply that holds no instance, with the metadata of its response."""
+    failure = APIResponseValidationError(
         message,
         status_code=reply.status,
         headers=reply.headers,
         retries=reply.retries,
         request_id=reply.request_id,
     )
+    failure.reply = reply
+    return failure
 
 
-FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)```\s*", re.DOTALL | re.IGNORECASE)
-
-
-class MismatchError(ValueError):
-    """JSON that does not fit the type; says where."""
-
-
-def parse_json(kind: Any, text: str) -> Any:
-    """The instance of `kind` in a text that is its JSON, or one fenced block of it.  Raises MismatchError."""
-    fenced = FENCED.fullmatch(text)
-    text = fenced[1] if fenced else text
-    if hasattr(kind, "model_validate_json"):
+def parse_json(type_: Any, text: str) -> Any:
+    """Return the instance of `type_` in a text that is its JSON, or one fenced block of it; raise MismatchError."""
+    text = strip_fence(text)
+    if is_pydantic(type_):
         try:
-            return kind.model_validate_json(text)
+            return type_.model_validate_json(text)
         except ValueError as error:
             raise MismatchError(str(error)) from None
-    shape = as_object(kind)
+    object_type = as_object(type_)
+    value = decode_json(text)
     try:
-        built = build(shape, decode_json(text))
+        instance = build(object_type, value)
     except RecursionError:
         raise MismatchError("nested too deeply") from None
-    return built if shape is kind else built.value
+    if object_type is type_:
+        return instance
+    return instance.value
+
+
+def strip_fence(text: str) -> str:
+    """Return the inside of a text that is one fenced block, and any other text as it is."""
+    fenced = FENCED.fullmatch(text)
+    if fenced:
+        return fenced[1]
+    return text
 
 
 def decode_json(text: str) -> Any:
-    """The value of a JSON text; raises MismatchError."""
+    """Return the value of a JSON text; raise MismatchError."""
     try:
         value = json.loads(text, parse_constant=reject_constant)
-        return (
-            mend(value) if "\\u" in text else value
-        )  # half of a character may be escaped in the text
+        # An escape may hold half of a surrogate pair.
+        if "\\u" in text:
+            value = mend(value)
+        return value
     except (ValueError, RecursionError) as error:
         raise MismatchError(f"not JSON: {error}") from None
 
 
-def build(kind: Any, value: Any, place: str = "") -> Any:
-    """The instance of `kind` that the JSON `value` means; raises MismatchError with its place: `people[0].name`."""
-    origin, args = get_origin(kind), get_args(kind)
+def reject_constant(constant: str) -> NoReturn:
+    """Raise ValueError for NaN or Infinity, which Python's decoder would let through."""
+    raise ValueError(f"{constant} is not JSON")
+
+
+# --- from a JSON value
+
+
+def build(type_: Any, value: Any, place: str = "") -> Any:
+    """Return the instance of `type_` for the JSON `value`.
+
+    Raises MismatchError with the place, `people[0].name`; RecursionError for a value that is nested too deeply.
+    """
+    origin = get_origin(type_)
+    args = get_args(type_)
     if origin is Annotated or getattr(origin, "_name", "") in QUALIFIERS:
         return build(args[0], value, place)
     if origin in UNIONS:
-        return build_union(kind, value, place)
+        return build_union(type_, value, place)
     if origin is list and isinstance(value, list):
-        return [build(args[0], item, f"{place}[{at}]") for at, item in enumerate(value)]
-    if origin is Literal or is_enum(kind):
-        for option in args or kind:
-            meant = to_jsonable(option)
-            if meant == value and isinstance(meant, bool) is isinstance(
-                value, bool
-            ):  # 1 == True, in Python only
-                return option
-    elif is_object(kind):
-        return construct(kind, build_arguments(fields(kind), value, place), place)
-    elif kind is float:
-        if (
-            type(value) in (int, float) and abs(value) <= sys.float_info.max
-        ):  # 1e999 becomes infinity
-            return float(value)
-    elif isinstance(kind, type) and type(value) is kind:
+        return [build(args[0], item, f"{place}[{index}]") for index, item in enumerate(value)]
+    if origin is Literal:
+        return choose(args, type_, value, place)
+    if is_enum(type_):
+        return choose(type_, type_, value, place)
+    if is_object(type_):
+        return build_object(type_, value, place)
+    if type_ is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
+        # Python's decoder reads 1e999 as infinity, which JSON does not have.
+        return float(value)
+    if type_ is not float and isinstance(type_, type) and type(value) is type_:
         return value
-    mismatch(kind, value, place)
+    raise mismatch(type_, value, place)
 
 
-def build_arguments(wanted: Iterable[Field], value: Any, place: str = "") -> dict[str, Any]:
-    """The keyword arguments in a JSON object: every value built, none missing but with a default, none unknown."""
-    if not isinstance(value, dict):
-        raise MismatchError(f"{place or 'the top'}: not an object: {reprlib.repr(value)}")
-    wanted = list(wanted)
-    missing = [field.name for field in wanted if field.needed and field.name not in value]
-    unknown = value.keys() - {field.name for field in wanted}
-    if missing or unknown:
-        reasons = ["missing " + ", ".join(missing)] * bool(missing) + [
-            "unknown " + ", ".join(unknown)
-        ] * bool(unknown)
-        raise MismatchError(f"{place or 'the top'}: {'; '.join(reasons)}")
-    return {
-        field.name: build(field.kind, value[field.name], f"{place}.{field.name}".lstrip("."))
-        for field in wanted
-        if field.name in value
-    }
-
-
-def build_union(kind: Any, value: Any, place: str) -> Any:
-    """The first member of a union that fits; of an Optional, the error tells what is wrong inside."""
-    options = [arg for arg in get_args(kind) if (arg is type(None)) is (value is None)]
+def build_union(type_: Any, value: Any, place: str) -> Any:
+    """Return the instance of the first member of a union that fits; of an Optional, say what is wrong inside."""
+    options = [arg for arg in get_args(type_) if (arg is type(None)) is (value is None)]
     for option in options:
         try:
             return build(option, value, place)
         except MismatchError:
             if len(options) == 1:
                 raise
-    mismatch(kind, value, place)
+    raise mismatch(type_, value, place)
 
 
-def construct(kind: Any, arguments: dict[str, Any], place: str) -> Any:
+def choose(options: Iterable[Any], type_: Any, value: Any, place: str) -> Any:
+    """Return the one of `options`, members of the Enum or Literal `type_`, that has the JSON `value`."""
+    for option in options:
+        expected = to_jsonable(option)
+        # 1 == True in Python, but not in JSON.
+        same_kind = isinstance(expected, bool) is isinstance(value, bool)
+        if expected == value and same_kind:
+            return option
+    raise mismatch(type_, value, place)
+
+
+def build_object(type_: Any, value: Any, place: str) -> Any:
+    """Return the dataclass or TypedDict for a JSON object."""
+    arguments = build_arguments(fields(type_), value, place)
     try:
-        return kind(**arguments)
-    except (TypeError, ValueError) as error:  # a __post_init__ that checks more
+        return type_(**arguments)
+    except (TypeError, ValueError) as error:
+        # A __post_init__ may check more than the types.
         raise MismatchError(f"{place or 'the top'}: {error}") from error
 
 
-def mismatch(kind: Any, value: Any, place: str) -> NoReturn:
-    name = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
-    raise MismatchError(f"{place or 'the top'}: not {name}: {reprlib.repr(value)}")
+def build_arguments(expected: Iterable[Field], value: Any, place: str = "") -> dict[str, Any]:
+    """Return the keyword arguments in a JSON object, every value built.
+
+    Raises MismatchError for what is not an object, misses a key without a default, or has an unknown key.
+    """
+    where = place or "the top"
+    if not isinstance(value, dict):
+        raise MismatchError(f"{where}: not an object: {reprlib.repr(value)}")
+    by_name = {field.name: field for field in expected}
+    missing = [
+        field.name for field in by_name.values() if field.required and field.name not in value
+    ]
+    unknown = value.keys() - by_name.keys()
+    reasons = []
+    if missing:
+        reasons.append("missing " + ", ".join(missing))
+    if unknown:
+        reasons.append("unknown " + ", ".join(unknown))
+    if reasons:
+        raise MismatchError(f"{where}: {'; '.join(reasons)}")
+    arguments = {}
+    for name, field in by_name.items():
+        if name in value:
+            inner = f"{place}.{name}" if place else name
+            arguments[name] = build(field.type, value[name], inner)
+    return arguments
 
 
-def reject_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+def mismatch(type_: Any, value: Any, place: str) -> MismatchError:
+    """Return the error for a JSON value that is no `type_`."""
+    name = type_.__name__ if isinstance(type_, type) else str(type_).replace("typing.", "")
+    return MismatchError(f"{place or 'the top'}: not {name}: {reprlib.repr(value)}")

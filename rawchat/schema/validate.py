@@ -1,4 +1,4 @@
-"""Does a JSON value fit a JSON schema?  Of the schema language, what servers hold a model to when they are strict.
+"""Check a JSON value against a JSON schema: of the schema language, what servers enforce when they are strict.
 
 >>> first_error([{"age": "7"}], {"type": "array", "items": {"properties": {"age": {"type": "integer"}}}})
 "[0].age: not integer: '7'"
@@ -8,12 +8,11 @@ import math
 import re
 import reprlib
 from collections.abc import Iterator, Mapping
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 Schema = Mapping[str, Any]
 
-
-TYPES: dict[str, Any] = {
+PYTHON_TYPES: dict[str, Any] = {
     "string": str,
     "number": (int, float),
     "integer": int,
@@ -23,26 +22,16 @@ TYPES: dict[str, Any] = {
     "object": dict,
 }
 
-
-BOUNDS: dict[str, tuple[Any, Callable[[Any, Any], bool]]] = {
-    "minLength": (str, lambda text, bound: len(text) >= bound),
-    "maxLength": (str, lambda text, bound: len(text) <= bound),
-    "pattern": (str, lambda text, pattern: bool(re.search(pattern, text))),
-    "minItems": (list, lambda items, bound: len(items) >= bound),
-    "maxItems": (list, lambda items, bound: len(items) <= bound),
-    "minimum": ((int, float), lambda number, bound: number >= bound),
-    "maximum": ((int, float), lambda number, bound: number <= bound),
-    "exclusiveMinimum": ((int, float), lambda number, bound: number > bound),
-    "exclusiveMaximum": ((int, float), lambda number, bound: number < bound),
-    "multipleOf": (
-        (int, float),
-        lambda number, unit: math.isclose(number / unit, round(number / unit)),
-    ),
-}
+TEXT_BOUNDS = ("minLength", "maxLength", "pattern")
+LIST_BOUNDS = ("minItems", "maxItems")
+NUMBER_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 
 
 def first_error(value: Any, schema: Schema) -> Optional[str]:
-    """The first thing in `value` that does not fit, with its place; None if all does."""
+    """Return the first thing in `value` that does not fit `schema`, with its place; None if all fits.
+
+    A schema that cannot be checked is an error, too.
+    """
     try:
         return next(iter_errors(value, schema, schema, ""), None)
     except (
@@ -57,7 +46,7 @@ def first_error(value: Any, schema: Schema) -> Optional[str]:
 
 
 def resolve_ref(ref: str, root: Any) -> Any:
-    """What a $ref refers to, within the same schema (RFC 6901); raises KeyError."""
+    """Return what a $ref refers to, within the same schema (JSON Pointer, RFC 6901); raise KeyError."""
     if not ref.startswith("#"):
         raise KeyError(ref)
     for name in ref[1:].split("/")[1:]:
@@ -66,61 +55,110 @@ def resolve_ref(ref: str, root: Any) -> Any:
 
 
 def iter_errors(value: Any, schema: Schema, root: Schema, place: str) -> Iterator[str]:
-    where, shown = place.lstrip(".") or "the top", reprlib.repr(value)
+    """Yield what in `value` does not fit `schema`, a part of the schema `root`; `place` is that of `value`."""
+    where = name_place(place)
+    shown = reprlib.repr(value)
     if "$ref" in schema:
         yield from iter_errors(value, resolve_ref(schema["$ref"], root), root, place)
-    kinds = schema.get("type", [])
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if kinds and not any(map(matches_type, [value] * len(kinds), kinds)):
-        yield f"{where}: not {' or '.join(kinds)}: {shown}"
-    allowed = schema.get("enum", [schema["const"]] if "const" in schema else None)
-    if allowed is not None and not any(
-        value == each and type_name(value) == type_name(each) for each in allowed
-    ):
-        yield f"{where}: not one of {', '.join(map(repr, allowed))}: {shown}"
-    if "anyOf" in schema and all(
-        any(iter_errors(value, each, root, place)) for each in schema["anyOf"]
-    ):
+    types = schema.get("type", [])
+    if isinstance(types, str):
+        types = [types]
+    if types and not any(has_type(value, name) for name in types):
+        yield f"{where}: not {' or '.join(types)}: {shown}"
+    if "enum" in schema:
+        choices = schema["enum"]
+    elif "const" in schema:
+        choices = [schema["const"]]
+    else:
+        choices = None
+    if choices is not None and not any(is_equal(value, choice) for choice in choices):
+        yield f"{where}: not one of {', '.join(map(repr, choices))}: {shown}"
+    if "anyOf" in schema and not fits_any(value, schema["anyOf"], root, place):
         yield f"{where}: fits none of anyOf: {shown}"
-    for name, (kind, keeps) in BOUNDS.items():
-        if (
-            name in schema
-            and isinstance(value, kind)
-            and type_name(value) is not bool
-            and not keeps(value, schema[name])
-        ):
+    for name in applicable_bounds(value):
+        if name in schema and not fits_bound(value, name, schema[name]):
             yield f"{where}: {name} is {schema[name]}: {shown}"
     if isinstance(value, dict):
         yield from object_errors(value, schema, root, place)
     if isinstance(value, list) and "items" in schema:
-        for at, item in enumerate(value):
-            yield from iter_errors(item, schema["items"], root, f"{place}[{at}]")
+        for index, item in enumerate(value):
+            yield from iter_errors(item, schema["items"], root, f"{place}[{index}]")
 
 
 def object_errors(value: dict[str, Any], schema: Schema, root: Schema, place: str) -> Iterator[str]:
+    """Yield what is wrong with the keys of an object, and with their values."""
+    where = name_place(place)
     known = schema.get("properties", {})
     missing = [name for name in schema.get("required", ()) if name not in value]
-    unknown = (
-        [name for name in value if name not in known]
-        if schema.get("additionalProperties") is False
-        else []
-    )
-    for what, names in (("missing", missing), ("unknown", unknown)):
-        if names:
-            yield f"{place.lstrip('.') or 'the top'}: {what} {', '.join(names)}"
-    for name, shape in known.items():
+    if missing:
+        yield f"{where}: missing {', '.join(missing)}"
+    if schema.get("additionalProperties") is False:
+        unknown = [name for name in value if name not in known]
+        if unknown:
+            yield f"{where}: unknown {', '.join(unknown)}"
+    for name, subschema in known.items():
         if name in value:
-            yield from iter_errors(value[name], shape, root, f"{place}.{name}")
+            yield from iter_errors(value[name], subschema, root, f"{place}.{name}")
 
 
-def matches_type(value: Any, name: str) -> bool:
+def name_place(place: str) -> str:
+    """Return the name of a place for a message: `people[0].name`, or 'the top'."""
+    return place.lstrip(".") or "the top"
+
+
+def fits_any(value: Any, schemas: list[Schema], root: Schema, place: str) -> bool:
+    """Return whether `value` fits one of `schemas`."""
+    return any(next(iter_errors(value, each, root, place), None) is None for each in schemas)
+
+
+def has_type(value: Any, name: str) -> bool:
+    """Return whether `value` has the JSON type `name`; an unknown type fits nothing."""
+    if isinstance(value, bool):
+        return name == "boolean"
     if name == "integer" and isinstance(value, float):
-        return value.is_integer()  # 1.0 is one (JSON Schema, 6.1.1)
-    return isinstance(value, TYPES.get(name, ())) and (
-        name == "boolean" or type_name(value) is not bool
-    )
+        # 1.0 is an integer (JSON Schema validation, 6.1.1).
+        return value.is_integer()
+    return isinstance(value, PYTHON_TYPES.get(name, ()))
 
 
-def type_name(value: Any) -> Any:
-    """bool, or anything else: 1 == True in Python only."""
-    return bool if isinstance(value, bool) else None
+def is_equal(value: Any, other: Any) -> bool:
+    """Return whether two JSON values are equal; 1 == True in Python, but not in JSON."""
+    return bool(value == other) and isinstance(value, bool) is isinstance(other, bool)
+
+
+def applicable_bounds(value: Any) -> tuple[str, ...]:
+    """Return the names of the bounds that apply to values of this type."""
+    if isinstance(value, str):
+        return TEXT_BOUNDS
+    if isinstance(value, list):
+        return LIST_BOUNDS
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return NUMBER_BOUNDS
+    return ()
+
+
+def fits_bound(value: Any, name: str, bound: Any) -> bool:
+    """Return whether `value` keeps the bound `name` of a schema."""
+    if name in ("minLength", "minItems"):
+        fits = len(value) >= bound
+    elif name in ("maxLength", "maxItems"):
+        fits = len(value) <= bound
+    elif name == "pattern":
+        fits = matches_pattern(value, bound)
+    elif name == "minimum":
+        fits = value >= bound
+    elif name == "maximum":
+        fits = value <= bound
+    elif name == "exclusiveMinimum":
+        fits = value > bound
+    elif name == "exclusiveMaximum":
+        fits = value < bound
+    else:
+        # multipleOf, for floats too: 0.3 / 0.1 is not quite 3.
+        fits = math.isclose(value / bound, round(value / bound))
+    return bool(fits)
+
+
+def matches_pattern(text: str, pattern: str) -> bool:
+    """Return whether the caller's `pattern` matches somewhere in `text`, as JSON Schema wants it."""
+    return re.search(pattern, text) is not None

@@ -98,7 +98,7 @@ class Opened:
         (Opened, "Opened"),
         (bytes, "bytes"),
         (Callable[[], int], "Callable"),
-        (Literal[b"x"], "choice"),
+        (Literal[b"x"], "Enum and Literal values"),
     ],
 )
 def test_what_a_strict_schema_cannot_hold_is_refused_with_its_place(kind: Any, told: str) -> None:
