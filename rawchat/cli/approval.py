@@ -1,7 +1,10 @@
-"""The question whether the model may call a function, on a terminal whose whole screen nobody else can draw.
+"""Ask on the terminal whether the model may call a function, in a way that the arguments cannot forge.
 
-The model chooses the arguments, so they are an attacker's text: every character that does not show as itself is
-escaped, every row of them begins with a bar, an excerpt fits the screen, and the last row is ours.
+The model chooses the arguments, so they are an attacker's text.  Every character that does not show as itself is
+escaped, every row of the arguments begins with a bar, an excerpt fits the screen, and the last row is ours:
+
+    | city='Paris'
+    rawchat: [y/N] may the model call temperature?
 """
 
 import contextlib
@@ -13,15 +16,23 @@ from typing import Any, NamedTuple, Optional
 from .terminal import utf8
 
 BAR = "| "
+ELLIPSIS = "…"
 
+# Letters and symbols that look like blanks, though Unicode counts them as printable: two Hangul fillers, the jamo
+# filler of half width, the empty Braille pattern.
+BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 
-BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a symbol that look like blanks, though Unicode prints them
+#: rows left free on the screen: the cursor may stand in a line, and the typed answer ends one
+SPARE_ROWS = 2
 
+#: columns and lines of a terminal that does not report its size
+DEFAULT_SIZE = (80, 24)
 
-SPARE = 2  #: rows left free: the cursor may stand in a line, and the answer ends one
+#: columns of a question around the function's name, if the name itself has to be cut
+QUESTION_COLUMNS = 14
 
-
-SCREEN = (80, 24)  #: of a terminal that does not tell its size
+#: below this code point (Hangul Jamo) no character is wide
+FIRST_WIDE = 0x1100
 
 
 class Call(NamedTuple):
@@ -40,16 +51,167 @@ class Call(NamedTuple):
         ]
 
 
+# ---- asking
+
+
+def ask(call: Call) -> Optional[bool]:
+    """Ask on the terminal of this process, even if standard input is a pipe; return None if there is no terminal.
+
+    y and yes allow the call, s shows all of it and asks again, anything else refuses.  What was typed before the
+    question appeared does not answer it.
+    """
+    try:
+        with open("/dev/tty", "r+b", buffering=0) as terminal:
+            while True:
+                columns, lines = size_of(terminal)
+                question = "\n".join(screenful(call, columns, lines))
+                answer = read_answer(question, terminal)
+                if answer not in ("s", "show"):
+                    return answer in ("y", "yes")
+                show_all(call, terminal)
+    except OSError:
+        return None
+
+
+def show_all(call: Call, terminal: Any) -> None:
+    """Print all arguments of `call`, a screen at a time, until the person stops it."""
+    columns, lines = size_of(terminal)
+    rows = []
+    for text in call.texts():
+        wrapped, _ = wrap(text, text_columns(columns))
+        rows += [BAR + row for row in wrapped]
+    page_rows = max(1, lines - SPARE_ROWS - 1)
+    for start in range(0, len(rows), page_rows):
+        page = "\n".join(rows[start : start + page_rows])
+        remaining = len(rows) - start - page_rows
+        if remaining <= 0:
+            terminal.write(utf8(page + "\n"))
+        elif read_answer(f"{page}\n[Enter/q] {remaining} more ", terminal) not in ("", "s"):
+            return
+
+
+def read_answer(question: str, terminal: Any) -> str:
+    """Print `question` and return the line that is typed after it, in lower case; "q" for Ctrl-D."""
+    with contextlib.suppress(ImportError):
+        import termios  # POSIX only
+
+        termios.tcflush(terminal.fileno(), termios.TCIFLUSH)
+    terminal.write(utf8(question))
+    typed: bytes = terminal.readline()
+    if not typed.endswith(b"\n"):
+        # Ctrl-D ends no line
+        terminal.write(b"\n")
+        return "q"
+    return typed.decode("utf-8", "replace").strip().lower()
+
+
+def size_of(terminal: Any) -> tuple[int, int]:
+    """Return the columns and lines of a terminal; some report none, or zero."""
+    try:
+        columns, lines = os.get_terminal_size(terminal.fileno())
+    except OSError:
+        return DEFAULT_SIZE
+    return columns or DEFAULT_SIZE[0], lines or DEFAULT_SIZE[1]
+
+
+# ---- a question that fits the screen
+
+
+def screenful(call: Call, columns: int, lines: int) -> list[str]:
+    """Return the rows that ask for `call`; they fit a screen of that size, and say how much of it is hidden."""
+    texts = call.texts() or ["(no arguments)"]
+    room = max(1, lines - SPARE_ROWS - 1)
+    rows, hidden = excerpt(texts, columns, room)
+    if hidden:
+        # one row less, for the line that says so
+        rows, hidden = excerpt(texts, columns, max(1, room - 1))
+        total = sum(len(text) for text in texts)
+        notice = f"* {hidden} of {total} characters are hidden"
+        if len(notice) >= columns:
+            notice = notice[: columns - 3] + ELLIPSIS
+        rows.append(notice)
+    return [*rows, question_row(call.name, columns, hidden > 0)]
+
+
+def excerpt(texts: list[str], columns: int, room: int) -> tuple[list[str], int]:
+    """Return the beginnings of `texts` in at most `room` rows, and the number of characters that are left out.
+
+    Every text gets an equal share of the rows that are free when its turn comes, and at least one.
+    """
+    rows: list[str] = []
+    shown = 0
+    for number, text in enumerate(texts):
+        free = room - len(rows)
+        if free < 1:
+            break
+        share = max(1, free // (len(texts) - number))
+        wrapped, length = wrap(text, text_columns(columns), share)
+        rows += [BAR + row for row in wrapped]
+        shown += length
+    return rows, sum(len(text) for text in texts) - shown
+
+
+def question_row(name: str, columns: int, hidden: bool = False) -> str:
+    """Return the last row of the question, which ends with the function's name, cut in its middle if it is too long.
+
+    hidden      arguments are hidden, and the person can show all of them
+    """
+    name = escaped(name)
+    long_keys = "y/N, s: show all" if hidden else "y/N"
+    keys = "y/N/s" if hidden else "y/N"
+    for text in (
+        f"rawchat: [{long_keys}] may the model call {name}? ",
+        f"[{keys}] {name}? ",
+    ):
+        if width(text) < columns:
+            return text
+    # half of the room for each end, and every character may be two columns wide
+    room = max(4, (columns - QUESTION_COLUMNS) // 4)
+    return f"[{keys}] {name[:room]}{ELLIPSIS}{name[-room:]}? "
+
+
+def text_columns(columns: int) -> int:
+    """Return the columns for an argument, behind its bar: a full row would wrap by itself on some terminals."""
+    return max(1, columns - len(BAR) - 1)
+
+
+def wrap(text: str, columns: int, limit: Optional[int] = None) -> tuple[list[str], int]:
+    """Return `text` in at most `limit` rows of so many columns, and the number of characters in them."""
+    rows: list[str] = []
+    row = ""
+    used = 0
+    length = 0
+    for character in text:
+        size = width(character)
+        if row and used + size > columns:
+            rows.append(row)
+            row = ""
+            used = 0
+            if len(rows) == limit:
+                return rows, length
+        row += character
+        used += size
+        length += 1
+    rows.append(row)
+    return rows, length
+
+
+# ---- characters
+
+
 def representation(value: Any) -> str:
-    """Return `repr(value)`, or the reason why there is none: a number of 5,000 digits has none (PEP 651 bounds it)."""
+    """Return `repr(value)`, or the reason why there is none.
+
+    A number of 5,000 digits has none since Python 3.11, and the class of a function's parameter may raise anything.
+    """
     try:
         return repr(value)
-    except Exception as error:  # a function's own class may raise anything
+    except Exception as error:
         return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
 
 def escaped(text: str) -> str:
-    """Return `text` with everything that does not show as itself written as an escape of Python.
+    """Return `text` with everything that does not show as itself written as a Python escape.
 
     That is what is not printable (controls, bidirectional overrides, every blank but the space), what draws over its
     neighbour (combining marks), and what looks like a blank.
@@ -59,136 +221,27 @@ def escaped(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(sign if shows(sign) else ascii(sign)[1:-1] for sign in text)
+    characters = []
+    for character in text:
+        if not is_visible(character):
+            character = ascii(character)[1:-1]
+        characters.append(character)
+    return "".join(characters)
 
 
-def shows(sign: str) -> bool:
+def is_visible(character: str) -> bool:
     """Return whether a character takes a place of its own on the screen, and can be seen there."""
-    return (
-        sign.isprintable() and sign not in BLANK and unicodedata.category(sign) not in ("Mn", "Me")
-    )
+    if not character.isprintable() or character in BLANK:
+        return False
+    return unicodedata.category(character) not in ("Mn", "Me")
 
 
 def width(text: str) -> int:
     """Return the most columns that `text` takes: 2 for each character that some terminal shows wide (UAX #11)."""
     if text.isascii():
         return len(text)
-    return sum(
-        1 if ord(sign) < 0x1100 and unicodedata.east_asian_width(sign) in ("N", "Na", "H") else 2
-        for sign in text
-    )
-
-
-def rows_of(text: str, columns: int, limit: Optional[int] = None) -> tuple[list[str], int]:
-    """Return `text` in at most `limit` rows of so many columns, and how many characters are in them."""
-    rows, row, used, taken = [], "", 0, 0
-    for sign in text:
-        size = width(sign)
-        if row and used + size > columns:
-            rows.append(row)
-            row, used = "", 0
-            if len(rows) == limit:
-                return rows, taken
-        row, used, taken = row + sign, used + size, taken + 1
-    return [*rows, row], taken
-
-
-def question(name: str, columns: int, hidden: bool = False) -> str:
-    """Return the last row of the question, which ends with the function's name, cut in its middle if too long."""
-    name = escaped(name)
-    more = ", s: show all" if hidden else ""
-    for text in (
-        f"rawchat: [y/N{more}] may the model call {name}? ",
-        f"[y/N{'/s' if hidden else ''}] {name}? ",
-    ):
-        if width(text) < columns:
-            return text
-    room = max(4, (columns - 14) // 4)
-    return f"[y/N{'/s' if hidden else ''}] {name[:room]}…{name[-room:]}? "
-
-
-def screenful(call: Call, columns: int, lines: int) -> list[str]:
-    """Return the rows that ask for `call`; they fit a screen of that size, and say how much of it they do not show."""
-    texts, room = call.texts() or ["(no arguments)"], max(1, lines - SPARE - 1)
-    wrapped = excerpt(texts, columns, room)
-    if wrapped[1]:
-        rows, hidden = excerpt(texts, columns, max(1, room - 1))
-        note = f"* {hidden} of {sum(map(len, texts))} characters are hidden"
-        rows.append(note if len(note) < columns else note[: columns - 3] + "…")
-    else:
-        rows = wrapped[0]
-    return [*rows, question(call.name, columns, bool(wrapped[1]))]
-
-
-def excerpt(texts: list[str], columns: int, room: int) -> tuple[list[str], int]:
-    """Return the beginnings of `texts` in at most `room` rows, a fair share each, and how many characters are left."""
-    rows: list[str] = []
-    taken = 0
-    for number, text in enumerate(texts):
-        left = room - len(rows)
-        if left < 1:
-            break
-        share = max(1, left // (len(texts) - number))
-        some, size = rows_of(text, max(1, columns - len(BAR) - 1), share)
-        rows += [BAR + row for row in some]
-        taken += size
-    return rows, sum(map(len, texts)) - taken
-
-
-def ask(call: Call) -> Optional[bool]:
-    """Ask on the terminal of this process, wherever its standard input comes from; None if it has none.
-
-    y and yes allow the call, s shows it whole and asks again, all else refuses.  What was typed before a question was
-    there is not its answer.
-    """
-    try:
-        with open("/dev/tty", "r+b", buffering=0) as terminal:
-            while True:
-                columns, lines = size_of(terminal)
-                reply = answer_to("\n".join(screenful(call, columns, lines)), terminal)
-                if reply not in ("s", "show"):
-                    return reply in ("y", "yes")
-                show(call, terminal)
-    except OSError:
-        return None
-
-
-def show(call: Call, terminal: Any) -> None:
-    """Show all arguments of `call`, a screen at a time."""
-    columns, lines = size_of(terminal)
-    rows = [
-        BAR + row
-        for text in call.texts()
-        for row in rows_of(text, max(1, columns - len(BAR) - 1))[0]
-    ]
-    step = max(1, lines - SPARE - 1)
-    for start in range(0, len(rows), step):
-        page = "\n".join(rows[start : start + step])
-        left = len(rows) - start - step
-        if left <= 0:
-            terminal.write(utf8(page + "\n"))
-        elif answer_to(f"{page}\n[Enter/q] {left} more ", terminal) not in ("", "s"):
-            return
-
-
-def answer_to(text: str, terminal: Any) -> str:
-    """Write `text` and return the line that is typed then, in small letters."""
-    with contextlib.suppress(ImportError):
-        import termios  # POSIX only
-
-        termios.tcflush(terminal.fileno(), termios.TCIFLUSH)
-    terminal.write(utf8(text))
-    typed: bytes = terminal.readline()
-    if not typed.endswith(b"\n"):  # Ctrl-D ends no line
-        terminal.write(b"\n")
-        return "q"
-    return typed.decode("utf-8", "replace").strip().lower()
-
-
-def size_of(terminal: Any) -> tuple[int, int]:
-    """Return the columns and lines of a terminal; some say that they have none."""
-    try:
-        columns, lines = os.get_terminal_size(terminal.fileno())
-    except OSError:
-        return SCREEN
-    return columns or SCREEN[0], lines or SCREEN[1]
+    columns = 0
+    for character in text:
+        narrow = unicodedata.east_asian_width(character) in ("N", "Na", "H")
+        columns += 1 if narrow and ord(character) < FIRST_WIDE else 2
+    return columns
