@@ -364,13 +364,13 @@ COMMANDS = [
     ["Hi", "--json"],
     ["Hi", "--jsonl"],
     ["Hi", "--schema", "name, age int"],
-    ["Hi", "--continue=talk.jsonl"],
-    ["Hi", "--no-stream", "--continue=talk.jsonl"],
+    ["Hi", "--conversation=talk.jsonl"],
+    ["Hi", "--no-stream", "--conversation=talk.jsonl"],
     ["Hi", "--moderate"],
     ["--models"],
     ["Hi", "--complete"],
     ["Hi", "--tools", "functions.py", "--yes"],
-    ["Hi", "--tools", "functions.py", "--yes", "--no-stream", "--continue=talk.jsonl"],
+    ["Hi", "--tools", "functions.py", "--yes", "--no-stream", "--conversation=talk.jsonl"],
 ]
 
 
@@ -473,7 +473,7 @@ def test_a_tool_may_return_half_an_emoji() -> None:
 def test_half_an_emoji_ends_no_command(stream: bool) -> None:
     pathlib.Path("prices.json").write_text(json.dumps(PRICES), encoding="utf-8")
     said: Any = [delta(HALF, "stop")] if stream else message(content=HALF)
-    argv = ["Hi", "--continue=talk.jsonl", *([] if stream else ["--no-stream"])]
+    argv = ["Hi", "--conversation=talk.jsonl", *([] if stream else ["--no-stream"])]
     assert command(argv, said)[0] == 0
     assert command(argv, said)[0] == 0
     assert History.load("talk.jsonl")[3]["content"] == "half \ufffd"

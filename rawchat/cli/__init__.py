@@ -1,148 +1,173 @@
-"""The command line: one question, its answer on standard output, one line on standard error if something fails."""
+"""The command line: send one prompt, print its answer, and exit with a code that says how it went.
+
+The answer goes to standard output.  If something fails, one line on standard error says what.
+"""
 
 import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from .. import errors
 from ..errors import APIError, MissingKeyError, RawchatError
-from ..wire import __version__ as __version__
-from .conversation import expand_continue as expand_continue
 from .inputs import UsageError
-from .options import (
-    ONE_SHOT_ONLY,
-    Options,
-    parse_args,
-)
-from .options import (
-    OPTIONS as OPTIONS,
-)
-from .options import (
-    Option as Option,
-)
-from .options import (
-    resolve as resolve,
-)
+from .options import ONE_SHOT_ONLY, Options, is_set
+from .parser import parse_args
 from .query import build_query
 from .terminal import Output, Stderr, to_devnull, use_color, utf8
-from .terminal import write_error as write_error
+
+if TYPE_CHECKING:
+    from .conversation import ConversationFile
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command line and give its exit code; --help and --version leave by SystemExit(0)."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    out = Output(sys.stdout.buffer if sys.stdout else io.BytesIO())  # it may have been closed: >&-
-    notes, options = Stderr(sys.stderr), Options(debug="--debug" in argv)
+    """Run the command line and return its exit code; `argv` defaults to the arguments of this process.
+
+    --help and --version raise SystemExit(0).
+    """
+    if argv is None:
+        argv = sys.argv[1:]
+    stdout = Output(open_stdout())
+    stderr = Stderr(sys.stderr)
+    debug = "--debug" in argv
     try:
         options = parse_args(argv)
-        return run(options, out, notes)
+        debug = options.debug
+        return run(options, stdout, stderr)
     except KeyboardInterrupt:
-        out.end_line()
+        stdout.end_line()
         return 130
     except BrokenPipeError:
         to_devnull(sys.stdout)
         return 141
     except Exception as error:
-        out.end_line()
-        if options.debug:
+        stdout.end_line()
+        if debug:
             import traceback
 
-            notes.put(traceback.format_exc())
-        expected = isinstance(
-            error, (RawchatError, ImportError)
-        )  # a dependency is missing, or another has its name
-        notes.warn(
-            str(error)
-            if expected
-            else f"unexpected {type(error).__name__}: {error} (--debug shows more)"
-        )
+            stderr.put(traceback.format_exc())
+        # ImportError: a dependency is missing, or another package has its name
+        if isinstance(error, (RawchatError, ImportError)):
+            stderr.warn(str(error))
+        else:
+            stderr.warn(f"unexpected {type(error).__name__}: {error} (--debug shows more)")
         return exit_code(error)
 
 
-def run(options: Options, out: Output, notes: Stderr) -> int:
-    """Do what the options ask for."""
-    notes.colour = use_color(options.color or "auto", os.environ, notes.terminal)
-    if out.terminal:
-        out.track_sigint()
-        if notes.terminal and os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno()):
-            notes.pending_newline = (
-                out.pending_newline
-            )  # not if standard error is another terminal: 2>/dev/pts/5
-    if options.completion:
-        from .completion import (
-            completion_script,  # here, not above, as all that follows: who asks for help should not wait
-        )
+def open_stdout() -> Any:
+    """Return the binary file of standard output, or one in memory if it was closed (>&-)."""
+    if sys.stdout is None:
+        return io.BytesIO()
+    return sys.stdout.buffer
 
-        out.put(utf8(completion_script(options.completion)))
+
+def run(options: Options, stdout: Output, stderr: Stderr) -> int:
+    """Do what the options ask for, and return the exit code.
+
+    Modules are imported where they are needed, so that --help and --curl do not wait for the others.
+    """
+    prepare_terminal(options, stdout, stderr)
+    if options.completion:
+        from .completion import completion_script
+
+        stdout.put(utf8(completion_script(options.completion)))
         return 0
-    talking = is_interactive(options, sys.stdin, sys.stdout)
-    saved = open_conversation(
-        vars(options)["continue"]
-    )  # all this first: wrong use should cost no time
-    past = saved.history if saved else []
-    question = build_query(options, sys.stdin, notes.warn, past, "" if talking else None)
+
+    # The conversation and the query come first: wrong use should cost no time.
+    interactive = is_interactive(options, sys.stdin, sys.stdout)
+    conversation = open_conversation(options)
+    history: Sequence[dict[str, Any]] = ()
+    if conversation:
+        history = conversation.history
+    prompt = None
+    if interactive:
+        prompt = ""
+    query = build_query(options, sys.stdin, stderr.warn, history, prompt)
+
     if options.dry_run or options.curl:
         from .client import render_request
 
-        out.put(utf8(render_request(question, options, notes)) + b"\n")
+        stdout.put(utf8(render_request(query, options, stderr)) + b"\n")
         return 0
+
     from .answer import send_query
     from .client import open_client
     from .context import Context
     from .report import CallLog
 
-    with CallLog(options, notes) as log, open_client(options, notes) as client:
-        context = Context(options, question, client, out, notes, log, saved)
-        if talking:
+    with CallLog(options, stderr) as log, open_client(options, stderr) as client:
+        context = Context(options, query, client, stdout, stderr, log, conversation)
+        if interactive:
             from .repl import run_repl
 
             code = run_repl(context)
-        elif saved:
-            with saved.turn(question.content) as history:
-                code = send_query(context, history)
+        elif conversation:
+            with conversation.turn(query.content) as turn:
+                code = send_query(context, turn)
         else:
             code = send_query(context)
     return code or log.code
 
 
+def prepare_terminal(options: Options, stdout: Output, stderr: Stderr) -> None:
+    """Choose the colour of standard error, and keep the two outputs apart where they share a terminal."""
+    stderr.colour = use_color(options.color, os.environ, stderr.terminal)
+    if not stdout.terminal:
+        return
+    stdout.track_sigint()
+    # standard error may be another terminal: 2>/dev/pts/5
+    if stderr.terminal and os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno()):
+        stderr.pending_newline = stdout.pending_newline
+
+
 def is_interactive(options: Options, stdin: Any, stdout: Any) -> bool:
-    """Is the chat prompt wanted: nothing is asked, and a person sits on both sides?"""
-    person = stdin and stdin.isatty() and stdout and stdout.isatty()
-    return bool(
-        person
-        and not options.prompt
-        and not any(vars(options)[name] for name in ONE_SHOT_ONLY.split())
-    )
+    """Return whether to start a chat: there is no prompt, and a person at both ends."""
+    if options.prompt or any(is_set(options, name) for name in ONE_SHOT_ONLY):
+        return False
+    return bool(stdin and stdin.isatty() and stdout and stdout.isatty())
 
 
-def open_conversation(path: Optional[str]) -> Any:
-    """The Saved that -c names; None without -c."""
-    if path is None:
+def open_conversation(options: Options) -> "Optional[ConversationFile]":
+    """Return the conversation of --conversation or -c, or None."""
+    if not options.continue_ and options.conversation is None:
         return None
-    from .conversation import ConversationFile
+    from .conversation import ConversationFile, default_path, ensure_parent
 
+    path = options.conversation
+    if path is None:
+        path = ensure_parent(default_path(os.environ))
     return ConversationFile(path)
 
 
+# The exit code of each kind of error: the first that fits.
+EXIT_CODES: list[tuple[type[Exception], int]] = [
+    (MissingKeyError, 3),
+    (UsageError, 2),
+    (errors.ConfigError, 2),
+    (errors.AuthenticationError, 3),
+    (errors.PermissionDeniedError, 3),
+    (errors.RateLimitError, 6),
+    (errors.InternalServerError, 5),
+    (errors.APIStatusError, 4),
+    (errors.StreamInterruptedError, 8),
+    (errors.APIConnectionError, 7),
+    (errors.APIResponseValidationError, 5),
+]
+
+
 def exit_code(error: Exception) -> int:
-    """The exit code that the README's table gives an error."""
-    if (
-        isinstance(error, APIError)
-        and error.partial is not None
-        and (error.partial.choices or type(error) is APIError)
-    ):
-        return 8  # out of a stream that had begun to answer
-    kinds: list[tuple[Any, int]] = [
-        (MissingKeyError, 3),
-        ((UsageError, errors.ConfigError), 2),
-        ((errors.AuthenticationError, errors.PermissionDeniedError), 3),
-        (errors.RateLimitError, 6),
-        (errors.InternalServerError, 5),
-        (errors.APIStatusError, 4),
-        (errors.StreamInterruptedError, 8),
-        (errors.APIConnectionError, 7),
-        (errors.APIResponseValidationError, 5),
-    ]
-    return next((code for kind, code in kinds if isinstance(error, kind)), 1)
+    """Return the exit code of an error, as --help lists them."""
+    if broke_off(error):
+        return 8
+    for kind, code in EXIT_CODES:
+        if isinstance(error, kind):
+            return code
+    return 1
+
+
+def broke_off(error: Exception) -> bool:
+    """Return whether an error ended a stream that had begun to answer."""
+    if not isinstance(error, APIError) or error.partial is None:
+        return False
+    return bool(error.partial.choices) or type(error) is APIError

@@ -119,7 +119,7 @@ class Session:
             raise UsageError(f"{path} already exists; choose another file")
         ConversationFile(path).save(self.history)
         self._saved.add(path)
-        self._print(f"saved; --continue={path} continues it")
+        self._print(f"saved; --conversation {path} continues it")
 
     def show_tokens(self, _: str) -> None:
         """Print the size of the conversation, and the usage of this session."""

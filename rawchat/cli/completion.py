@@ -1,9 +1,11 @@
-"""Scripts that complete the options in a shell, made from `options.OPTIONS`.
+"""Make the scripts that complete options in a shell.
 
 source <(rawchat --completion bash)             in ~/.bashrc
 source <(rawchat --completion zsh)              in ~/.zshrc, after compinit
 rawchat --completion fish | source              in ~/.config/fish/config.fish
 """
+
+import re
 
 from .options import Option, all_options
 
@@ -12,7 +14,7 @@ BASH = """\
 _rawchat() {{
     local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} IFS=$' \\t\\n'
     COMPREPLY=()
-    if [[ $word == = ]]; then               # bash takes --option=value for three words
+    if [[ $word == = ]]; then               # bash splits --option=value into three words
         word=
     elif [[ $before == = ]]; then
         before=${{COMP_WORDS[COMP_CWORD-2]}}=
@@ -27,7 +29,7 @@ _rawchat() {{
         *) _rawchat_marked ;;
     esac
 }}
-_rawchat_marked() {{                         # @FILE is the text of a file
+_rawchat_marked() {{                         # @FILE stands for the text of a file
     [[ $word != @* ]] || _rawchat_files "${{word#@}}" @
 }}
 _rawchat_files() {{
@@ -63,91 +65,109 @@ complete -c rawchat -f
 
 
 def completion_script(shell: str) -> str:
-    """The script for bash, zsh or fish."""
-    return {"bash": bash, "zsh": zsh, "fish": fish}[shell]()
+    """Return the script for "bash", "zsh" or "fish"."""
+    scripts = {"bash": bash_script, "zsh": zsh_script, "fish": fish_script}
+    return scripts[shell]()
 
 
-def bash() -> str:
-    """For bash 3.2 and newer."""
-    chosen = [
-        f'        {patterns([option])}) COMPREPLY=($(compgen -W "{" ".join(option.choices)}" -- "$word")); '
-        "return ;;"
-        for option in all_options()
-        if option.choices
-    ]
-    valued = [option for option in all_options() if option.metavar and not option.choices]
-    return BASH.format(
-        choices="\n".join(chosen),
-        files=patterns([option for option in valued if option.files]),
-        others=patterns([option for option in valued if not option.files]),
-        flags=" ".join(option.flags for option in all_options()),
-    )
-
-
-def patterns(options: list[Option]) -> str:
-    """Their flags, before a blank and before =, as a pattern of `case`."""
-    return "|".join(
-        spelled
-        for option in options
-        for flag in option.flags.split()
-        for spelled in (flag, f"{flag}=")
-        if not (option.attached and spelled == flag)
-    )
-
-
-def zsh() -> str:
-    """For zsh, as `_arguments` takes it: '(-m --model)'{-m,--model=}'[help]:NAME: '."""
-    return ZSH.format(options="\n".join(f"        {_zsh(option)} \\" for option in all_options()))
-
-
-def _zsh(option: Option) -> str:
-    flags = option.flags.split()
-    action = (
-        f"({' '.join(option.choices)})" if option.choices else "_files" if option.files else " "
-    )
-    names = option.metavar.strip("[]").split()
-    values = "".join(f"{'::' if option.attached else ':'}{name}:{action}" for name in names)
-    text = quoted(f"[{brief(option).translate({ord(c): chr(92) + c for c in '[]:'})}]{values}")
-    spelled = [
-        f"{flag}=" if values and flag.startswith("--") and " " not in option.metavar else flag
-        for flag in flags
-    ]
-    if option.attached:
-        spelled = [f"{flag}-" for flag in spelled]
-    once = "'*'" if option.many else f"'({option.flags})'"
-    return once + (f"{{{','.join(spelled)}}}" if len(spelled) > 1 else spelled[0]) + text
-
-
-def fish() -> str:
-    """For fish 3."""
-    return FISH.format(options="\n".join(map(_fish, all_options())))
-
-
-def _fish(option: Option) -> str:
-    words = ["complete -c rawchat"]
-    words += [
-        f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}"
-        for flag in option.flags.split()
-    ]
-    if option.attached:
-        words.append("-F")
-    elif option.metavar:
-        words.append(
-            f"-xa '{' '.join(option.choices)}'"
-            if option.choices
-            else "-rF"
-            if option.files
-            else "-x"
-        )
-    text = brief(option).replace("\\", "\\\\").replace("'", "\\'")
-    return " ".join([*words, f"-d '{text}'"])
-
-
-def brief(option: Option) -> str:
-    """The help of an option in one line."""
+def help_line(option: Option) -> str:
+    """Return the help of an option in one line."""
     return " ".join(option.help.split())
 
 
-def quoted(text: str) -> str:
-    """`text` in single quotes, for zsh."""
+# ---- bash, 3.2 and newer
+
+
+def bash_script() -> str:
+    """Return the script for bash."""
+    choices: list[str] = []
+    with_file: list[Option] = []
+    with_value: list[Option] = []
+    for option in all_options():
+        if option.choices:
+            words = " ".join(option.choices)
+            reply = f'COMPREPLY=($(compgen -W "{words}" -- "$word"))'
+            choices.append(f"        {case_pattern([option])}) {reply}; return ;;")
+        elif option.takes_file:
+            with_file.append(option)
+        elif option.metavars:
+            with_value.append(option)
+    return BASH.format(
+        choices="\n".join(choices),
+        files=case_pattern(with_file),
+        others=case_pattern(with_value),
+        flags=" ".join(flag for option in all_options() for flag in option.flags),
+    )
+
+
+def case_pattern(options: list[Option]) -> str:
+    """Return the pattern of `case` that matches the flags of options, before a blank and before =."""
+    spellings: list[str] = []
+    for option in options:
+        for flag in option.flags:
+            spellings += [flag, f"{flag}="]
+    return "|".join(spellings)
+
+
+# ---- zsh
+
+
+def zsh_script() -> str:
+    """Return the script for zsh."""
+    lines = [f"        {zsh_spec(option)} \\" for option in all_options()]
+    return ZSH.format(options="\n".join(lines))
+
+
+def zsh_spec(option: Option) -> str:
+    """Return an option as `_arguments` takes it: '(-m --model)'{-m,--model=}'[help]:NAME: '."""
+    action = " "
+    if option.choices:
+        action = f"({' '.join(option.choices)})"
+    elif option.takes_file:
+        action = "_files"
+    values = "".join(f":{name}:{action}" for name in option.metavars)
+    help = re.sub(r"([\[\]:])", r"\\\1", help_line(option))
+
+    spellings = list(option.flags)
+    if len(option.metavars) == 1 and option.flag.startswith("--"):
+        spellings[-1] += "="  # --model=NAME is as good as --model NAME
+    flags = spellings[0]
+    if len(spellings) > 1:
+        flags = f"{{{','.join(spellings)}}}"
+
+    repetition = f"'({' '.join(option.flags)})'"  # given once, none of them is offered again
+    if option.repeatable:
+        repetition = "'*'"
+    return repetition + flags + zsh_quote(f"[{help}]{values}")
+
+
+def zsh_quote(text: str) -> str:
+    """Return `text` in single quotes."""
     return "'" + text.replace("'", "'\\''") + "'"
+
+
+# ---- fish 3
+
+
+def fish_script() -> str:
+    """Return the script for fish."""
+    return FISH.format(options="\n".join(fish_line(option) for option in all_options()))
+
+
+def fish_line(option: Option) -> str:
+    """Return the `complete` command of an option."""
+    words = ["complete -c rawchat"]
+    for flag in option.flags:
+        if flag.startswith("--"):
+            words.append(f"-l {flag[2:]}")
+        else:
+            words.append(f"-s {flag[1:]}")
+    if option.choices:
+        words.append(f"-xa '{' '.join(option.choices)}'")
+    elif option.takes_file:
+        words.append("-rF")
+    elif option.metavars:
+        words.append("-x")
+    help = help_line(option).replace("\\", "\\\\").replace("'", "\\'")
+    words.append(f"-d '{help}'")
+    return " ".join(words)

@@ -1,4 +1,4 @@
-"""Keep a conversation in a file, so that a later command can continue it (-c, --continue).
+"""Keep a conversation in a file, so that a later command can continue it (-c, --conversation FILE).
 
     conversation = ConversationFile("talk.jsonl")
     conversation.history.ask("and in French?")
@@ -10,7 +10,7 @@ A file that another process has changed since it was read is not overwritten: th
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import RawchatError
@@ -20,32 +20,10 @@ if TYPE_CHECKING:
     from ..history import History
     from ..history.window import Message
 
-CONTINUE_FLAGS = ("-c", "--continue")
-OTHER_FILE = "; --continue=FILE names another one"
+OTHER_FILE = "; --conversation FILE names another one"
 
 
 # ---- which file
-
-
-def expand_continue(words: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """Return `words` with the default file for each -c that names none.
-
-    A FILE is attached to the flag (-cFILE, --continue=FILE), as GNU's tools want an optional value.
-
-    Raises UsageError where the word after the flag looks like a FILE.
-    """
-    for flag, word in zip(words, words[1:]):
-        if flag in CONTINUE_FLAGS and (word.endswith(".jsonl") or os.path.isfile(word)):
-            raise UsageError(
-                f"{word} is part of the question here: --continue={word} continues a file; "
-                f"{flag} -- {word} asks"
-            )
-    expanded = []
-    for word in words:
-        if word in CONTINUE_FLAGS:
-            word = f"--continue={ensure_parent(default_path(environ))}"
-        expanded.append(word)
-    return expanded
 
 
 def default_path(environ: Mapping[str, str]) -> str:

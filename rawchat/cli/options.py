@@ -1,219 +1,418 @@
-"""Every option of the command line, once, as data.
+"""Every option of the command line, declared once: its flags, its type, its help, its variable.
 
-The parser, --help, the completion scripts and the variables RAWCHAT_… are all made from it.
+`Options` holds the values. The parser, --help, the completion scripts and the RAWCHAT_… variables are made from the
+`Option` that each of its fields carries; `parser` reads the command line into it.
 """
 
-import argparse
-import os
-import re
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from types import SimpleNamespace
-from typing import Any, NamedTuple, NoReturn
+import dataclasses
+import keyword
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable, NamedTuple, Optional
 
-from ..wire import __version__
-from .conversation import expand_continue
 from .inputs import UsageError
-from .terminal import to_devnull, write_error
 
 
 class Option(NamedTuple):
-    """One option.  Without a metavar it is a flag; of two words, it takes two values."""
+    """How one field of `Options` is set."""
 
-    flags: str
+    flags: tuple[str, ...]
     help: str
-    metavar: str = ""  #: what its value is called
-    kind: Any = str
-    many: bool = False  #: may it be repeated?
-    choices: tuple[str, ...] = ()
-    settable: bool = True  #: has it a variable?
+    metavars: tuple[str, ...] = ()  #: the names of its values; none for a flag
+    type: Callable[[str], Any] = str
+    choices: tuple[str, ...] = ()  #: the only values allowed
+    repeatable: bool = False
+    takes_file: bool = False  #: its value is the name of a file
+    has_variable: bool = True  #: RAWCHAT_… sets it
+    heading: str = ""  #: the heading of the group in --help that this option begins
+
+    @property
+    def flag(self) -> str:
+        """Return the long flag."""
+        return self.flags[-1]
 
     @property
     def name(self) -> str:
-        """What it is called in `Options`."""
-        return self.flags.split()[-1].lstrip("-").replace("-", "_")
+        """Return the name of its field in `Options`; `continue_`, as `continue` is a keyword."""
+        name = self.flag.lstrip("-").replace("-", "_")
+        if keyword.iskeyword(name):
+            return f"{name}_"
+        return name
 
     @property
     def variable(self) -> str:
-        """The environment variable that sets it."""
-        return f"RAWCHAT_{self.name.upper()}"
-
-    @property
-    def files(self) -> bool:
-        """Is its value a file?"""
-        return self.metavar in ("FILE", "[FILE]", "SCHEMA")
-
-    @property
-    def attached(self) -> bool:
-        """May it stand without its value, which is therefore written without a blank?"""
-        return self.metavar.startswith("[")
-
-    @property
-    def default(self) -> Any:
-        """What it is if nobody sets it."""
-        return [] if self.many else None if self.metavar else False
+        """Return the name of the environment variable that sets it."""
+        return "RAWCHAT_" + self.flag.lstrip("-").replace("-", "_").upper()
 
 
-OPTIONS = {
-    "the question": [
-        Option("-m --model", "the model (default: OPENAI_MODEL, then gpt-4o-mini)", "NAME"),
-        Option("-s --system", "instructions before the question; @FILE reads them", "TEXT"),
-        Option(
-            "-a --attach",
-            "a picture (PNG, JPEG, GIF, WebP; a URL too), or a text file, by its content;\n"
-            "may be repeated",
-            "FILE",
-            many=True,
-        ),
-        Option("-t --temperature", "0 is sober, 2 is wild", "T", float),
-        Option("--max-tokens", "the longest answer", "N", int),
-        Option("--top-p", "only the likeliest words that make up P", "P", float),
-        Option("-n", "so many answers, a blank line between them", "N", int),
-        Option("--stop", "end the answer before TEXT; may be repeated", "TEXT", many=True),
-        Option(
-            "-o --option",
-            "any parameter of the API: VALUE is JSON, else text; @FILE reads it",
-            "KEY VALUE",
-            many=True,
-        ),
-        Option(
-            "--tools",
-            "the model may call the public functions of a Python file; each call is\n"
-            "shown, and made if you say y",
-            "FILE",
-        ),
-        Option("--yes", "make the calls of --tools without asking"),
-    ],
-    "the conversation": [
-        Option(
-            "-c --continue",
-            "go on with the conversation in FILE, and keep it there; only as --continue=FILE or\n"
-            "-cFILE (default: rawchat/conversation.jsonl in XDG_STATE_HOME, or in ~/.local/state)",
-            "[FILE]",
-        ),
-    ],
-    "another question": [
-        Option("--complete", "go on with a text (/v1/completions)"),
-        Option("--image", "draw what the prompt says, into FILE; prints where it is", "FILE"),
-        Option(
-            "--moderate", "is the text harmful?  prints the categories, and exits with 11 if it is"
-        ),
-        Option("--models", "the models of the server, one in a line"),
-    ],
-    "the answer": [
-        Option(
-            "--schema",
-            "JSON that fits a schema: its FILE, the JSON itself, or a short form:\n"
-            "'name, age int, likes str[]: what they like'; exits with 10 if it does not",
-            "SCHEMA",
-        ),
-        Option("--json-mode", "JSON of any form; exits with 10 if it is none"),
-        Option("--no-stream", "wait for the whole answer"),
-        Option("--json", "print the server's JSON, byte for byte"),
-        Option("--jsonl", "print each part of the stream as a line of JSON"),
-        Option("--strict", "exit with 9 if the answer was cut short"),
-    ],
-    "the connection": [
-        Option("--base-url", "the server (default: OPENAI_BASE_URL, then OpenAI)", "URL"),
-        Option("--key-file", "a file with the key", "FILE"),
-        Option("--allow-http", "let the key go over http:// to another machine"),
-        Option(
-            "-H --header",
-            "one more header; LINE is 'Name: value'; may be repeated",
-            "LINE",
-            many=True,
-        ),
-        Option("--timeout", "seconds for each step (default: 5 to connect, 600)", "S", float),
-        Option("--deadline", "seconds for everything", "S", float),
-        Option("--retries", "further attempts (default: 2)", "N", int),
-        Option("--local", "start the small local model for this question"),
-    ],
-    "what happens": [
-        Option("--dry-run", "show the request, its key hidden; send nothing"),
-        Option("--curl", "show the request as a curl command; send nothing"),
-        Option("--trace", "show on standard error what goes out and what comes in, as it happens"),
-        Option(
-            "--har", "write all that to a HTTP Archive, for a browser's developer tools", "FILE"
-        ),
-        Option("-v --usage", "tell on standard error: tokens, cost, time, model, request id"),
-        Option(
-            "--prices",
-            'for -v and --log: JSON like {"gpt-4o": {"prompt": 2.5, "completion": 10}},\n'
-            "dollars per million tokens",
-            "FILE",
-        ),
-        Option(
-            "--log", "append a line of JSON for each call: question, answer, usage, error", "FILE"
-        ),
-    ],
-    "this command": [
-        Option(
-            "--color",
-            "colour on standard error: auto (on a terminal), always, never",
-            "WHEN",
-            choices=("auto", "always", "never"),
-        ),
-        Option("--debug", "show tracebacks"),
-        Option(
-            "--completion",
-            "print a script that completes options: bash, zsh, fish",
-            "SHELL",
-            choices=("bash", "zsh", "fish"),
-            settable=False,
-        ),
-        Option("--version", "show the version", settable=False),
-        Option("-h --help", "show this", settable=False),
-    ],
-}
+def flag(*flags: str, help: str, has_variable: bool = True, heading: str = "") -> Any:
+    """Declare an option without a value."""
+    option = Option(flags, help, has_variable=has_variable, heading=heading)
+    return dataclasses.field(default=False, metadata={"option": option})
 
 
-NOT_TOGETHER = "do not go together"
+def value(
+    *flags: str,
+    metavar: str,
+    help: str,
+    type: Callable[[str], Any] = str,
+    choices: tuple[str, ...] = (),
+    takes_file: bool = False,
+    has_variable: bool = True,
+    heading: str = "",
+    default: Any = None,
+) -> Any:
+    """Declare an option with one value; the last one given counts."""
+    option = Option(
+        flags, help, (metavar,), type, choices, False, takes_file, has_variable, heading
+    )
+    return dataclasses.field(default=default, metadata={"option": option})
 
 
-CONFLICTS = [  # none of the first goes together with one of the second
-    ("local", "base_url", "are two different servers"),
-    ("jsonl", "json no_stream", "do not go together: --jsonl shows a stream"),
-    ("complete", "system", "do not go together: put the system text into the prompt"),
-    ("complete", "attach tools schema json_mode", NOT_TOGETHER),
-    ("complete image moderate", "models", NOT_TOGETHER),
-    ("complete image", "moderate", NOT_TOGETHER),
-    ("complete", "image", NOT_TOGETHER),
-    (
-        "image moderate models",
-        "system attach temperature max_tokens top_p stop tools schema json_mode jsonl strict",
-        NOT_TOGETHER,
-    ),
-    ("complete image moderate models", "continue", NOT_TOGETHER),
-    ("image", "json", NOT_TOGETHER),
-    ("moderate models", "n", NOT_TOGETHER),
-    ("models", "option", NOT_TOGETHER),
-    ("schema", "json_mode tools", NOT_TOGETHER),
-    ("json_mode", "tools", NOT_TOGETHER),
-    ("tools", "json jsonl n", NOT_TOGETHER),
-    ("dry_run", "curl", NOT_TOGETHER),
-]
+def values(*flags: str, metavars: tuple[str, ...], help: str, takes_file: bool = False) -> Any:
+    """Declare an option that may be repeated: a list of its values."""
+    option = Option(flags, help, metavars, repeatable=True, takes_file=takes_file)
+    return dataclasses.field(default_factory=list, metadata={"option": option})
 
 
-ONE_SHOT_ONLY = "attach complete image moderate models json jsonl dry_run curl"  # with these there is no chat prompt
+@dataclasses.dataclass(repr=False, eq=False)  # a header or a proxy may hold a credential
+class Options:
+    """The values of all options, in the order of --help."""
+
+    prompt: list[str] = dataclasses.field(default_factory=list)
+    #: the names of the options on the command line, not of those that a variable sets
+    given: set[str] = dataclasses.field(default_factory=set)
+
+    model: Optional[str] = value(
+        "-m",
+        "--model",
+        heading="the prompt",
+        metavar="NAME",
+        help="the model (default: OPENAI_MODEL, then gpt-4o-mini)",
+    )
+    system: Optional[str] = value(
+        "-s",
+        "--system",
+        metavar="TEXT",
+        help="instructions placed before the prompt; @FILE reads them from a file",
+    )
+    attach: list[str] = values(
+        "-a",
+        "--attach",
+        metavars=("FILE",),
+        takes_file=True,
+        help="attach a picture (PNG, JPEG, GIF, WebP; also by URL) or the content of a text file; "
+        "may be repeated",
+    )
+    temperature: Optional[float] = value(
+        "-t", "--temperature", metavar="T", type=float, help="sampling temperature, 0 to 2"
+    )
+    max_tokens: Optional[int] = value(
+        "--max-tokens", metavar="N", type=int, help="maximum number of tokens to generate"
+    )
+    top_p: Optional[float] = value(
+        "--top-p",
+        metavar="P",
+        type=float,
+        help="nucleus sampling: keep tokens within probability mass P",
+    )
+    n: Optional[int] = value(
+        "-n", metavar="N", type=int, help="number of answers, separated by a blank line"
+    )
+    stop: list[str] = values(
+        "--stop", metavars=("TEXT",), help="end the answer before TEXT; may be repeated"
+    )
+    option: list[list[str]] = values(
+        "-o",
+        "--option",
+        metavars=("KEY", "VALUE"),
+        help="any other parameter of the API: VALUE is JSON or else text, @FILE reads it from a "
+        "file; may be repeated",
+    )
+    tools: Optional[str] = value(
+        "--tools",
+        metavar="FILE",
+        takes_file=True,
+        help="let the model call the public functions of a Python file; each call is shown and "
+        "needs your approval",
+    )
+    yes: bool = flag("--yes", help="run tool calls without asking")
+
+    continue_: bool = flag(
+        "-c",
+        "--continue",
+        heading="the conversation",
+        help="continue the conversation of the last -c, or start one; it is kept in "
+        "rawchat/conversation.jsonl in XDG_STATE_HOME (default: ~/.local/state)",
+    )
+    conversation: Optional[str] = value(
+        "--conversation",
+        metavar="FILE",
+        takes_file=True,
+        help="continue the conversation in FILE, or start one there",
+    )
+
+    complete: bool = flag(
+        "--complete",
+        heading="other endpoints",
+        help="continue a text with the legacy completions endpoint",
+    )
+    image: Optional[str] = value(
+        "--image",
+        metavar="FILE",
+        takes_file=True,
+        help="generate an image, save it to FILE and print the path",
+    )
+    moderate: bool = flag(
+        "--moderate",
+        help="check a text for harmful content: print its categories and exit with 11 if there are "
+        "any",
+    )
+    models: bool = flag("--models", help="list the models of the server, one per line")
+
+    schema: Optional[str] = value(
+        "--schema",
+        heading="the answer",
+        metavar="SCHEMA",
+        takes_file=True,
+        help="request JSON that matches a schema: a FILE, the JSON itself, or a short form, "
+        "'name, age int, likes str[]: what they like'; exit with 10 if the answer does not match",
+    )
+    json_mode: bool = flag(
+        "--json-mode", help="request JSON of any shape; exit with 10 if the answer is not JSON"
+    )
+    no_stream: bool = flag("--no-stream", help="wait for the complete answer")
+    json: bool = flag("--json", help="print the server's JSON, byte for byte")
+    jsonl: bool = flag("--jsonl", help="print each chunk of the stream as a line of JSON")
+    strict: bool = flag("--strict", help="exit with 9 if the answer was truncated")
+
+    base_url: Optional[str] = value(
+        "--base-url",
+        heading="the connection",
+        metavar="URL",
+        help="the server (default: OPENAI_BASE_URL, then OpenAI)",
+    )
+    key_file: Optional[str] = value(
+        "--key-file", metavar="FILE", takes_file=True, help="read the API key from a file"
+    )
+    allow_http: bool = flag(
+        "--allow-http", help="allow sending the key over http:// to another machine"
+    )
+    header: list[str] = values(
+        "-H",
+        "--header",
+        metavars=("LINE",),
+        help="an additional header; LINE is 'Name: value'; may be repeated",
+    )
+    timeout: Optional[float] = value(
+        "--timeout",
+        metavar="S",
+        type=float,
+        help="seconds for each step (default: 5 to connect, 600 to read)",
+    )
+    deadline: Optional[float] = value(
+        "--deadline", metavar="S", type=float, help="seconds for the whole call"
+    )
+    retries: Optional[int] = value(
+        "--retries", metavar="N", type=int, help="number of retries (default: 2)"
+    )
+    local: bool = flag("--local", help="start the small local model and send the prompt to it")
+
+    dry_run: bool = flag(
+        "--dry-run",
+        heading="inspection",
+        help="print the request with its key hidden; send nothing",
+    )
+    curl: bool = flag("--curl", help="print the request as a curl command; send nothing")
+    trace: bool = flag(
+        "--trace", help="print requests and responses to standard error as they are sent"
+    )
+    har: Optional[str] = value(
+        "--har",
+        metavar="FILE",
+        takes_file=True,
+        help="write requests and responses to an HTTP Archive, for a browser's developer tools",
+    )
+    usage: bool = flag(
+        "-v",
+        "--usage",
+        help="print tokens, cost, time, model and request id to standard error",
+    )
+    prices: Optional[str] = value(
+        "--prices",
+        metavar="FILE",
+        takes_file=True,
+        help='prices for -v and --log: JSON like {"gpt-4o": {"prompt": 2.5, "completion": 10}}, '
+        "dollars per million tokens",
+    )
+    log: Optional[str] = value(
+        "--log",
+        metavar="FILE",
+        takes_file=True,
+        help="append a line of JSON for each call: prompt, answer, usage, error",
+    )
+
+    color: str = value(
+        "--color",
+        heading="this command",
+        metavar="WHEN",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="colour on standard error: auto (on a terminal), always, never",
+    )
+    debug: bool = flag("--debug", help="print tracebacks")
+    completion: Optional[str] = value(
+        "--completion",
+        metavar="SHELL",
+        choices=("bash", "zsh", "fish"),
+        has_variable=False,
+        help="print a script that completes options: bash, zsh, fish",
+    )
+    version: bool = flag("--version", has_variable=False, help="show the version and exit")
+    help: bool = flag("-h", "--help", has_variable=False, help="show this help and exit")
 
 
 def all_options() -> Iterator[Option]:
-    """All options, in the order of --help."""
-    for options in OPTIONS.values():
-        yield from options
+    """Yield all options, in the order of --help."""
+    for field in dataclasses.fields(Options):
+        if "option" in field.metadata:
+            yield field.metadata["option"]
 
 
-def conflicts() -> Iterator[tuple[str, str, str]]:
-    """The pairs of `APART`, one by one."""
-    for ones, others, why in CONFLICTS:
-        for one in ones.split():
-            for other in others.split():
-                yield one, other, why
+# ---- options that exclude each other
+
+# With one of these, no prompt on a terminal is an error, not a chat.
+ONE_SHOT_ONLY = (
+    "attach",
+    "complete",
+    "image",
+    "moderate",
+    "models",
+    "json",
+    "jsonl",
+    "dry_run",
+    "curl",
+)
+CHAT_ONLY = (
+    "system",
+    "attach",
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "stop",
+    "tools",
+    "schema",
+    "json_mode",
+    "jsonl",
+    "strict",
+    "continue_",
+    "conversation",
+)
 
 
-Options = SimpleNamespace  # options.max_tokens; options.given: the names on the command line
+class Conflict(NamedTuple):
+    """An option that cannot be combined with any of the others."""
+
+    name: str
+    others: tuple[str, ...]
+    reason: str = "cannot be combined"
 
 
+CONFLICTS = (
+    Conflict("local", ("base_url",), "are two different servers"),
+    Conflict("jsonl", ("json", "no_stream"), "cannot be combined: --jsonl prints a stream"),
+    Conflict("complete", ("system",), "cannot be combined: put the system text into the prompt"),
+    Conflict(
+        "complete",
+        (
+            "attach",
+            "tools",
+            "schema",
+            "json_mode",
+            "continue_",
+            "conversation",
+            "image",
+            "moderate",
+            "models",
+        ),
+    ),
+    Conflict("image", ("moderate", "models", "json", *CHAT_ONLY)),
+    Conflict("moderate", ("models", "n", *CHAT_ONLY)),
+    Conflict("models", ("n", "option", *CHAT_ONLY)),
+    Conflict("schema", ("json_mode", "tools")),
+    Conflict("json_mode", ("tools",)),
+    Conflict("tools", ("json", "jsonl", "n")),
+    Conflict("dry_run", ("curl",)),
+)
+
+
+def check_conflicts(options: Options) -> None:
+    """Raise UsageError for the first two options that cannot be combined."""
+    flags = {option.name: option.flag for option in all_options()}
+    for conflict in CONFLICTS:
+        for other in conflict.others:
+            if is_set(options, conflict.name) and is_set(options, other):
+                raise UsageError(f"{flags[conflict.name]} and {flags[other]} {conflict.reason}")
+
+
+def excluded_by(given: Mapping[str, Any]) -> set[str]:
+    """Return the names of the options that a given option excludes."""
+    excluded: set[str] = set()
+    for conflict in CONFLICTS:
+        if conflict.name in given:
+            excluded.update(conflict.others)
+        if given.keys() & set(conflict.others):
+            excluded.add(conflict.name)
+    return excluded
+
+
+def is_set(options: Options, name: str) -> bool:
+    """Return whether an option has a value; 0 is one, an empty text or list is none."""
+    setting = getattr(options, name)
+    return bool(setting) or (setting == 0 and setting is not False)
+
+
+# ---- the command line, then the environment, then the defaults
+
+
+def resolve(given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
+    """Return what applies: the `given` options of the command line, then the environment, then the defaults.
+
+    A variable is ignored if the command line sets its option, or one that it cannot be combined with.  Raises
+    UsageError for a variable that cannot be used, an empty file name, and two options that cannot be combined.
+    """
+    check_file_names(given)
+    settings: dict[str, Any] = {}
+    ignored = excluded_by(given) | given.keys()
+    for option in all_options():
+        text = environ.get(option.variable, "")
+        if text and option.has_variable and option.name not in ignored:
+            settings[option.name] = parse_variable(option, text)
+    settings.update(given)
+    options = Options(**settings, given=set(given))
+    check_conflicts(options)
+    return options
+
+
+def check_file_names(given: Mapping[str, Any]) -> None:
+    """Raise UsageError for a file name that is empty, as "$FILE" is if the shell has no such variable."""
+    for option in all_options():
+        if not option.takes_file or option.name not in given:
+            continue
+        names = given[option.name]
+        if not option.repeatable:
+            names = [names]
+        if "" in names:
+            raise UsageError(f"{option.flag}: {option.metavars[0]} is empty")
+
+
+def parse_variable(option: Option, text: str) -> Any:
+    """Return the value that the text of a variable stands for; each line is one value of a repeatable option."""
+    if not option.repeatable:
+        return parse_value(option, text, option.variable)
+    return [parse_value(option, line, option.variable) for line in text.splitlines() if line]
+
+
+# What a flag's variable may say.
 BOOLEANS = {
     "1": True,
     "true": True,
@@ -226,160 +425,28 @@ BOOLEANS = {
 }
 
 
-def resolve(given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
-    """What applies: what was `given` on the command line, then what the environment says, then the defaults.
-
-    A variable steps back for a given option that it does not go together with.  Raises UsageError for two options
-    that do not, and for a variable that cannot be used.
-    """
-    rivals = {name for pair in conflicts() if {*pair[:2]} & given.keys() for name in pair[:2]}
-    found = {
-        option.name: read_variable(option, environ[option.variable])
-        for option in all_options()
-        if option.settable and environ.get(option.variable) and option.name not in {*given, *rivals}
-    }
-    options = {**{option.name: option.default for option in all_options()}, **found, **given}
-    flags = {option.name: option.flags.split()[-1] for option in all_options()}
-    for option in all_options():
-        value = given.get(option.name)
-        if option.metavar in ("FILE", "SCHEMA") and "" in (
-            value if option.many and value else [value]
-        ):
-            raise UsageError(
-                f"{flags[option.name]}: {option.metavar} is empty"
-            )  # "$SCHEMA", which is not set
-    for one, other, why in conflicts():
-        if is_set(options[one]) and is_set(options[other]):
-            raise UsageError(f"{flags[one]} and {flags[other]} {why}")
-    return Options(**options, given=set(given))
+def parse_value(option: Option, text: str, source: str) -> Any:
+    """Return the value that `text` stands for.  Raises UsageError that names the `source`, a flag or a variable."""
+    if not option.metavars:
+        if text.lower() not in BOOLEANS:
+            raise UsageError(f"{source}: not 1 or 0: {text}")
+        return BOOLEANS[text.lower()]
+    if option.choices and text not in option.choices:
+        raise UsageError(f"{source}: not {', '.join(option.choices)}: {text}")
+    if len(option.metavars) > 1:
+        parts = text.split(None, len(option.metavars) - 1)
+        if len(parts) < len(option.metavars):
+            raise UsageError(f"{source}: not {' '.join(option.metavars)}: {text}")
+        return parts
+    return convert(option, text, source)
 
 
-def is_set(value: Any) -> bool:
-    """Was an option given a value?  0 is one."""
-    return bool(value) or (value == 0 and value is not False)
-
-
-def read_variable(option: Option, text: str) -> Any:
-    """The value that the text of a variable gives an option; of one that may be repeated, each line is one."""
-    if option.many:
-        return [parse_value(option, line) for line in text.splitlines() if line]
-    return parse_value(option, text)
-
-
-def parse_value(option: Option, text: str) -> Any:
-    """One value; raises UsageError that names the variable."""
+def convert(option: Option, text: str, source: str) -> Any:
+    """Return `text` as the type of an option."""
     try:
-        if not option.metavar:
-            return BOOLEANS[text.lower()]
-        if option.choices:
-            return option.choices[option.choices.index(text)]
-        if " " in option.metavar:
-            first, second = text.split(None, 1)
-            return [first, second]
-        return option.kind(text)
-    except (KeyError, ValueError):
-        wanted = {float: "a number", int: "a whole number"}.get(option.kind, option.metavar)
-        wanted = wanted if option.metavar else "1 or 0"
-        raise UsageError(
-            f"{option.variable}: {text!r} is not {' or '.join(option.choices) or wanted}"
-        ) from None
-
-
-PROMPT = (
-    "the question; - or {stdin} is standard input,\n@FILE a file's text without the newlines at its end\n"
-    "(@@ for a text that starts with @); without one, on a terminal: a chat prompt"
-)
-
-
-EXAMPLES = """examples:
-  python -m rawchat "Why is the sky blue?"
-  git diff | python -m rawchat "Write a commit message for this"
-  python -m rawchat "Translate to French:" - < letter.txt
-  python -m rawchat -s @pirate.txt -t 0 -o seed 7 "Tell me about {stdin}" < topic.txt
-  python -m rawchat -a cat.png "What is it?"
-  python -m rawchat --schema "name, age int" "Invent a pirate" | jq .name
-  python -m rawchat --trace --har calls.har "Say hi"
-  python -m rawchat -c "and in French?"         goes on with the conversation of the last -c
-  python -m rawchat                             talks, on a terminal
-  python -m rawchat --local "Say hi"            a small model on this machine, no key needed
-  python -m rawchat --base-url http://localhost:11434/v1 -m llama3.2 "Say hi"
-
-The key is read from OPENAI_API_KEY, a .env file here, or --key-file.  Every option can be set by a variable, as
-RAWCHAT_MAX_TOKENS=100 or RAWCHAT_NO_STREAM=1; the command line comes first, then RAWCHAT_…, then OPENAI_…, then .env.
-
-exit codes:
-  0 answered   1 unexpected   2 wrong use   3 no key, 401, 403   4 refused (other 4xx)   5 server (5xx)
-  6 rate limit or quota   7 network, TLS, timeout   8 the stream broke   9 answer cut (--strict)
-  10 it does not fit (--schema, --json-mode)   11 harmful (--moderate)   130 Ctrl-C   141 closed pipe"""
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse, with errors of one line."""
-
-    def error(self, message: str) -> NoReturn:
-        message = re.sub(
-            r"(?<![\w-])([\w-]+)=\S+", without_value, message
-        )  # somebody may have tried --api-key=...
-        raise UsageError(f"{message} (--help shows how)")
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        try:
-            print(message, end="", file=file, flush=True)  # argparse's own swallows a closed pipe
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            to_devnull(sys.stdout)
-            raise write_error("standard output", error) from None
-
-
-def without_value(match: "re.Match[str]") -> str:
-    """Return `--name` for a `--name=value`; what is no option stays as it is."""
-    return match[1] if "--" in match[1] else match[0]
-
-
-def make_parser() -> Parser:
-    """Every option, in the order of --help."""
-    made = Parser(
-        prog="rawchat",
-        allow_abbrev=False,
-        add_help=False,
-        argument_default=argparse.SUPPRESS,
-        usage="python -m rawchat [options] [prompt ...]",
-        description="Ask a model one question.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
-    made.add_argument("prompt", nargs="*", default=[], help=PROMPT)
-    for title, options in OPTIONS.items():
-        group = made.add_argument_group(title)
-        for option in options:
-            group.add_argument(*option.flags.split(), **argparse_kwargs(option))
-    return made
-
-
-def argparse_kwargs(option: Option) -> dict[str, Any]:
-    """An option as argparse wants to be told of it."""
-    common = {"dest": option.name, "help": option.help}
-    if option.name == "version":
-        return {**common, "action": "version", "version": f"rawchat {__version__}"}
-    if not option.metavar:
-        return {**common, "action": "help" if option.name == "help" else "store_true"}
-    names = tuple(option.metavar.split())
-    values = (
-        {"nargs": len(names), "metavar": names}
-        if len(names) > 1
-        else {"metavar": names[0], "type": option.kind}
-    )
-    return {
-        **common,
-        **values,
-        "choices": option.choices or None,
-        "action": "append" if option.many else "store",
-    }
-
-
-def parse_args(argv: Sequence[str]) -> Options:
-    """The options in `argv`, and those in the environment; words may stand between them, and after -- all are words."""
-    end = argv.index("--") if "--" in argv else len(argv)
-    given = vars(make_parser().parse_intermixed_args(expand_continue(argv[:end], os.environ)))
-    return resolve({**given, "prompt": [*given["prompt"], *argv[end + 1 :]]}, os.environ)
+        return option.type(text)
+    except ValueError:
+        expected = "a number"
+        if option.type is int:
+            expected = "a whole number"
+        raise UsageError(f"{source}: not {expected}: {text}") from None

@@ -124,7 +124,7 @@ class CallLog:
         self.code = 0
         self._stderr = stderr
         self._verbose = bool(options.usage)
-        self._path = options.log
+        self._path = options.log or ""
         self._file: Optional[BinaryIO] = None
         self._prices: Optional[Prices] = None
         self._replies: list[Reply] = []  # of the calls since the last `print_usage`

@@ -104,4 +104,4 @@ def test_only_a_chat_has_attachments(run: Run) -> None:
     for other in (["--complete"], ["--moderate"], ["--image", "x.png"]):
         result = run(*other, "-a", "cat.png", "Q")
         assert result.code == 2
-        assert "--attach do not go together" in line(result)
+        assert "--attach cannot be combined" in line(result)

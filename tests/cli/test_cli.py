@@ -695,7 +695,7 @@ def write(name: str, data: bytes) -> None:
         (["-o", "x"], "expected 2 arguments"),
         (["-o", "x", "-t", "0", "Q"], "expected 2 arguments"),
         (["Q", "-o"], "expected 2 arguments"),
-        (["-t", "warm", "Q"], "invalid float value: 'warm'"),
+        (["-t", "warm", "Q"], "--temperature: not a number: warm"),
         (["--nonsense", "Q"], "unrecognized arguments: --nonsense"),
         (["--temp", "0", "Q"], "unrecognized"),
         (["-t", "nan", "Q"], "temperature: JSON has no nan"),
@@ -707,11 +707,11 @@ def write(name: str, data: bytes) -> None:
         (["--timeout", "0", "Q"], "timeout"),
         (["--deadline", "-1", "Q"], "deadline"),
         (["--retries", "-1", "Q"], "retries"),
-        (["--jsonl", "--json", "Q"], "--jsonl shows a stream"),
-        (["--jsonl", "--no-stream", "Q"], "--jsonl and --no-stream do not go together"),
-        (["--jsonl", "-o", "stream", "false", "Q"], "--jsonl shows"),
+        (["--jsonl", "--json", "Q"], "--jsonl prints a stream"),
+        (["--jsonl", "--no-stream", "Q"], "--jsonl and --no-stream cannot be combined"),
+        (["--jsonl", "-o", "stream", "false", "Q"], "--jsonl prints"),
         (["--json", "-o", "stream", "true", "Q"], "stream="),
-        (["--complete", "-s", "x", "Q"], "--complete and --system do not go together"),
+        (["--complete", "-s", "x", "Q"], "--complete and --system cannot be combined"),
         (["--local", "Q"], "--local and --base-url are two different servers"),
         *[
             ([flag, "", "Q"], f"{flag}: FILE is empty")
@@ -809,7 +809,7 @@ def test_a_guessed_api_key_option_does_not_print_the_key(run: Run, hello: Server
     result = run("--base-url", hello.url, f"--api-key={KEY}", "Q")
     assert (result.code, line(result)) == (
         2,
-        "unrecognized arguments: --api-key (--help shows how)",
+        "unrecognized arguments: --api-key (see --help)",
     )
 
 
@@ -1113,7 +1113,9 @@ def test_a_full_disk_beside_the_answer_is_named_and_costs_no_turn(
     run: Run, option: str, said: str
 ) -> None:
     with serving(streamed(), answer({"error": {"message": "no"}}, 401)) as server:
-        result = run("--base-url", server.url, option, "/dev/full", "--continue=talk.jsonl", "Q")
+        result = run(
+            "--base-url", server.url, option, "/dev/full", "--conversation=talk.jsonl", "Q"
+        )
         assert (result.code, result.out, line(result)) == (1, b"Hello\n", said)
         assert "Hello" in pathlib.Path("talk.jsonl").read_text(encoding="utf-8")
         refused = run(

@@ -86,7 +86,7 @@ def test_without_a_home_a_file_has_to_be_named(
         assert run("--base-url", server.url, "-c", "Q") == (
             2,
             b"",
-            "rawchat: HOME is not set, so there is no file for the conversation; --continue=FILE names "
+            "rawchat: HOME is not set, so there is no file for the conversation; --conversation FILE names "
             "another one\n",
         )
         assert server.requests == []
@@ -109,8 +109,11 @@ def test_a_conversation_goes_on_in_a_file_of_the_owners_own(run: Run, home: path
         assert len(contents(file)) == 4
 
 
-@pytest.mark.parametrize("argv", [["--continue={}", "Q"], ["-c{}", "Q"], ["Q", "--continue={}"]])
-def test_a_file_is_named_without_a_blank(run: Run, file: pathlib.Path, argv: list[str]) -> None:
+@pytest.mark.parametrize(
+    "argv",
+    [["--conversation={}", "Q"], ["-c", "--conversation", "{}", "Q"], ["Q", "--conversation={}"]],
+)
+def test_an_option_names_another_file(run: Run, file: pathlib.Path, argv: list[str]) -> None:
     with serving(says("A")) as server:
         assert run("--base-url", server.url, *[word.format(file) for word in argv]) == (
             0,
@@ -124,7 +127,7 @@ def test_a_file_is_named_without_a_blank(run: Run, file: pathlib.Path, argv: lis
 def test_a_variable_names_the_file_and_words_may_come_from_a_pipe(
     run: Run, file: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RAWCHAT_CONTINUE", str(file))
+    monkeypatch.setenv("RAWCHAT_CONVERSATION", str(file))
     with serving(says("A")) as server:
         assert run("--base-url", server.url, stdin=b"piped\n") == (0, b"A\n", "")
         assert asked(server) == ["q1", "a1", "piped"]
@@ -138,8 +141,8 @@ def test_a_file_after_a_blank_is_told_not_asked(run: Run, home: pathlib.Path, wo
         assert result == (
             2,
             b"",
-            f"rawchat: {word} is part of the question here: --continue={word} continues a "
-            f"file; -c -- {word} asks\n",
+            f"rawchat: -c takes no file: --conversation {word} continues that one; -c -- {word} sends "
+            "the word\n",
         )
         assert server.requests == []
         run("--base-url", server.url, "-c", "--", word)
@@ -149,7 +152,7 @@ def test_a_file_after_a_blank_is_told_not_asked(run: Run, home: pathlib.Path, wo
 def test_instructions_are_kept_and_replaced(run: Run, file: pathlib.Path) -> None:
     with serving(says("A")) as server:
         for argv in (["-s", "Be kind."], [], ["-s", "Be brief."]):
-            run("--base-url", server.url, f"--continue={file}", *argv, "Q")
+            run("--base-url", server.url, f"--conversation={file}", *argv, "Q")
         assert [asked(server, at)[0] for at in range(3)] == ["Be kind.", "Be kind.", "Be brief."]
     assert contents(file)[:3] == ["Be brief.", "q1", "a1"]
     assert len(contents(file)) == 9
@@ -175,7 +178,7 @@ def test_every_whole_answer_is_a_turn(
         else []
     )
     with serving(answer(whole)) as server:
-        result = run("--base-url", server.url, f"--continue={file}", *argv, "Q")
+        result = run("--base-url", server.url, f"--conversation={file}", *argv, "Q")
     assert (result.code, result.out[: len(out)]) == (code, out)
     assert contents(file) == ["q1", "a1", "Q", "Hel"]
 
@@ -203,7 +206,7 @@ def test_the_calls_of_tools_are_part_of_it(run: Run, file: pathlib.Path) -> None
     with serving(
         answer(calls), too_long, answer(completion("three")), answer(completion("ok"))
     ) as server:
-        net = ("--base-url", server.url, "--no-stream", f"--continue={file}")
+        net = ("--base-url", server.url, "--no-stream", f"--conversation={file}")
         result = run(*net, "--tools", "tools.py", "--yes", "1 + 2?")
         assert (result.out, result.err) == (b"three\n", "rawchat: calls add(a=1, b=2)\n")
         assert asked(server) == [
@@ -216,7 +219,7 @@ def test_the_calls_of_tools_are_part_of_it(run: Run, file: pathlib.Path) -> None
 
 
 def test_the_request_can_be_seen_before(run: Run, file: pathlib.Path) -> None:
-    result = run("--base-url", "http://localhost:1/v1", f"--continue={file}", "--dry-run", "Q")
+    result = run("--base-url", "http://localhost:1/v1", f"--conversation={file}", "--dry-run", "Q")
     assert result.code == 0
     assert b'"q1"' in result.out
     assert file.read_bytes() == TALK
@@ -226,7 +229,7 @@ def test_a_completion_is_no_conversation(run: Run) -> None:
     result = run("--complete", "-c", "Once")
     assert (result.code, result.err) == (
         2,
-        "rawchat: --complete and --continue do not go together\n",
+        "rawchat: --complete and --continue cannot be combined\n",
     )
 
 
@@ -235,7 +238,7 @@ def test_what_is_too_long_goes_on_with_its_newest_turns_and_stays_whole(
 ) -> None:
     too_long = answer({"error": {"code": "context_length_exceeded", "message": "too long"}}, 400)
     with serving(too_long, says("A")) as server:
-        assert run("--base-url", server.url, f"--continue={file}", "Q").out == b"A\n"
+        assert run("--base-url", server.url, f"--conversation={file}", "Q").out == b"A\n"
         assert asked(server) == ["Q"]
     assert contents(file) == ["q1", "a1", "Q", "A"]
 
@@ -248,7 +251,7 @@ def test_a_turn_that_fails_changes_nothing(run: Run, file: pathlib.Path, script:
     before = file.stat()
     with serving(script) as server:
         assert run(
-            "--base-url", server.url, "--retries", "0", f"--continue={file}", "-s", "new", "Q"
+            "--base-url", server.url, "--retries", "0", f"--conversation={file}", "-s", "new", "Q"
         ).code in (5, 8)
     assert file.read_bytes() == TALK
     assert file.stat() == before
@@ -258,7 +261,7 @@ def test_ctrl_c_changes_nothing(file: pathlib.Path) -> None:
     never = threading.Event()
     with (
         serving(streamed([event(delta("Hel")), never])) as server,
-        started("--base-url", server.url, f"--continue={file}", "Q") as process,
+        started("--base-url", server.url, f"--conversation={file}", "Q") as process,
     ):
         assert process.stdout
         assert os.read(process.stdout.fileno(), 100) == b"Hel"
@@ -291,7 +294,7 @@ def test_a_torn_or_foreign_file_is_told_and_left_alone(
 ) -> None:
     file.write_bytes(data)
     with serving(says("A")) as server:
-        assert run("--base-url", server.url, f"--continue={file}", "Q") == (
+        assert run("--base-url", server.url, f"--conversation={file}", "Q") == (
             2,
             b"",
             f"rawchat: {file}, {said}\n",
@@ -305,7 +308,7 @@ def test_a_torn_or_foreign_file_is_told_and_left_alone(
     [
         ("/dev/null", "/dev/null is not a file"),
         (".", ". is not a file"),
-        ("", "'' is not a file"),
+        ("", "--conversation: FILE is empty"),
         ("nowhere/talk.jsonl", "nowhere: No such file or directory"),
         ("there.txt/talk.jsonl", "there.txt/talk.jsonl: Not a directory"),
     ],
@@ -315,7 +318,7 @@ def test_a_place_for_no_file_is_told_before_anything_is_asked(
 ) -> None:
     pathlib.Path("there.txt").touch()
     with serving(says("A")) as server:
-        code, out, err = run("--base-url", server.url, f"--continue={path}", "Q")
+        code, out, err = run("--base-url", server.url, f"--conversation={path}", "Q")
         assert (code, out, server.requests) == (2, b"", [])
     assert err.endswith(f"{said}\n")
     assert err.count("\n") == 1
@@ -329,7 +332,8 @@ def test_a_state_folder_that_cannot_be_made_is_told(
     code, out, err = run("-c", "Q")
     assert (code, out) == (2, b"")
     assert (
-        err == f"rawchat: {home}/file/rawchat: Not a directory; --continue=FILE names another one\n"
+        err
+        == f"rawchat: {home}/file/rawchat: Not a directory; --conversation FILE names another one\n"
     )
 
 
@@ -350,7 +354,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_asked(
 
     monkeypatch.setattr("rawchat.cli.conversation.tempfile.TemporaryFile", refused)
     with serving(says("A")) as server:
-        result = run("--base-url", server.url, f"--continue={file}", "Q")
+        result = run("--base-url", server.url, f"--conversation={file}", "Q")
         assert result == (2, b"", f"rawchat: {file.parent}: Read-only file system\n")
         assert server.requests == []
 
@@ -363,7 +367,7 @@ def test_a_full_disk_costs_the_turn_but_not_the_conversation(
 
     monkeypatch.setattr("rawchat.history.jsonl.os.fsync", full)
     with serving(says("A")) as server:
-        result = run("--base-url", server.url, f"--continue={file}", "Q")
+        result = run("--base-url", server.url, f"--conversation={file}", "Q")
     assert result == (1, b"A\n", f"rawchat: not saved: {file}: No space left on device\n")
     assert file.read_bytes() == TALK
 
@@ -377,7 +381,7 @@ def test_of_many_at_once_one_is_saved_and_the_others_say_so(file: pathlib.Path) 
     script = [[lambda _: together.wait(20), *says("A")]]
     with serving(*script) as server, contextlib.ExitStack() as stack:
         processes = [
-            stack.enter_context(started("--base-url", server.url, f"--continue={file}", "Q"))
+            stack.enter_context(started("--base-url", server.url, f"--conversation={file}", "Q"))
             for _ in range(count)
         ]
         results = [(*process.communicate(timeout=60), process.returncode) for process in processes]

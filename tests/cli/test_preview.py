@@ -108,7 +108,7 @@ def test_the_local_server_is_not_started_and_gets_no_key(
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--dry-run", "--curl", "Q"], "--dry-run and --curl do not go together"),
+        (["--dry-run", "--curl", "Q"], "--dry-run and --curl cannot be combined"),
         (["--dry-run"], "nothing to ask"),
         (["--curl", "-t", "nan", "Q"], "temperature: JSON has no nan"),
         (["--curl", "--key-file", "no", "Q"], "no: No such"),

@@ -197,7 +197,10 @@ def test_lines_can_be_edited_and_called_back() -> None:
 def test_a_terminal_that_cannot_be_edited_on_gets_plain_lines(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "talk.jsonl"
     file.write_text('{"role": "user", "content": "q1"}\n{"role": "assistant", "content": "a1"}\n')
-    with chatting(says("ok"), argv=[f"--continue={file}"], env={"TERM": "dumb"}) as (chat, server):
+    with chatting(says("ok"), argv=[f"--conversation={file}"], env={"TERM": "dumb"}) as (
+        chat,
+        server,
+    ):
         chat.type(f"{UP}\r")
         assert chat.until("ok\n") == "^[[A\nok\n"
         assert asked(server) == ["q1", "a1", UP]
@@ -439,11 +442,11 @@ def test_a_conversation_is_saved_and_gone_on_with(tmp_path: pathlib.Path) -> Non
     file = tmp_path / "my talk.jsonl"
     with chatting(says("a1"), argv=["-s", "s"], env={"HOME": str(tmp_path)}) as (chat, _):
         chat.enter("q1")
-        assert chat.enter("/save ~/my talk.jsonl") == f"saved; --continue={file} continues it\n"
+        assert chat.enter("/save ~/my talk.jsonl") == f"saved; --conversation {file} continues it\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with (
         serving(says("a2")) as server,
-        Chat(server.url, f"--continue={file}", env={"NO_COLOR": "1"}) as chat,
+        Chat(server.url, f"--conversation={file}", env={"NO_COLOR": "1"}) as chat,
     ):
         assert chat.prompt().endswith(", turns so far: 1; /help for commands, Ctrl-D to exit\n")
         chat.type(UP)
@@ -475,12 +478,12 @@ def test_what_is_taken_back_is_taken_back_in_the_file(tmp_path: pathlib.Path) ->
 
 def test_what_another_process_says_meanwhile_is_not_overwritten(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "talk.jsonl"
-    with chatting(says("a1"), says("a2"), says("a3"), argv=[f"--continue={file}"]) as (
+    with chatting(says("a1"), says("a2"), says("a3"), argv=[f"--conversation={file}"]) as (
         chat,
         server,
     ):
         chat.enter("q1")
-        assert ran("--base-url", server.url, f"--continue={file}", "q2").out == b"a2\n"
+        assert ran("--base-url", server.url, f"--conversation={file}", "q2").out == b"a2\n"
         assert (
             chat.enter("q3")
             == f"a3\nrawchat: not saved: another process has changed {file} meanwhile\n"
@@ -499,7 +502,7 @@ def test_only_harmless_questions_of_a_file_are_under_the_up_arrow(
     history += [{"role": "user", "content": content} for content in ("plain", text)]
     history.save(tmp_path / "talk.jsonl")
     ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
-    with chatting(says("a1"), argv=[f"--continue={tmp_path}/talk.jsonl"], env=ascii_only) as (
+    with chatting(says("a1"), argv=[f"--conversation={tmp_path}/talk.jsonl"], env=ascii_only) as (
         chat,
         _,
     ):
@@ -511,7 +514,7 @@ def test_only_harmless_questions_of_a_file_are_under_the_up_arrow(
 def test_instructions_on_the_command_line_replace_those_of_the_file(tmp_path: pathlib.Path) -> None:
     history = rawchat.History(system="old")
     history.save(tmp_path / "talk.jsonl")
-    with chatting(says("a1"), argv=[f"--continue={tmp_path}/talk.jsonl", "-s", "new"]) as (
+    with chatting(says("a1"), argv=[f"--conversation={tmp_path}/talk.jsonl", "-s", "new"]) as (
         chat,
         server,
     ):

@@ -103,8 +103,8 @@ def test_a_variable_sets_an_option_and_comes_before_the_sdks(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("RAWCHAT_TIMEOUT", "soon", "RAWCHAT_TIMEOUT: 'soon' is not a number"),
-        ("RAWCHAT_JSON", "perhaps", "RAWCHAT_JSON: 'perhaps' is not 1 or 0"),
+        ("RAWCHAT_TIMEOUT", "soon", "RAWCHAT_TIMEOUT: not a number: soon"),
+        ("RAWCHAT_JSON", "perhaps", "RAWCHAT_JSON: not 1 or 0: perhaps"),
         ("RAWCHAT_KEY_FILE", "missing", "missing: No such file"),
         ("RAWCHAT_DEADLINE", "-1", "deadline is seconds"),
     ],
