@@ -93,7 +93,7 @@ def print_stream(context: Context, query: Query, request: Request) -> Reply:
     """
     stdout = context.stdout
     jsonl = context.options.jsonl
-    at_the_end = (query.choices > 1 or query.wanted is not None) and not jsonl
+    at_the_end = (query.choices > 1 or query.schema is not None) and not jsonl
 
     def read(response: Response) -> Stream:
         """Return the stream of as many choices as were asked for."""
@@ -133,7 +133,7 @@ def print_reply(context: Context, query: Query, reply: Reply) -> None:
 def text_of(reply: Reply, query: Query) -> str:
     """Return the text of the first choice; if several were asked for, all, with a blank line between two."""
     texts = reply.texts
-    if query.wanted is not None:
+    if query.schema is not None:
         texts = [strip_fence(text) for text in texts]
     if query.choices > 1:
         return "\n\n".join(text.strip("\r\n") for text in texts)
@@ -142,7 +142,7 @@ def text_of(reply: Reply, query: Query) -> str:
 
 def list_reply(context: Context, query: Query, reply: Reply) -> list[str]:
     """Return the lines to print for a reply that holds no text: the files of pictures, categories, names of models."""
-    if query.kind == "image":
+    if context.options.image is not None:
         return save_pictures(reply, context.options.image)
     if query.kind == "moderate":
         if reply.flagged and not reply.categories:
@@ -241,7 +241,7 @@ def truncation(reply: Reply) -> Optional[str]:
 
 def schema_error(reply: Reply, query: Query) -> Optional[str]:
     """Return what does not fit in the first choice that is not as --schema or --json-mode want it, None if all fit."""
-    if query.wanted is None:
+    if query.schema is None:
         return None
     # here, not above: few commands need them
     from ..schema.build import MismatchError, decode_json
@@ -252,7 +252,7 @@ def schema_error(reply: Reply, query: Query) -> Optional[str]:
             value = decode_json(strip_fence(text))
         except MismatchError as error:
             return str(error)
-        mismatch = first_error(value, query.wanted)
+        mismatch = first_error(value, query.schema)
         if mismatch:
             return mismatch
     return None

@@ -1,8 +1,8 @@
-"""From options and standard input to what is asked."""
+"""Turn options and standard input into a `Query`: the endpoint, the content and the parameters of one request."""
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, TextIO
 
 from .. import endpoints
 from ..config import Config
@@ -12,143 +12,201 @@ from .inputs import UsageError, build_prompt, expand_at_file, json_or_text
 from .options import Options
 
 Message = dict[str, Any]
-
-
-BUILDERS: dict[str, Callable[[Config, "Query"], Request]] = {
-    "chat": lambda config, asked: endpoints.chat(config, asked.content, asked.params, asked.stream),
-    "complete": lambda config, asked: endpoints.completion(
-        config, asked.content, asked.params, asked.stream
-    ),
-    "image": lambda config, asked: endpoints.image(config, asked.content, asked.params),
-    "moderate": lambda config, asked: endpoints.moderation(config, asked.content, asked.params),
-    "models": lambda config, asked: endpoints.models(config, asked.params),
-}
+Warn = Callable[[str], object]  #: print one line to standard error
 
 
 class Query(NamedTuple):
-    """What to ask, whole."""
+    """What one command asks a server for."""
 
-    kind: str  #: one of MAKE
-    content: Any  #: a list of messages, or a text
+    kind: str  #: "chat", or the option that names another endpoint: one of ENDPOINT_OPTIONS
+    content: Any  #: the messages of a chat, else a text
     params: Mapping[str, Any]
     stream: bool = False
-    functions: Sequence[Callable[..., Any]] = ()  #: of --tools
+    functions: Sequence[Callable[..., Any]] = ()  #: the functions of --tools
 
     @property
     def choices(self) -> int:
-        """How many answers."""
+        """Return the number of answers that are requested."""
         return choice_count({**self.params, **self.params["extra_body"]}.get("n"))
 
     @property
-    def wanted(self) -> Optional[Mapping[str, Any]]:
-        """The JSON schema that the answer has to fit; None if it may be any text."""
+    def schema(self) -> Optional[Mapping[str, Any]]:
+        """Return the JSON schema that the answer has to match, {} for any JSON, None for any text."""
         form = self.params.get("response_format")
-        shape: Optional[Mapping[str, Any]] = (
-            form and form.get("json_schema", {"schema": {}})["schema"]
-        )
-        return shape
+        if form is None:
+            return None
+        schema: Mapping[str, Any] = {}
+        if "json_schema" in form:
+            schema = form["json_schema"]["schema"]
+        return schema
 
     def request(self, config: Config) -> Request:
-        """The Request; raises UsageError for what JSON cannot carry."""
+        """Return the request; raises UsageError for a value that JSON cannot hold."""
         try:
-            return BUILDERS[self.kind](config, self)
+            return build_request(self, config)
         except (TypeError, ValueError) as error:
             raise UsageError(str(error)) from None
 
 
+ENDPOINT_OPTIONS = ("complete", "image", "moderate", "models")
+
+
+def build_request(query: Query, config: Config) -> Request:
+    """Return the request of a query to the endpoint of its kind."""
+    if query.kind == "complete":
+        return endpoints.completion(config, query.content, query.params, query.stream)
+    if query.kind == "image":
+        return endpoints.image(config, query.content, query.params)
+    if query.kind == "moderate":
+        return endpoints.moderation(config, query.content, query.params)
+    if query.kind == "models":
+        return endpoints.models(config, query.params)
+    return endpoints.chat(config, query.content, query.params, query.stream)
+
+
 def build_query(
     options: Options,
-    stdin: Any,
-    warn: Callable[[str], Any],
-    past: Sequence[Message] = (),
+    stdin: Optional[TextIO],
+    warn: Warn,
+    history: Sequence[Message] = (),
     prompt: Optional[str] = None,
 ) -> Query:
-    """What the options ask for, after what was said in the `past`; -o has the last word.
+    """Return the query that the options describe; -o overrides every other option.
 
-    With a `prompt`, that is asked, not what the command line and standard input say.  Raises UsageError; `warn` is told
-    of broken input.
+    history     the messages of the conversation before the prompt
+    prompt      replaces the prompt of the command line and of standard input
+
+    Raises UsageError.  `warn` receives a line about input that is not valid UTF-8.
     """
-    kind = next((kind for kind in BUILDERS if getattr(options, kind, None)), "chat")
-    params = {
-        "extra_body": {name: json_or_text(expand_at_file(value)) for name, value in options.option}
-    }
+    kind = "chat"
+    for name in ENDPOINT_OPTIONS:
+        if getattr(options, name):
+            kind = name
     if kind == "models":
         if options.prompt:
-            raise UsageError("--models asks nothing: leave the prompt out")
-        return Query(kind, "", params)
-    if kind == "image":
+            raise UsageError("--models takes no prompt")
+        return Query(kind, "", {"extra_body": extra_body(options)})
+    if options.image is not None:
         check_writable(options.image)
-    if kind in ("image", "moderate"):  # a model from elsewhere is one for chats
-        named = {"n": options.n, "model": options.model if "model" in options.given else None}
-        return Query(
-            kind, build_prompt(options.prompt, stdin, warn), {**without_none(named), **params}
-        )
-    stream = not (options.json or options.no_stream or params["extra_body"].get("stream") is False)
-    if options.jsonl and not stream:
-        raise UsageError("--jsonl shows a stream: leave out -o stream false")
-    named = {
+    if kind in ("image", "moderate"):
+        text = build_prompt(options.prompt, stdin, warn)
+        return Query(kind, text, other_params(options))
+    return build_chat_query(kind, options, stdin, warn, history, prompt)
+
+
+def build_chat_query(
+    kind: str,
+    options: Options,
+    stdin: Optional[TextIO],
+    warn: Warn,
+    history: Sequence[Message],
+    prompt: Optional[str],
+) -> Query:
+    """Return the query of a chat or a completion, which share most parameters and can be streamed."""
+    stream = is_streamed(options)
+    params = chat_params(options)
+    if stream:
+        params["stream_options"] = {"include_usage": True}
+    functions: Sequence[Callable[..., Any]] = ()
+    if options.tools:
+        from .tools import load_functions, tool_specs
+
+        functions = load_functions(options.tools)
+        params["tools"] = tool_specs(functions)
+    if prompt is None:
+        prompt = build_prompt(options.prompt, stdin, warn)
+    content: Any = prompt
+    if kind == "chat":
+        content = build_messages(options, history, prompt)
+    return Query(kind, content, params, stream, functions)
+
+
+# ---- parameters
+
+
+def extra_body(options: Options) -> dict[str, Any]:
+    """Return the parameters of -o."""
+    return {name: json_or_text(expand_at_file(text)) for name, text in options.option}
+
+
+def other_params(options: Options) -> dict[str, Any]:
+    """Return the parameters of an image or a moderation.
+
+    Only a model of the command line counts: a variable names one for chats.
+    """
+    params: dict[str, Any] = {"extra_body": extra_body(options)}
+    if options.n is not None:
+        params["n"] = options.n
+    if "model" in options.given:
+        params["model"] = options.model
+    return params
+
+
+def chat_params(options: Options) -> dict[str, Any]:
+    """Return the parameters of a chat or a completion; an option that is not set has none."""
+    params = {
         "temperature": options.temperature,
         "max_tokens": options.max_tokens,
         "top_p": options.top_p,
         "n": options.n,
         "stop": options.stop or None,
         "response_format": response_format(options),
-        "stream_options": {"include_usage": True} if stream else None,
+        "extra_body": extra_body(options),
     }
-    functions: Sequence[Callable[..., Any]] = ()
-    if options.tools:
-        from .tools import load_functions, tool_specs
-
-        functions = load_functions(options.tools)
-        named["tools"] = tool_specs(functions)
-    if prompt is None:
-        prompt = build_prompt(options.prompt, stdin, warn)
-    content = prompt if kind == "complete" else build_messages(options, past, prompt)
-    return Query(kind, content, {**without_none(named), **params}, stream, functions)
+    return {name: value for name, value in params.items() if value is not None}
 
 
-def build_messages(options: Options, past: Sequence[Message], prompt: str) -> list[Message]:
-    """The past and the prompt as messages, with the system text and what is attached."""
-    content: Any = prompt
-    if options.attach:
-        from .inputs import with_attachments  # here, not above: few need it
-
-        content = with_attachments(options.attach, prompt)
-    system = (
-        [{"role": "system", "content": expand_at_file(options.system)}] if options.system else []
-    )
-    if system and past:
-        from ..history.window import is_instruction
-
-        past = [message for message in past if not is_instruction(message)]
-    return [*system, *past, {"role": "user", "content": content}]
-
-
-def response_format(options: Options) -> Any:
-    """The parameter that --schema and --json-mode stand for."""
+def response_format(options: Options) -> Optional[dict[str, Any]]:
+    """Return the parameter that --schema or --json-mode stands for."""
     if options.schema:
         from .schema_arg import parse_schema_arg
 
-        return {
-            "type": "json_schema",
-            "json_schema": {
-                "name": "answer",
-                "schema": parse_schema_arg(options.schema),
-                "strict": True,
-            },
-        }
-    return {"type": "json_object"} if options.json_mode else None
+        schema = parse_schema_arg(options.schema)
+        json_schema = {"name": "answer", "schema": schema, "strict": True}
+        return {"type": "json_schema", "json_schema": json_schema}
+    if options.json_mode:
+        return {"type": "json_object"}
+    return None
 
 
-def without_none(named: Mapping[str, Any]) -> dict[str, Any]:
-    """What has a value."""
-    return {name: value for name, value in named.items() if value is not None}
+def is_streamed(options: Options) -> bool:
+    """Return whether to request a stream.  Raises UsageError if --jsonl has none to print."""
+    refused = extra_body(options).get("stream") is False
+    if options.jsonl and refused:
+        raise UsageError("--jsonl prints a stream: leave out -o stream false")
+    return not (options.json or options.no_stream or refused)
+
+
+# ---- content
+
+
+def build_messages(options: Options, history: Sequence[Message], prompt: str) -> list[Message]:
+    """Return the messages of a chat: instructions, history, and the prompt with its attachments.
+
+    The instructions of --system replace those of the history.
+    """
+    content: Any = prompt
+    if options.attach:
+        from .inputs import with_attachments
+
+        content = with_attachments(options.attach, prompt)
+    question = {"role": "user", "content": content}
+    if not options.system:
+        return [*history, question]
+    if history:
+        from ..history.window import is_instruction
+
+        history = [message for message in history if not is_instruction(message)]
+    system = {"role": "system", "content": expand_at_file(options.system)}
+    return [system, *history, question]
 
 
 def check_writable(path: str) -> None:
-    """Raises UsageError if no file can be written there: better before the picture is paid for."""
-    folder = os.path.dirname(path) or "."
+    """Raise UsageError if no file can be written at `path`: better before the image is paid for."""
     if os.path.islink(path):
         raise UsageError(f"{path}: a symbolic link, which is not followed")
-    if os.path.isdir(path) or not os.access(path if os.path.exists(path) else folder, os.W_OK):
+    target = path
+    if not os.path.exists(path):
+        target = os.path.dirname(path) or "."
+    if os.path.isdir(path) or not os.access(target, os.W_OK):
         raise UsageError(f"{path}: cannot be written")

@@ -124,8 +124,8 @@ def test_a_real_model_is_held_to_the_schema(run: Run, local_url: str) -> None:
     ("argv", "said"),
     [
         (["--schema", "a b c"], "'a b c' is not"),
-        (["--schema", SCHEMA, "--json-mode"], "--schema and --json-mode do not go"),
-        (["--schema", SCHEMA, "--complete"], "--complete and --schema do not go together"),
+        (["--schema", SCHEMA, "--json-mode"], "--schema and --json-mode cannot be"),
+        (["--schema", SCHEMA, "--complete"], "--complete and --schema cannot be combined"),
     ],
 )
 def test_wrong_use_is_2(run: Run, argv: list[str], said: str) -> None:
@@ -162,7 +162,7 @@ def test_models_are_ids_sorted_one_in_a_line(run: Run) -> None:
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["Q"], "--models asks nothing"),
+        (["Q"], "--models takes no prompt"),
         (["-t", "0"], "--models and --temperature"),
         (["-o", "a", "1"], "--option"),
         (["--image", "x.png"], "--image and --models"),
