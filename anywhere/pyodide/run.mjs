@@ -12,7 +12,11 @@ const python = await loadPyodide({ env });
 function copy(from, to) {
   python.FS.mkdirTree(to);
   for (const name of readdirSync(from)) {
-    if (statSync(join(from, name)).isDirectory()) continue;
+    if (name === "__pycache__") continue;
+    if (statSync(join(from, name)).isDirectory()) {
+      copy(join(from, name), `${to}/${name}`);
+      continue;
+    }
     python.FS.writeFile(`${to}/${name}`, readFileSync(join(from, name)));
   }
 }
