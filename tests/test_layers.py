@@ -51,6 +51,7 @@ FOLDER_RULES = {
     "bulk": {"root", "limits"},
     "local": {"root"},
     "cli": {"root", "schema", "history", "tools", "trace", "local"},
+    "doctor": {"root", "transport"},
 }
 # The folders that the root loads inside a function: only when a call needs them.
 LOADED_LATE_BY_ROOT = {"transport", "schema", "history"}
@@ -134,13 +135,14 @@ def test_a_folder_imports_only_what_its_rule_allows(path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("foreign", "home"),
     [
-        ("requests", {"transport"}),
+        ("requests", {"transport", "doctor"}),
         ("urllib3", {"transport"}),
         ("sseclient", {"sse"}),
-        ("argparse", {"cli", "local", "bulk"}),
+        ("argparse", {"cli", "local", "bulk", "doctor"}),
         ("xllamacpp", {"local"}),
         ("tqdm", {"bulk"}),
-        ("socket", {"deadline", "local", "transport"}),
+        ("socket", {"deadline", "local", "transport", "doctor"}),
+        ("socks", {"doctor"}),
     ],
 )
 def test_each_foreign_module_has_one_home(foreign: str, home: set[str]) -> None:
@@ -156,7 +158,7 @@ def test_only_the_standard_library_and_the_dependencies_are_used() -> None:
     known = set(getattr(sys, "stdlib_module_names", ()))
     if not known:  # Python 3.9 has no such list
         return
-    known |= {"requests", "urllib3", "sseclient", "xllamacpp", "tqdm"}
+    known |= {"requests", "urllib3", "sseclient", "xllamacpp", "tqdm", "socks"}
     used = {target for path in FILES for target, ours, _ in imports(path) if not ours}
     assert used <= known
 

@@ -1,0 +1,193 @@
+"""All that the doctor uses of the rest of rawchat, in one place."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Callable, Optional
+
+from .. import config, endpoints, urls
+from ..errors import (
+    APIConnectionError,
+    ConfigError,
+    ContextLengthExceededError,
+    MissingKeyError,
+    RawchatError,
+    error_from_status,
+)
+from ..sse import events
+from ..wire import SECRET_HEADER, Request, __version__
+from .exchanges import Exchange, Outcome
+from .settings import is_loopback
+
+__all__ = ["ConfigError", "MissingKeyError", "__version__"]
+
+DEFAULT_URL = urls.DEFAULT_BASE_URL
+DEFAULT_MODEL = config.DEFAULT_CHAT_MODEL
+
+
+def read_dotenv() -> dict[str, str]:
+    """Return our settings in the `.env` of the working directory.  Raises ConfigError."""
+    return config.read_dotenv(".", config.DOTENV_NAMES)
+
+
+def check_settings(given: Mapping[str, Any], environ: Mapping[str, str]) -> config.Config:
+    """Return the Config that a client made of these arguments would have.  Raises ConfigError as a client does."""
+    return config.load_config(given, environ)
+
+
+def keys_of(loaded: config.Config) -> list[str]:
+    """Return the API keys of a Config."""
+    keys = loaded.keys()
+    return [str(key) for key in keys]
+
+
+def secrets_of(loaded: config.Config) -> list[str]:
+    """Return all that must not be shown: keys, and what is secret in headers and in the URL."""
+    found = [*keys_of(loaded), *urls.keys_in(loaded.base_url)]
+    for layer in loaded.headers:
+        found += [value for name, value in layer.items() if value and SECRET_HEADER.fullmatch(name)]
+    return found
+
+
+def show_url(url: str) -> str:
+    """Return `url` without the keys that its query may hold."""
+    return urls.redact_url(url)
+
+
+def proxy_for(url: str, environ: Mapping[str, str]) -> str:
+    """Return the proxy that the environment names for `url`; '' for none, as for this machine itself.
+
+    Raises ConfigError for a proxy that is no URL.
+    """
+    if is_loopback(urls.origin(url)[1]):
+        return ""
+    proxies = urls.proxies_for(url, urls.network_settings(environ))
+    return next(iter(proxies.values()), "")
+
+
+def with_proxy(url: str, proxy: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment that names `proxy`, or none if it is '', for `url` and nothing else."""
+    kept = {name: value for name, value in environ.items() if not name.lower().endswith("_proxy")}
+    if proxy:
+        kept[urls.origin(url)[0] + "_proxy"] = proxy
+    return kept
+
+
+def default_ca_bundle() -> str:
+    """Return the file of certificates that `requests` trusts if nothing else is said."""
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+    return str(DEFAULT_CA_BUNDLE_PATH)
+
+
+def request_of(
+    loaded: config.Config, method: str, path: str, body: Optional[dict[str, Any]] = None
+) -> tuple[str, dict[str, str]]:
+    """Return the URL and the headers that rawchat would send for `path`, the key among them."""
+    content: Optional[dict[str, Any]] = (
+        None if body is None else {}
+    )  # which headers depend on, no more
+    request = endpoints.build_request(loaded, method, path, content, {})
+    headers = dict(request.headers)
+    keys = loaded.keys()
+    if keys and request.send_key:
+        headers["Authorization"] = f"Bearer {keys[0]}"
+    return request.url, headers
+
+
+def redirect_target(method: str, url: str, status: int, location: Optional[str]) -> Optional[str]:
+    """Return the URL to which rawchat follows a redirection; None if it follows none."""
+    return urls.redirect_target(method, url, status, location)
+
+
+def error_text(status: int, headers: Mapping[str, str], body: bytes) -> str:
+    """Return what an error response says, on one line, without its status."""
+    message = error_from_status(status, headers, body, "").message
+    text = message.partition(": ")[2]
+    return text[: -len(" ()")] if text.endswith(" ()") else text
+
+
+def is_overflow(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Tell whether rawchat would recognise this response as an overflow of the context."""
+    return isinstance(error_from_status(status, headers, body, ""), ContextLengthExceededError)
+
+
+def timed_events(pieces: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, str]]:
+    """Yield the data of each server-sent event, with the seconds after which its last byte was there."""
+    arrived = 0.0
+
+    def watched() -> Iterator[bytes]:
+        nonlocal arrived
+        for seconds, piece in pieces:
+            arrived = seconds
+            yield piece
+
+    for event in events(watched()):
+        yield arrived, event.data
+
+
+def make_sender(
+    loaded: config.Config,
+    environ: Mapping[str, str],
+    ca_bundle: Optional[str],
+    clock: Callable[[], float],
+) -> "Sender":
+    """Return the function that sends the requests of stage 2 over rawchat's own transport."""
+    from ..transport import over_http
+
+    transport = over_http(loaded.base_url, ca_bundle=ca_bundle, environ=environ)
+    return Sender(loaded, transport, clock)
+
+
+class Sender:
+    """Send one request at a time, without retries, and write down what comes back and when."""
+
+    def __init__(
+        self, loaded: config.Config, transport: Any, clock: Callable[[], float] = time.monotonic
+    ):
+        self._loaded, self._transport, self._clock = loaded, transport, clock
+
+    def __call__(self, exchange: Exchange, timeout: float) -> Outcome:
+        """Return the outcome of an exchange; a failure of the network is one too."""
+        built = endpoints.build_request(self._loaded, exchange.method, exchange.path, None, {})
+        url, headers = request_of(self._loaded, exchange.method, exchange.path, exchange.body)
+        body = exchange.encoded()
+        request: Request = built._replace(
+            url=url,
+            headers=type(built.headers)(headers),
+            body=body,
+            timeout=(min(timeout, 10.0), timeout),
+            deadline=timeout,
+        )
+        start = self._clock()
+        pieces: list[tuple[float, bytes]] = []
+        try:
+            response = self._transport(request)
+            try:
+                for piece in response.pieces:
+                    pieces.append((self._clock() - start, piece))
+                response.release()
+            except RawchatError as error:
+                response.close()
+                return Outcome(
+                    response.status,
+                    dict(response.headers),
+                    pieces,
+                    self._clock() - start,
+                    response.connection_reused,
+                    str(error),
+                )
+        except APIConnectionError as error:
+            return Outcome(0, {}, [], self._clock() - start, None, error.message)
+        headers_seen = {name.lower(): value for name, value in response.headers.items()}
+        return Outcome(
+            response.status,
+            headers_seen,
+            pieces,
+            self._clock() - start,
+            response.connection_reused,
+            "",
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()

@@ -1,0 +1,221 @@
+"""The checks of plain and streamed chat, and of the parameters that both take."""
+
+from collections.abc import Mapping, Sequence
+
+from . import exchanges
+from .probe import DIFFERS, NO, NOT_TRIED, OK, Session, Verdict, refused
+
+COUNT = "Count from 1 to 20 in digits, separated by commas. Write nothing else."
+COUNT_ON = "Count from 1 to 60 in digits, separated by commas. Write nothing else."
+WAIT = 0.5  #: seconds before the first event that make a stream worth a second look
+FEW_EVENTS = 5  #: fewer tell nothing about how they are delivered
+BURST_GAP = 0.05  #: seconds between two bursts, at least
+BURST = 10  #: events in one burst, on average, that show a buffer
+
+
+def chat(session: Session) -> Verdict:
+    """Ask for a plain completion."""
+    outcome = session.plain = session.chat(COUNT, 96, temperature=0)
+    if not outcome.answered:
+        return refused(outcome)
+    payload = outcome.json
+    if not exchanges.choices(payload):
+        return Verdict(NO, "the response has no choices", 5)
+    missing = []
+    if not exchanges.text(payload):
+        missing.append("text")
+    if not exchanges.finish_reason(payload):
+        missing.append("finish_reason")
+    if not exchanges.counted(payload):
+        missing.append("usage")
+    if missing:
+        return Verdict(DIFFERS, f"without {' and '.join(missing)}")
+    return Verdict(OK)
+
+
+def stream(session: Session) -> Verdict:
+    """Ask for a stream, and look whether its events are delivered one by one."""
+    outcome = session.stream = session.stream_chat(COUNT, 96, temperature=0)
+    if not outcome.answered:
+        return refused(outcome)
+    events = session.events(outcome)
+    if not events:
+        if exchanges.choices(outcome.json):
+            return Verdict(NO, "answered with plain JSON, not with events", 5)
+        return Verdict(NO, "the stream holds no event", 5)
+    if not exchanges.deltas(events):
+        return Verdict(NO, "no event holds a delta", 5)
+    times = [event.seconds for event in events]
+    if "content-length" in outcome.headers:
+        return held_back(session, "collected whole before it was sent: it has a Content-Length")
+    if is_late(times):
+        longer = session.stream_chat(COUNT_ON, 288, temperature=0)
+        later = [event.seconds for event in session.events(longer)]
+        if later and is_late(later) and later[0] > 1.3 * times[0]:
+            first = f"all {len(times)} events came at once after {times[0]:.1f} s"
+            second = f"{len(later)} after {later[0]:.1f} s"
+            return held_back(session, f"{first}, and {second}")
+    bursts = count_bursts(times)
+    if bursts > 1 and len(times) / bursts >= BURST:
+        return held_back(session, f"{len(times)} events came in {bursts} bursts")
+    if not exchanges.streamed_finish(events):
+        return Verdict(DIFFERS, "no finish_reason")
+    return Verdict(OK, f"{len(times)} events")
+
+
+def is_late(times: Sequence[float]) -> bool:
+    """Tell whether all events came at once after a wait; a slow start and a fast model look so, too."""
+    if len(times) < FEW_EVENTS:
+        return False
+    return times[0] >= WAIT and times[-1] - times[0] < 0.1 * times[0]
+
+
+def count_bursts(times: Sequence[float]) -> int:
+    """Return the number of groups of events between which nothing came."""
+    gaps = [later - earlier for earlier, later in zip(times, times[1:])]
+    return 1 + len([gap for gap in gaps if gap >= BURST_GAP])
+
+
+def held_back(session: Session, how: str) -> Verdict:
+    """Return the verdict for a stream that is held back."""
+    assert session.stream
+    who = who_buffers(session.stream.headers, session.host, session.proxy, session.inspector)
+    return Verdict(DIFFERS, f"held back: {how}", 0, who)
+
+
+def who_buffers(headers: Mapping[str, str], host: str, proxy: str, inspector: str) -> str:
+    """Return who probably holds a stream back, and what to do about it."""
+    server = headers.get("server", "").lower()
+    if headers.get("content-encoding", "identity") != "identity":
+        return f"it is compressed ({headers['content-encoding']}): switch compression off for text/event-stream"
+    if inspector:
+        return f"{inspector} inspects the connection and may hold it back: have {host} exempted from inspection"
+    if proxy:
+        return f"the proxy {proxy} may hold it back: compare with NO_PROXY={host}, and switch its buffering off"
+    if "nginx" in server or "openresty" in server:
+        return "nginx in front of it: set `proxy_buffering off`, or send X-Accel-Buffering: no from behind it"
+    if "cf-ray" in headers or "cloudflare" in server:
+        return "Cloudflare in front of it: send Cache-Control: no-transform, and switch off what rewrites bodies"
+    if "x-amz-apigw-id" in headers or "x-amzn-requestid" in headers:
+        return "Amazon API Gateway in front of it: use response streaming, or a load balancer in its place"
+    if "via" in headers:
+        return (
+            "a proxy in front of it, which the header Via names: switch its response buffering off"
+        )
+    return "the server itself, or a gateway in front of it: switch its response buffering off"
+
+
+def done(session: Session) -> Verdict:
+    """Look for [DONE] at the end of the stream."""
+    assert session.stream
+    if any(event.data.strip().startswith("[DONE]") for event in session.events(session.stream)):
+        return Verdict(OK)
+    return Verdict(NO, "the stream ends without it", 5)
+
+
+def stream_usage(session: Session) -> Verdict:
+    """Look for token counts in the stream, asked for by stream_options."""
+    assert session.stream
+    if not session.include_usage:
+        return Verdict(NO, "stream_options is refused", 4)
+    for event in session.events(session.stream):
+        payload = event.json
+        if exchanges.counted(payload):
+            return Verdict(OK)
+        if isinstance(payload, dict) and exchanges.counted(payload.get("x_groq")):
+            return Verdict(DIFFERS, "under x_groq")
+        if any(exchanges.counted(choice) for choice in exchanges.choices(payload)):
+            return Verdict(DIFFERS, "within the choices")
+    return Verdict(NO, "stream_options is ignored", 5)
+
+
+def n(session: Session) -> Verdict:
+    """Ask for two choices."""
+    outcome = session.chat("Name a colour.", 8, n=2)
+    if not outcome.answered:
+        return refused(outcome)
+    count = len(exchanges.choices(outcome.json))
+    return Verdict(OK) if count == 2 else Verdict(NO, f"ignored: {count} choice for n=2", 5)
+
+
+def stop(session: Session) -> Verdict:
+    """Ask the first question again, with a word from the middle of its answer as `stop`."""
+    assert session.plain
+    text = exchanges.text(session.plain.json)
+    words = text.split()
+    if len(words) < 3:
+        return Verdict(NOT_TRIED, "the answer to `chat` is too short to stop within")
+    word = words[len(words) // 2]
+    outcome = session.chat(COUNT, 96, temperature=0, stop=[word])
+    if not outcome.answered:
+        return refused(outcome)
+    if word in exchanges.text(outcome.json):
+        return Verdict(NO, "ignored: the answer holds the stop word", 5)
+    return Verdict(OK)
+
+
+def seed(session: Session) -> Verdict:
+    """Ask the same twice, with one seed, at a temperature at which answers differ."""
+    texts = []
+    for _ in range(2):
+        outcome = session.chat(
+            "Invent a name for a ship. Write only the name.", 16, seed=7, temperature=1
+        )
+        if not outcome.answered:
+            return refused(outcome)
+        texts.append(exchanges.text(outcome.json))
+    if texts[0] != texts[1]:
+        return Verdict(NO, "accepted, but two answers to the same seed differ", 5)
+    return Verdict(OK)
+
+
+def logprobs(session: Session) -> Verdict:
+    """Ask for the probabilities of tokens."""
+    outcome = session.chat("Say hi.", 8, logprobs=True, top_logprobs=2)
+    if not outcome.answered:
+        return refused(outcome)
+    for choice in exchanges.choices(outcome.json):
+        found = choice.get("logprobs")
+        content = found.get("content") if isinstance(found, dict) else None
+        if any("logprob" in token for token in exchanges.objects(content)):
+            return Verdict(OK)
+        if found:
+            return Verdict(DIFFERS, "logprobs of another shape")
+    return Verdict(NO, "ignored: no logprobs in the response", 5)
+
+
+def max_tokens(session: Session) -> Verdict:
+    """Find out which of max_tokens and max_completion_tokens bounds an answer."""
+    honoured = []
+    notes = []
+    for name in ("max_tokens", "max_completion_tokens"):
+        messages = [{"role": "user", "content": COUNT_ON}]
+        body = {"model": session.model, "messages": messages, name: 4}
+        outcome = session.ask("POST", "/chat/completions", body)
+        if not outcome.answered:
+            verdict = refused(outcome)
+            if verdict.status == NOT_TRIED:
+                return verdict
+            notes.append(f"{name} is refused")
+        elif exchanges.finish_reason(outcome.json) == "length":
+            honoured.append(name)
+        else:
+            notes.append(f"{name} is ignored")
+    if len(honoured) == 2:
+        return Verdict(OK)
+    if honoured:
+        return Verdict(DIFFERS, "; ".join(notes))
+    return Verdict(NO, "; ".join(notes), 5)
+
+
+def unknown_parameters(session: Session) -> Verdict:
+    """Send a parameter that no server knows."""
+    outcome = session.chat("Say hi.", 8, rawchat_doctor=1)
+    if outcome.answered:
+        if b"rawchat_doctor" in outcome.body:
+            return Verdict(OK, "passed on")
+        return Verdict(OK, "ignored")
+    verdict = refused(outcome)
+    if outcome.status in (400, 422):
+        return Verdict(DIFFERS, f"refused ({verdict.how})")
+    return verdict

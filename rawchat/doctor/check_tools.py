@@ -1,0 +1,235 @@
+"""The checks of tools and of structured output."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Optional
+
+from . import exchanges
+from .exchanges import Event, Outcome
+from .probe import DIFFERS, NO, OK, Session, Verdict, refused
+
+WEATHER: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Get the current weather of a city",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
+    },
+}
+ONE_CITY = "What is the weather in Paris? Use the tool."
+TWO_CITIES = "What is the weather in Paris, and what is it in Rome? Call the tool once for each city, both at once."
+CALL: dict[str, Any] = {
+    "id": "call_doctor01",
+    "type": "function",
+    "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'},
+}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+PERSON = "Invent a person: a name and an age, as a JSON object with the keys name and age."
+
+
+def tools(session: Session) -> Verdict:
+    """Ask for a tool call."""
+    outcome, forced = _ask_for_tool(session, ONE_CITY)
+    if not outcome.answered:
+        return refused(outcome)
+    calls = exchanges.message(outcome.json).get("tool_calls")
+    if not exchanges.objects(calls):
+        return Verdict(NO, "answered with text in place of a call", 5)
+    fault = fault_of_call(exchanges.objects(calls)[0])
+    if fault:
+        return Verdict(DIFFERS, fault)
+    reason = exchanges.finish_reason(outcome.json)
+    if reason != "tool_calls":
+        return Verdict(DIFFERS, f"finish_reason is {short(reason)}")
+    return Verdict(OK) if forced else Verdict(DIFFERS, "tool_choice=required is refused")
+
+
+def _ask_for_tool(session: Session, prompt: str, **params: Any) -> tuple[Outcome, bool]:
+    """Return a response to a request that needs a tool, and whether the call could be forced."""
+    outcome = session.chat(prompt, 96, tools=[WEATHER], tool_choice="required", **params)
+    if outcome.status in (400, 422) and b"tool_choice" in outcome.body:
+        return session.chat(prompt, 96, tools=[WEATHER], **params), False
+    return outcome, True
+
+
+def fault_of_call(call: dict[str, Any]) -> str:
+    """Return what is wrong with the shape of a tool call; '' if nothing is."""
+    function = call.get("function")
+    if not isinstance(function, dict) or not function.get("name"):
+        return "a call without the name of a function"
+    if not isinstance(call.get("id"), str) or not call["id"]:
+        return "a call without an id"
+    arguments = function.get("arguments")
+    if isinstance(arguments, dict):
+        return "the arguments are an object, not JSON text"
+    if not isinstance(parsed(arguments), dict):
+        return "the arguments are not the JSON of an object"
+    return ""
+
+
+def parsed(text: Any) -> Any:
+    """Return the JSON in a text; None if it is none."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def short(value: Any) -> str:
+    """Return a value of the server's, short enough for a line."""
+    return repr(value)[:40]
+
+
+def tools_stream(session: Session) -> Verdict:
+    """Ask for a streamed tool call."""
+    outcome = session.stream_chat(ONE_CITY, 96, tools=[WEATHER], **_choice(session))
+    if not outcome.answered:
+        return refused(outcome)
+    events = session.events(outcome)
+    parts = call_parts(events)
+    if not parts:
+        return Verdict(NO, "no event holds a tool call", 5)
+    if any(not isinstance(part.get("index"), int) for part in parts):
+        return Verdict(DIFFERS, "parts of calls without an index")
+    fault = fault_of_call(merge_parts(parts))
+    return Verdict(DIFFERS, fault) if fault else Verdict(OK)
+
+
+def _choice(session: Session) -> dict[str, Any]:
+    """Return the tool_choice that the check `tools` found to work."""
+    if "tool_choice" in session.results["tools"].how:
+        return {}
+    return {"tool_choice": "required"}
+
+
+def call_parts(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Return the parts of tool calls in a stream."""
+    found = []
+    for delta in exchanges.deltas(events):
+        found += exchanges.objects(delta.get("tool_calls"))
+    return found
+
+
+def merge_parts(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the first call of a stream, its arguments joined."""
+    first = parts[0].get("index")
+    merged: dict[str, Any] = {"id": None, "function": {"name": "", "arguments": ""}}
+    for part in parts:
+        if part.get("index") != first:
+            continue
+        function = part.get("function")
+        merged["id"] = merged["id"] or part.get("id")
+        if not isinstance(function, dict):
+            continue
+        merged["function"]["name"] = merged["function"]["name"] or function.get("name")
+        piece = function.get("arguments")
+        if isinstance(piece, dict):
+            merged["function"]["arguments"] = piece
+        elif isinstance(piece, str) and isinstance(merged["function"]["arguments"], str):
+            merged["function"]["arguments"] += piece
+    return merged
+
+
+def tools_parallel(session: Session) -> Verdict:
+    """Ask for two tool calls at once."""
+    outcome = session.chat(
+        TWO_CITIES, 128, tools=[WEATHER], parallel_tool_calls=True, **_choice(session)
+    )
+    if not outcome.answered:
+        return refused(outcome)
+    calls = exchanges.objects(exchanges.message(outcome.json).get("tool_calls"))
+    if len(calls) >= 2:
+        if len({str(call.get("id")) for call in calls}) < len(calls):
+            return Verdict(DIFFERS, "two calls share an id")
+        return Verdict(OK)
+    return Verdict(NO, f"{len(calls)} call where two were asked for", 5)
+
+
+def tools_round_trip(session: Session) -> Verdict:
+    """Send the result of a tool call back."""
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": ONE_CITY},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": CALL["id"], "content": "18 degrees, sunny"},
+    ]
+    outcome = session.chat(messages, 64, tools=[WEATHER])
+    if not outcome.answered:
+        as_text = [messages[0], {**messages[1], "content": ""}, messages[2]]
+        again = session.chat(as_text, 64, tools=[WEATHER])
+        if again.answered:
+            return Verdict(
+                DIFFERS, "content: null beside tool calls is refused, an empty text is not"
+            )
+        return refused(outcome)
+    if not exchanges.choices(outcome.json):
+        return Verdict(NO, "the response has no choices", 5)
+    return Verdict(OK)
+
+
+def json_mode(session: Session) -> Verdict:
+    """Ask for a JSON object."""
+    outcome = session.chat(PERSON, 96, response_format={"type": "json_object"})
+    if not outcome.answered:
+        return refused(outcome)
+    fault = fault_of_json(exchanges.text(outcome.json), exchanges.finish_reason(outcome.json))
+    return _judge_json(fault)
+
+
+def json_schema(session: Session) -> Verdict:
+    """Ask for JSON that fits a schema."""
+    schema = {"name": "person", "schema": SCHEMA, "strict": True}
+    prompt = "Invent a person."
+    outcome = session.chat(
+        prompt, 96, response_format={"type": "json_schema", "json_schema": schema}
+    )
+    if not outcome.answered:
+        return refused(outcome)
+    text = exchanges.text(outcome.json)
+    fault = fault_of_json(text, exchanges.finish_reason(outcome.json))
+    if not fault:
+        fault = misfit(parsed(text)) or ""
+    return _judge_json(fault)
+
+
+def _judge_json(fault: str) -> Verdict:
+    if not fault:
+        return Verdict(OK)
+    if fault.startswith("cut") or fault.startswith("fenced"):
+        return Verdict(DIFFERS, fault)
+    return Verdict(NO, f"ignored: {fault}", 10)
+
+
+def fault_of_json(text: str, reason: Any) -> str:
+    """Return what keeps a text from being a JSON object; '' if it is one."""
+    if isinstance(parsed(text), dict):
+        return ""
+    if reason == "length":
+        return "cut at the limit of tokens"
+    stripped = text.strip()
+    if stripped.startswith("```") and isinstance(
+        parsed(stripped.strip("`").partition("\n")[2]), dict
+    ):
+        return "fenced: the JSON is in a block of Markdown"
+    return "the answer is not a JSON object"
+
+
+def misfit(value: Any) -> Optional[str]:
+    """Return how an object fails to fit the schema of the check; None if it fits."""
+    if set(value) != {"name", "age"}:
+        return "the answer has other keys than the schema"
+    if (
+        not isinstance(value["name"], str)
+        or not isinstance(value["age"], int)
+        or isinstance(value["age"], bool)
+    ):
+        return "the answer has other types than the schema"
+    return None

@@ -1,0 +1,205 @@
+"""Stage 2: what the server can do.  The bounds, the order of the checks, and what one of them may ask.
+
+Each check is a function `Session -> Verdict`.  Its calls and tokens are declared beside it, so that the bounds can be
+told before the first call.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Callable, NamedTuple, Optional
+
+from . import adapter
+from .exchanges import Event, Exchange, Outcome
+
+OK, NO, DIFFERS, NOT_TRIED = "ok", "no", "differs", "not tried"
+MAX_SECONDS = 300.0  #: bound on all checks together
+CALL_SECONDS = 60.0  #: bound on one call
+ESSENTIAL = (
+    "chat",
+    "stream",
+)  #: what every server has to do: decides the exit code unless checks were named
+
+
+class Verdict(NamedTuple):
+    """What a check found: `how` says it in words, without any part of an answer."""
+
+    status: str
+    how: str = ""
+    code: int = 0
+    remedy: str = ""
+
+
+class Result(NamedTuple):
+    """A verdict with its check and time."""
+
+    name: str
+    verdict: Verdict
+    seconds: Optional[float] = None
+
+
+class OutOfBoundsError(Exception):
+    """The calls or the time of a probe are used up."""
+
+
+class Session:
+    """What the checks share: how to ask, and what is known of the server so far."""
+
+    def __init__(
+        self,
+        send: Callable[[Exchange, float], Outcome],
+        model: str,
+        max_calls: int,
+        max_seconds: float = MAX_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        host: str = "",
+        proxy: str = "",
+        inspector: str = "",
+        named: Sequence[str] = (),
+    ):
+        self._send, self._clock = send, clock
+        self.model, self.host, self.proxy, self.inspector, self.named = (
+            model,
+            host,
+            proxy,
+            inspector,
+            named,
+        )
+        self.calls, self._max_calls = 0, max_calls
+        self._end = clock() + max_seconds
+        self.limit_name = (
+            "max_tokens"  #: or max_completion_tokens, once a server has asked for that
+        )
+        self.include_usage = True  #: until a server refuses stream_options
+        self.models: list[dict[str, Any]] = []
+        self.plain: Optional[Outcome] = None  #: of the check `chat`
+        self.stream: Optional[Outcome] = None  #: of the check `stream`
+        self.outcomes: list[Outcome] = []
+        self.results: dict[str, Verdict] = {}
+
+    def ask(self, method: str, path: str, body: Optional[dict[str, Any]] = None) -> Outcome:
+        """Send one request and return what came of it.  Raises OutOfBoundsError."""
+        left = self._end - self._clock()
+        if self.calls >= self._max_calls:
+            raise OutOfBoundsError(f"the bound of {self._max_calls} calls is reached")
+        if left <= 0:
+            raise OutOfBoundsError("the time is used up")
+        self.calls += 1
+        outcome = self._send(Exchange(method, path, body), min(left, CALL_SECONDS))
+        self.outcomes.append(outcome)
+        return outcome
+
+    def chat(self, prompt: Any, tokens: int = 64, **params: Any) -> Outcome:
+        """Ask for a chat completion; a server that wants the other name of the token limit is asked again.
+
+        `prompt` is the user's text, or a list of messages.
+        """
+        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        body = {"model": self.model, "messages": messages, **params}
+        outcome = self.ask("POST", "/chat/completions", {**body, self.limit_name: tokens})
+        if (
+            outcome.status in (400, 422)
+            and self.limit_name == "max_tokens"
+            and b"max_completion_tokens" in outcome.body
+        ):
+            self.limit_name = "max_completion_tokens"
+            outcome = self.ask("POST", "/chat/completions", {**body, self.limit_name: tokens})
+        return outcome
+
+    def stream_chat(self, prompt: str, tokens: int = 96, **params: Any) -> Outcome:
+        """Ask for a streamed chat completion, with usage unless the server refuses that."""
+        if self.include_usage:
+            outcome = self.chat(
+                prompt, tokens, stream=True, stream_options={"include_usage": True}, **params
+            )
+            if outcome.status not in (400, 422) or b"stream_options" not in outcome.body:
+                return outcome
+            self.include_usage = False
+        return self.chat(prompt, tokens, stream=True, **params)
+
+    def events(self, outcome: Outcome) -> list[Event]:
+        """Return the events of a stream."""
+        return [Event(seconds, data) for seconds, data in adapter.timed_events(outcome.pieces)]
+
+
+class Check(NamedTuple):
+    """A feature, how it is checked, what that costs at most, and which checks it builds on."""
+
+    name: str
+    run: Callable[[Session], Verdict]
+    calls: int = 1
+    tokens: int = 0
+    needs: tuple[str, ...] = ()
+
+
+def plan_checks(every: Sequence[Check], names: Sequence[str]) -> list[Check]:
+    """Return the named checks and those that they build on, in order; all of them without names.
+
+    Raises KeyError with a name that is none.
+    """
+    by_name = {check.name: check for check in every}
+    wanted = list(names) or list(by_name)
+    for name in wanted:
+        wanted += [other for other in by_name[name].needs if other not in wanted]
+    return [check for check in every if check.name in wanted]
+
+
+def bounds(checks: Sequence[Check]) -> tuple[int, int]:
+    """Return how many calls and how many tokens of answers the checks cost at most."""
+    return sum(check.calls for check in checks), sum(check.tokens for check in checks)
+
+
+def run_checks(
+    checks: Sequence[Check],
+    session: Session,
+    clock: Callable[[], float],
+    on_start: Callable[[str], None],
+) -> Iterator[Result]:
+    """Yield the result of each check as it is there; `on_start` is called with the name of each before it runs."""
+    for check in checks:
+        on_start(check.name)
+        start = clock()
+        failed = [name for name in check.needs if session.results[name].status in (NO, NOT_TRIED)]
+        if failed:
+            verdict = Verdict(NOT_TRIED, f"it needs {failed[0]}")
+        else:
+            try:
+                verdict = check.run(session)
+            except OutOfBoundsError as error:
+                verdict = Verdict(NOT_TRIED, str(error))
+        session.results[check.name] = verdict
+        yield Result(check.name, verdict, clock() - start)
+
+
+def exit_code(results: Sequence[Result], names: Sequence[str]) -> int:
+    """Return 0 if all that was asked for works, else the code of the first check that failed.
+
+    Without names every feature is tried, which no server has, and chat and streams decide.
+    """
+    wanted = names or ESSENTIAL
+    for result in results:
+        if result.name in wanted and result.verdict.status in (NO, NOT_TRIED):
+            return result.verdict.code or 5
+    return 0
+
+
+# ---- what the checks share
+
+
+def refused(outcome: Outcome) -> Verdict:
+    """Return the verdict for a request that was not answered."""
+    if outcome.failure:
+        return Verdict(NO, outcome.failure, 8 if outcome.status else 7)
+    words = adapter.error_text(outcome.status, outcome.headers, outcome.body)
+    how = f"{outcome.status}: {words}" if words else str(outcome.status)
+    if outcome.status == 429:
+        return Verdict(NOT_TRIED, how, 6)
+    return Verdict(NO, how, code_of(outcome.status))
+
+
+def code_of(status: int) -> int:
+    """Return the exit code of a status, as in the README's table."""
+    if status in (401, 403):
+        return 3
+    if status == 429:
+        return 6
+    return 4 if 400 <= status < 500 else 5

@@ -1,0 +1,177 @@
+"""The report: lines for a person, as each result is there; JSON for a machine, at the end.
+
+Everything that is shown passes through `Report.clean`, which hides the secrets and control characters.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Optional, Protocol
+
+from .probe import Result
+from .settings import Setting
+from .way import DIFFERS, NO, Step
+
+NAME_WIDTH = 20
+VALUE_WIDTH = 40
+
+
+class Writable(Protocol):
+    """What a report is written to."""
+
+    def write(self, text: str, /) -> Any: ...
+
+    def flush(self) -> Any: ...
+
+    def isatty(self) -> bool: ...
+
+
+class Report:
+    """Collect the results, and print them as they come unless `as_json`."""
+
+    def __init__(self, out: Writable, err: Writable, as_json: bool = False):
+        self._out, self._err, self._as_json = out, err, as_json
+        self._secrets: list[str] = []
+        self._settings: list[Setting] = []
+        self._steps: list[Step] = []
+        self._results: list[Result] = []
+        self._bounds: dict[str, float] = {}
+        self._progress = ""
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Show *** in place of each of `secrets` from now on."""
+        self._secrets += [secret for secret in secrets if secret]
+
+    def clean(self, text: str) -> str:
+        """Return `text` without secrets and control characters."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return "".join(character if character.isprintable() else "?" for character in text)
+
+    def settings(self, version: str, listing: Sequence[Setting]) -> None:
+        """Show the settings, before the first step."""
+        self._settings = list(listing)
+        self._line(f"rawchat doctor {version}")
+        self._line("settings")
+        for setting in listing:
+            value = self.clean(setting.value).ljust(VALUE_WIDTH)
+            self._line(f"  {setting.name.ljust(NAME_WIDTH)}{value}  ({setting.source})")
+        self._line("the way to the model")
+
+    def step(self, step: Step) -> None:
+        """Show one step."""
+        self._steps.append(step)
+        self._show(step.name, step.status, step.detail, step.seconds, step.remedy)
+
+    def bounds(self, checks: int, calls: int, tokens: int, seconds: float) -> None:
+        """Tell what the probe will cost at most."""
+        self._bounds = {"checks": checks, "calls": calls, "tokens": tokens, "seconds": seconds}
+        self._line("what the server can do")
+        self._line(
+            f"  {checks} checks: at most {calls} calls, {tokens} tokens of answers, {seconds:g} s"
+        )
+
+    def progress(self, name: str) -> None:
+        """Show on a terminal what is under way."""
+        if self._err.isatty():
+            self._clear()
+            self._progress = f"  {name} …"
+            self._err.write(self._progress)
+            self._err.flush()
+
+    def _clear(self) -> None:
+        if self._progress:
+            self._err.write("\r" + " " * len(self._progress) + "\r")
+            self._err.flush()
+            self._progress = ""
+
+    def result(self, result: Result) -> None:
+        """Show the result of one check."""
+        self._results.append(result)
+        self._show(
+            result.name,
+            result.verdict.status,
+            result.verdict.how,
+            result.seconds,
+            result.verdict.remedy,
+        )
+
+    def _show(
+        self, name: str, status: str, detail: str, seconds: Optional[float], remedy: str
+    ) -> None:
+        self._clear()
+        text = f"{status}: {detail}" if detail else status
+        time = f"  [{show_time(seconds)}]" if seconds is not None else ""
+        self._line(f"  {name.ljust(NAME_WIDTH)}{text}{time}")
+        if remedy:
+            self._line(f"  {''.ljust(NAME_WIDTH)}-> {remedy}")
+
+    def _line(self, text: str) -> None:
+        if not self._as_json:
+            self._out.write(self.clean(text) + "\n")
+            self._out.flush()
+
+    def end(self, code: int) -> None:
+        """Show the verdict: a line, or all results as JSON."""
+        self._clear()
+        if self._as_json:
+            self._out.write(json.dumps(self.as_json(code), indent=2, ensure_ascii=False) + "\n")
+            self._out.flush()
+            return
+        problems = [step.name for step in self._steps if step.status in (NO, DIFFERS)]
+        if not problems:
+            self._line("the way is clear")
+        elif code and self._steps[-1].status == NO:
+            self._line(f"the way ends at: {problems[-1]}")
+        else:
+            self._line(f"the way is clear, but look at: {', '.join(problems)}")
+
+    def as_json(self, code: int) -> dict[str, Any]:
+        """Return all results, as they are written by --json."""
+        settings = [
+            {"name": setting.name, "value": self.clean(setting.value), "source": setting.source}
+            for setting in self._settings
+        ]
+        way = [
+            {
+                "name": step.name,
+                "status": step.status,
+                "detail": self.clean(step.detail),
+                "seconds": rounded(step.seconds),
+                "cause": step.cause,
+                "remedy": self.clean(step.remedy),
+            }
+            for step in self._steps
+        ]
+        server = [
+            {
+                "name": result.name,
+                "status": result.verdict.status,
+                "detail": self.clean(result.verdict.how),
+                "seconds": rounded(result.seconds),
+                "remedy": self.clean(result.verdict.remedy),
+            }
+            for result in self._results
+        ]
+        return {
+            "settings": settings,
+            "way": way,
+            "bounds": self._bounds,
+            "server": server,
+            "exit_code": code,
+        }
+
+
+def rounded(seconds: Optional[float]) -> Optional[float]:
+    """Return seconds to the tenth of a millisecond."""
+    return None if seconds is None else round(seconds, 4)
+
+
+def show_time(seconds: float) -> str:
+    """Return a time for a line: milliseconds below one second.
+
+    >>> show_time(0.0021), show_time(1.25)
+    ('2 ms', '1.2 s')
+    """
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    return f"{seconds:.1f} s"

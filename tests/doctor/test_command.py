@@ -1,0 +1,179 @@
+"""The command: its lines, its options, and what it leaves alone."""
+
+import doctest
+import importlib
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from rawchat import doctor
+from rawchat.doctor import adapter
+from rawchat.doctor.command import main
+from rawchat.doctor.report import Report
+from rawchat.doctor.settings import Setting
+from rawchat.doctor.way import Step
+
+from ..command import PLAIN
+from .servers import KEY, MODEL, Api, Clock, Replying, closed_port
+
+FOLDER = pathlib.Path(doctor.__file__).parent
+CHAPTERS = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("__"))
+
+
+def run(capsys: Any, *argv: str, **environ: str) -> tuple[int, list[str]]:
+    code = main(list(argv), {"OPENAI_API_KEY": KEY, "OPENAI_MODEL": MODEL, **environ}, Clock())
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return code, captured.out.splitlines()
+
+
+def test_the_lines_of_a_healthy_server(capsys: pytest.CaptureFixture[str]) -> None:
+    with Replying(Api()) as server:
+        code, lines = run(capsys, server.url)
+    assert code == 0
+    assert lines[0].startswith(f"rawchat doctor {adapter.__version__}, Python 3.")
+    assert lines[1:] == [
+        "settings",
+        f"  base_url            {server.url.ljust(40)}  (argument)",
+        "  api_key             20 characters, ends in …89                (OPENAI_API_KEY)",
+        "  model               m-1                                       (OPENAI_MODEL)",
+        "  proxy               none                                      (HTTP_PROXY and ALL_PROXY are not set)",
+        "the way to the model",
+        "  resolve             ok: 127.0.0.1 is an address  [0 ms]",
+        f"  connect             ok: 127.0.0.1:{server.port}  [0 ms]",
+        "  HTTP                ok: 200  [0 ms]",
+        "  clock               ok: the same as the server's  [0 ms]",
+        "  authentication      ok: the key is accepted  [0 ms]",
+        "  model               ok: m-1 is in the server's list of 1  [0 ms]",
+        "the way is clear",
+    ]
+
+
+def test_the_lines_of_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    with closed_port() as port:
+        code, lines = run(capsys, f"http://127.0.0.1:{port}/v1")
+    assert code == 7
+    assert lines[-3].startswith("  connect             no: 127.0.0.1: Connection refused")
+    assert lines[-2].startswith(
+        f"                      -> nothing listens on 127.0.0.1:{port}: start the server"
+    )
+    assert lines[-1] == "the way ends at: connect"
+
+
+def test_the_lines_of_a_probe(capsys: pytest.CaptureFixture[str]) -> None:
+    with Replying(Api("n-ignored")) as server:
+        code, lines = run(capsys, "--probe", server.url)
+    assert code == 0
+    start = lines.index("what the server can do")
+    assert lines[start + 1] == "  23 checks: at most 30 calls, 1489 tokens of answers, 300 s"
+    assert "  models              ok: 1  [0 ms]" in lines
+    assert "  n                   no: ignored: 1 choice for n=2  [0 ms]" in lines
+
+
+def test_the_key_of_a_file_is_used_and_never_shown(
+    capsys: pytest.CaptureFixture[str], tmp_path: Any
+) -> None:
+    path = tmp_path / "key"
+    path.write_text("sk-from-the-file-42\n")
+    with Replying(Api(key="sk-from-the-file-42")) as server:
+        code, lines = run(capsys, server.url, "--key-file", str(path))
+    assert code == 0
+    assert "  api_key             19 characters, ends in …42                (--key-file)" in lines
+    with Replying(Api(key="another")) as server:  # which repeats the key in its answer
+        code, lines = run(capsys, server.url, "--key-file", str(path))
+    assert code == 3
+    assert "sk-from" not in "\n".join(lines)
+    assert "check the key from --key-file" in "\n".join(lines)
+
+
+def test_a_dotenv_is_named_as_the_source(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
+    with Replying(Api()) as server:
+        (tmp_path / ".env").write_text(f"OPENAI_BASE_URL={server.url}\nOPENAI_API_KEY={KEY}\n")
+        code, lines = run(capsys, OPENAI_API_KEY="")
+    assert code == 0
+    assert lines[2].endswith("(.env (OPENAI_BASE_URL))")
+
+
+def test_a_dotenv_that_redirects_the_key_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Any
+) -> None:
+    (tmp_path / ".env").write_text("OPENAI_BASE_URL=http://127.0.0.1:1/v1\n")
+    code, lines = run(capsys)
+    assert code == 2
+    assert lines[-3].startswith("  settings            no: base_url comes from .env")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--timeout", "0"], "argument --timeout"),
+        (["--key-file", "missing"], "missing: No such file or directory"),
+        (["--nonsense"], "unrecognized arguments: --nonsense (--help shows how)"),
+    ],
+)
+def test_wrong_use_is_one_line(
+    capsys: pytest.CaptureFixture[str], argv: list[str], words: str
+) -> None:
+    assert main(argv, {}) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("rawchat.doctor: ")
+    assert words in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_control_characters_and_secrets_are_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report(sys.stdout, sys.stderr)
+    report.hide(["secret", ""])
+    report.settings("1", [Setting("model", "a\x1b[2Jb", "x")])
+    report.step(Step("HTTP", "no", "the secret\u202e\n", 0.1, "c", "not the secret"))
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert "secret" not in out
+    assert (
+        "  HTTP                no: the ***??  [100 ms]\n                      -> not the ***\n"
+        in out
+    )
+
+
+def test_the_command_writes_no_file(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
+    with Replying(Api()) as server:
+        run(capsys, "--probe", server.url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_of_it_is_loaded_unless_it_is_asked_for() -> None:
+    code = "import sys, rawchat, rawchat.cli; rawchat.Client(api_key='k'); print('rawchat.doctor' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=PLAIN, check=True
+    )
+    assert ran.stdout == "False\n"
+
+
+def test_it_runs_as_a_module(tmp_path: Any) -> None:
+    with closed_port() as port:
+        command = [sys.executable, "-m", "rawchat.doctor", f"http://127.0.0.1:{port}/v1"]
+        ran = subprocess.run(
+            command, capture_output=True, text=True, env=PLAIN, cwd=tmp_path, check=False
+        )
+    assert (ran.returncode, ran.stderr) == (7, "")
+    assert "nothing listens on" in ran.stdout
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_only_the_adapter_uses_the_rest_of_rawchat(name: str) -> None:
+    text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
+    if name != "adapter":
+        assert "from .." not in text
+        assert "import rawchat" not in text
+    if name != "steps":
+        assert "import socket" not in text
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"rawchat.doctor.{name}")).failed == 0

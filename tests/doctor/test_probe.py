@@ -1,0 +1,170 @@
+"""The probe on an API with one defect at a time: it finds that one, and reports no other."""
+
+from typing import Any
+
+import pytest
+
+from rawchat.doctor import probe
+from rawchat.doctor.check_server import CHECKS
+from rawchat.doctor.exchanges import Exchange, Outcome
+
+from .servers import KEY, MODEL, Api, Clock, Replying
+
+NEEDS_STREAM = {"[DONE]": "not tried", "stream_usage": "not tried", "tools_stream": "not tried"}
+NEEDS_TOOLS = {
+    "tools_stream": "not tried",
+    "tools_parallel": "not tried",
+    "tools_round_trip": "not tried",
+}
+
+
+def found(diagnosis: Any) -> dict[str, str]:
+    """The checks that are not ok, with their status."""
+    return {
+        name: check["status"] for name, check in diagnosis.server.items() if check["status"] != "ok"
+    }
+
+
+def test_a_healthy_server_has_no_finding(diagnose: Any) -> None:
+    with Replying(Api()) as server:
+        diagnosis = diagnose(server.url, "--probe")
+    assert found(diagnosis) == {}
+    assert list(diagnosis.server) == [check.name for check in CHECKS]
+    assert diagnosis.code == 0
+
+
+DEFECTS = [
+    ("models-missing", {"models": "no", "overflow": "not tried", "gzip": "no"}, 0),
+    ("models-bare", {"models": "differs", "gzip": "no"}, 0),
+    ("no-usage", {"chat": "differs"}, 0),
+    ("no-finish", {"chat": "differs"}, 0),
+    ("stream-ignored", {"stream": "no", **NEEDS_STREAM}, 5),
+    ("stream-length", {"stream": "differs"}, 0),
+    ("stream-buffered", {"stream": "differs"}, 0),
+    ("stream-no-finish", {"stream": "differs"}, 0),
+    ("stream-cut", {"stream": "no", **NEEDS_STREAM}, 8),
+    ("slow-start", {}, 0),
+    ("no-done", {"[DONE]": "no"}, 0),
+    ("usage-ignored", {"stream_usage": "no"}, 0),
+    ("stream_options-refused", {"stream_usage": "no"}, 0),
+    ("n-ignored", {"n": "no"}, 0),
+    ("n-refused", {"n": "no"}, 0),
+    ("stop-ignored", {"stop": "no"}, 0),
+    ("seed-ignored", {"seed": "no"}, 0),
+    ("no-logprobs", {"logprobs": "no"}, 0),
+    ("max_tokens-refused", {"max_tokens": "differs"}, 0),
+    ("limit-ignored", {"max_tokens": "no"}, 0),
+    ("unknown-refused", {"unknown_parameters": "differs"}, 0),
+    ("tools-ignored", {"tools": "no", **NEEDS_TOOLS}, 0),
+    ("tools-refused", {"tools": "no", **NEEDS_TOOLS}, 0),
+    ("required-refused", {"tools": "differs"}, 0),
+    ("arguments-object", {"tools": "differs"}, 0),
+    ("no-index", {"tools_stream": "differs"}, 0),
+    ("one-call", {"tools_parallel": "no"}, 0),
+    ("null-refused", {"tools_round_trip": "differs"}, 0),
+    ("json-prose", {"json_mode": "no"}, 0),
+    ("json-fenced", {"json_mode": "differs"}, 0),
+    ("schema-ignored", {"json_schema": "no"}, 0),
+    ("completions-missing", {"completions": "no"}, 0),
+    ("embeddings-missing", {"embeddings": "no"}, 0),
+    ("errors-text", {"errors": "differs"}, 0),
+    ("errors-500", {"errors": "differs"}, 0),
+    ("empty-accepted", {"errors": "no"}, 0),
+    ("overflow-unclear", {"overflow": "no"}, 0),
+    ("closes", {"keep_alive": "no"}, 0),
+    ("no-gzip", {"gzip": "no"}, 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("defect", "expected", "code"), DEFECTS, ids=[defect for defect, _, _ in DEFECTS]
+)
+def test_a_defect_is_found_and_no_other_is_reported(
+    diagnose: Any, defect: str, expected: Any, code: int
+) -> None:
+    clock = Clock()
+    with Replying(Api(defect, clock)) as server:
+        diagnosis = diagnose(server.url, "--probe", clock=clock)
+    assert (found(diagnosis), diagnosis.code) == (expected, code), diagnosis.text
+
+
+def test_every_defect_of_the_api_is_in_the_list() -> None:
+    import inspect
+    import re
+
+    from . import servers
+
+    named = set(re.findall(r'"((?:[a-z_]+-)+[a-z0-9]+|closes)"', inspect.getsource(servers.Api)))
+    assert named - {"accept-encoding"} == {defect for defect, _, _ in DEFECTS}
+
+
+def test_named_checks_decide_the_exit_code(diagnose: Any) -> None:
+    with Replying(Api("schema-ignored")) as server:
+        diagnosis = diagnose(server.url, "--probe=json_schema,n")
+    assert list(diagnosis.server) == ["chat", "n", "json_schema"]
+    assert diagnosis.code == 10
+    with Replying(Api("completions-missing")) as server:
+        assert diagnose(server.url, "--probe=completions").code == 4
+
+
+def test_the_cost_is_told_and_kept(diagnose: Any) -> None:
+    with Replying(Api()) as server:
+        diagnosis = diagnose(server.url, "--probe")
+    bounds = diagnosis.report["bounds"]
+    assert bounds["checks"] == len(CHECKS)
+    stage_1 = 2
+    assert len(server.requests) - stage_1 <= bounds["calls"]
+    asked = [request.json.get("max_tokens", 0) for request in server.requests if request.body]
+    assert sum(asked) <= bounds["tokens"]
+
+
+def test_the_calls_are_bounded() -> None:
+    def send(exchange: Exchange, timeout: float) -> Outcome:
+        return Outcome(200, {}, [(0.0, b'{"data": []}')], 0.0)
+
+    session = probe.Session(send, MODEL, max_calls=1, clock=Clock())
+    checks = [check for check in CHECKS if check.name in ("models", "completions")]
+    results = list(probe.run_checks(checks, session, Clock(), lambda name: None))
+    assert [result.verdict.status for result in results] == ["ok", "not tried"]
+    assert results[1].verdict.how == "the bound of 1 calls is reached"
+
+
+def test_the_time_is_bounded() -> None:
+    clock = Clock()
+    given = []
+
+    def send(exchange: Exchange, timeout: float) -> Outcome:
+        given.append(timeout)
+        clock.advance(50)
+        return Outcome(200, {}, [(0.0, b'{"data": []}')], 50.0)
+
+    session = probe.Session(send, MODEL, max_calls=9, max_seconds=90, clock=clock)
+    checks = [check for check in CHECKS if check.name in ("models", "completions", "embeddings")]
+    results = list(probe.run_checks(checks, session, clock, lambda name: None))
+    assert given == [60.0, 40.0]
+    assert [result.verdict.how for result in results][2] == "the time is used up"
+
+
+def test_a_rate_limit_is_no_finding_about_the_feature() -> None:
+    def send(exchange: Exchange, timeout: float) -> Outcome:
+        return Outcome(429, {}, [(0.0, b'{"error": {"message": "slow down"}}')], 0.0)
+
+    session = probe.Session(send, MODEL, max_calls=9, clock=Clock())
+    checks = [check for check in CHECKS if check.name == "models"]
+    results = list(probe.run_checks(checks, session, Clock(), lambda name: None))
+    assert results[0].verdict == probe.Verdict("not tried", "429: slow down", 6)
+    assert probe.exit_code(results, ["models"]) == 6
+
+
+def test_no_part_of_an_answer_or_a_prompt_is_shown(diagnose: Any) -> None:
+    with Replying(Api()) as server:
+        text = diagnose(server.url, "--probe").text
+    for secret in (KEY, "Argo", "1, 2, 3", "Count from", "Ann"):
+        assert secret not in text
+
+
+def test_an_unknown_check_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    from rawchat.doctor.command import main
+
+    assert main(["--probe=chat,toolz"], {}) == 2
+    assert "no check is called 'toolz'; there are models, chat" in capsys.readouterr().err
