@@ -108,6 +108,9 @@ def normalise(message: Mapping[str, Any]) -> dict[str, Any]:
         whole = {**whole, "role": "assistant"}
     if isinstance(whole.get("content"), list):
         whole["content"] = content_parts(whole["content"])
+    if whole.get("refusal") in (False, [], {}):
+        # Some servers say in this way that the model has not refused.
+        whole["refusal"] = None
     for name in ("content", "refusal"):
         if name in whole and not (name == "content" and isinstance(whole[name], list)):
             whole[name] = as_text(whole[name])

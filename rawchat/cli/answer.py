@@ -134,7 +134,10 @@ def text_of(reply: Reply, query: Query) -> str:
     """Return the text of the first choice; if several were asked for, all, with a blank line between two."""
     texts = reply.texts
     if query.schema is not None:
-        texts = [strip_fence(text) for text in texts]
+        # here, not above: few commands need it
+        from ..schema.build import find_json
+
+        texts = [find_json(text) for text in texts]
     if query.choices > 1:
         return "\n\n".join(text.strip("\r\n") for text in texts)
     return texts[0] if texts else ""
@@ -244,26 +247,18 @@ def schema_error(reply: Reply, query: Query) -> Optional[str]:
     if query.schema is None:
         return None
     # here, not above: few commands need them
-    from ..schema.build import MismatchError, decode_json
+    from ..schema.build import MismatchError, decode_json, find_json
     from ..schema.validate import first_error
 
     for text in reply.texts or [""]:
         try:
-            value = decode_json(strip_fence(text))
+            value = decode_json(find_json(text))
         except MismatchError as error:
             return str(error)
         mismatch = first_error(value, query.schema)
         if mismatch:
             return mismatch
     return None
-
-
-def strip_fence(text: str) -> str:
-    """Return JSON without the Markdown fence that some models put around it."""
-    from ..schema.build import FENCED
-
-    fenced = FENCED.fullmatch(text)
-    return fenced[1] if fenced else text
 
 
 def is_flagged(reply: Reply) -> bool:

@@ -136,8 +136,9 @@ class History(list[Message]):
     def send_window(self, send: Callable[[list[Message]], Answer]) -> tuple[Answer, list[Message]]:
         """Send the window with `send`; return what that returns, and the messages that were sent.
 
-        If the server finds them too long, they are sent again without their oldest turn, until they fit or one turn
-        is left.  Raises ContextLengthExceededError if that is too long by itself, and what `send` raises.
+        If the server finds them too long, they are sent again without the older half of their turns, until they fit
+        or one turn is left: of 300 turns, 10 are left after 5 refusals.  Raises ContextLengthExceededError if that one
+        is too long by itself, and what `send` raises.
         """
         sent = self.window()
         while True:
@@ -147,7 +148,7 @@ class History(list[Message]):
                 starts = turn_starts(sent)
                 if len(starts) < 2:
                     raise
-                sent = from_index(sent, starts[1])
+                sent = from_index(sent, starts[len(starts) // 2])
 
     def add(self, reply: Reply, sent: Optional[list[Message]] = None) -> Reply:
         """Add the message of `reply`, count its usage, learn the sizes of the messages in `sent`; return `reply`.
@@ -241,7 +242,8 @@ def text_of(message: Message) -> str:
         content = [{"type": "text", "text": content}]
     texts = []
     for part in content:
-        texts.append(str(part.get("text", f"[{part.get('type')}]")))
+        text = part.get("refusal") or part.get("text", f"[{part.get('type')}]")
+        texts.append(str(text))
     for call in message.get("tool_calls") or []:
         function = call.get("function") or {}
         texts.append(f"[{function.get('name')}({function.get('arguments')})]")

@@ -23,6 +23,9 @@ Message = dict[str, Any]
 
 MessageList = TypeVar("MessageList", bound=list[Any])
 
+# What OpenAI's message of a reply has, and other servers send empty.
+STUB_FIELDS = ("annotations", "audio", "function_call", "refusal", "tool_calls")
+
 SUMMARY = "Summary of the conversation so far: "  #: begins the system message that `History.summarise` makes
 
 
@@ -90,17 +93,37 @@ def select(
 
 
 def to_store(message: Message) -> Message:
-    """Return the message of a reply as a conversation stores it: without the fields that are empty and not needed.
+    """Return the message of a reply as a conversation stores it, and sends it back: as it was received, minus stubs.
 
-    Raises APIResponseValidationError if there is no message.
+    Fields of reasoning stay even if they are empty: DeepSeek refuses a message whose `reasoning_content` is missing.
+    So does `content`, null or not.  Raises APIResponseValidationError if there is no message.
     """
     if not message:
         raise APIResponseValidationError("the reply holds no message")
     stored = {}
     for name, value in normalise(message).items():
-        if value or name in ("role", "content"):
+        if not is_stub(name, value):
             stored[name] = value
     return stored
+
+
+def is_stub(name: str, value: Any) -> bool:
+    """Return whether a field of a reply's message only says that it is not used: null, or empty where OpenAI has it.
+
+    OpenAI sends `refusal: null` and `annotations: []`; some servers send an empty function_call beside tool calls.
+    """
+    if name in ("role", "content") or "reasoning" in name or "thinking" in name:
+        return False
+    if value is None:
+        return True
+    return name in STUB_FIELDS and is_empty(value)
+
+
+def is_empty(value: Any) -> bool:
+    """Return whether a JSON value holds nothing: null, "", [], {}, or an object of such values."""
+    if isinstance(value, dict):
+        return all(is_empty(item) for item in value.values())
+    return value is None or value == "" or value == []
 
 
 @contextlib.contextmanager

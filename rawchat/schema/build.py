@@ -11,7 +11,7 @@ import json
 import re
 import reprlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NoReturn, get_args, get_origin
 
 from ..errors import (
@@ -51,7 +51,7 @@ def parse_reply(reply: Reply, type_: Any) -> Any:
         filtered = ContentFilterFinishReasonError("the typed answer was cut by the content filter")
         filtered.reply = reply
         raise filtered
-    refusal = reply.message.get("refusal")
+    refusal = refusal_text(reply.message)
     if refusal:
         raise invalid_reply(f"the model refused: {one_line(refusal, 200)}", reply)
     try:
@@ -62,6 +62,21 @@ def parse_reply(reply: Reply, type_: Any) -> Any:
         failure = f"the answer does not fit: {reason} (it was: {excerpt})"
         raise invalid_reply(failure, reply) from None
     return reply.parsed
+
+
+def refusal_text(message: Mapping[str, Any]) -> str:
+    """Return the words in which the model refused, or ''.
+
+    They are the field `refusal`, or a part of the content that has such a field.
+    """
+    places = [message]
+    if isinstance(message.get("content"), list):
+        places += message["content"]
+    for place in places:
+        refusal = place.get("refusal")
+        if refusal and isinstance(refusal, str):
+            return refusal
+    return ""
 
 
 def invalid_reply(message: str, reply: Reply) -> APIResponseValidationError:
@@ -78,8 +93,11 @@ def invalid_reply(message: str, reply: Reply) -> APIResponseValidationError:
 
 
 def parse_json(type_: Any, text: str) -> Any:
-    """Return the instance of `type_` in a text that is its JSON, or one fenced block of it; raise MismatchError."""
-    text = strip_fence(text)
+    """Return the instance of `type_` in a text that is its JSON; raise MismatchError.
+
+    The JSON may be one fenced block, and may follow the model's reasoning: see `find_json`.
+    """
+    text = find_json(text)
     if is_pydantic(type_):
         try:
             return type_.model_validate_json(text)
@@ -96,12 +114,32 @@ def parse_json(type_: Any, text: str) -> Any:
     return instance.value
 
 
-def strip_fence(text: str) -> str:
-    """Return the inside of a text that is one fenced block, and any other text as it is."""
+def find_json(text: str) -> str:
+    """Return the part of an answer that should be its JSON.
+
+    This is what follows `</think>`, if some model put its reasoning before the answer, without the fence that some put
+    around it.  Prose beside the JSON stays, and makes it no JSON: brackets in prose must not be taken for the answer.
+
+    >>> find_json("<think>A list {of sorts}.</think>\\n```json\\n[1]\\n```")
+    '[1]\\n'
+    """
+    _, end_of_reasoning, answer = text.partition("</think>")
+    # The tag may as well stand in a string of the JSON.
+    if end_of_reasoning and not is_json(text):
+        text = answer
     fenced = FENCED.fullmatch(text)
     if fenced:
         return fenced[1]
     return text
+
+
+def is_json(text: str) -> bool:
+    """Return whether `text` is JSON."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def decode_json(text: str) -> Any:

@@ -47,7 +47,11 @@ def fields(type_: Any) -> list[Field]:
         return [Field(name, hint, name in required) for name, hint in hints.items()]
     doc = inspect.getdoc(type_) or ""
     parameters = inspect.signature(type_).parameters.values()
-    return [parameter_field(parameter, hints, doc) for parameter in parameters]
+    found = []
+    for parameter in parameters:
+        check_parameter(parameter, hints, type_.__name__)
+        found.append(parameter_field(parameter, hints, doc))
+    return found
 
 
 def dataclass_field(field: "dataclasses.Field[Any]", hints: Mapping[str, Any]) -> Field:
@@ -60,15 +64,23 @@ def dataclass_field(field: "dataclasses.Field[Any]", hints: Mapping[str, Any]) -
     return Field(field.name, hints[field.name], required, default)
 
 
+def check_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], function: str) -> None:
+    """Raise TypeError for a parameter of `function` that has no type hint, or cannot be passed by name."""
+    by_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    if by_name and parameter.name in hints:
+        return
+    fault = f"{function}(): parameter {parameter}: a tool's parameters have a name and a type"
+    if by_name:
+        fault += f"; write {parameter.name}: str, or another type"
+    raise TypeError(fault)
+
+
 def parameter_field(parameter: inspect.Parameter, hints: Mapping[str, Any], doc: str) -> Field:
     """Return the Field for a parameter of a function whose docstring is `doc`.
 
     Its description is its line of the docstring: 'name: text', 'name (type): text' or ':param name: text'.
     """
     name = parameter.name
-    by_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    if not by_name or name not in hints:
-        raise TypeError(f"parameter {parameter}: a tool's parameters have a name and a type")
     line = re.search(
         rf"^[ \t]*(?::param[ \t]+(?:\w+[ \t]+)?)?{name}(?:[ \t]*\([^)\n]*\))?[ \t]*:\s+(\S.*)$",
         doc,

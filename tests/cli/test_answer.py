@@ -39,7 +39,9 @@ def told(text: str, finish: str = "stop") -> Any:
 
 
 @pytest.mark.parametrize("argv", [["--schema", SCHEMA], ["--json-mode"]])
-@pytest.mark.parametrize("text", [GOOD, f"```json\n{GOOD}\n```", f" {GOOD}\n"])
+@pytest.mark.parametrize(
+    "text", [GOOD, f"```json\n{GOOD}\n```", f" {GOOD}\n", f"<think>{{x}}\n</think>\n\n{GOOD}"]
+)
 def test_json_that_fits_is_printed_as_json(run: Run, argv: list[str], text: str) -> None:
     whole = completion(text)
     with serving(told(text), answer(whole)) as server:

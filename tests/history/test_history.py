@@ -106,18 +106,43 @@ def test_nobody_has_to_make_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
         assert history.ask("Hi").text == "Hello"
 
 
-def test_what_is_empty_in_an_answer_is_not_sent_back() -> None:
+def test_stubs_in_an_answer_are_not_sent_back() -> None:
     message = {
         "role": "assistant",
         "content": None,
         "refusal": None,
         "annotations": [],
+        "audio": None,
+        "function_call": {"name": "", "arguments": ""},
         "tool_calls": [{"id": "1"}],
+        "name": None,
     }
     with serving(answer({"choices": [{"index": 0, "message": message}]})) as server:
         history = History(client(server))
         history.ask("Hi")
     assert history[-1] == {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"reasoning_content": ""},
+        {"reasoning_content": None},
+        {"reasoning": "Well.", "reasoning_details": [{"type": "reasoning.text", "text": "Well."}]},
+        {"reasoning_details": []},
+        {"thinking_blocks": []},
+        {"thought_signature": ""},
+        {"function_call": {"name": "f", "arguments": ""}},
+        {"refusal": "No."},
+    ],
+)
+def test_what_is_sent_back_is_what_was_received(fields: dict[str, Any]) -> None:
+    message = {"role": "assistant", "content": None, **fields}
+    with serving(answer({"choices": [{"index": 0, "message": message}]}), REPLY) as server:
+        history = History(client(server))
+        history.ask("Hi")
+        history.ask("And?")
+    assert server.requests[1].json["messages"][1] == message
 
 
 # what a failure leaves
@@ -292,16 +317,30 @@ def test_sizes_of_pictures_take_no_memory() -> None:
 
 
 @pytest.mark.parametrize("ask", ["ask", "stream"])
-def test_a_window_that_is_too_long_loses_its_oldest_turns_until_it_fits(ask: str) -> None:
+def test_a_window_that_is_too_long_loses_the_older_half_of_its_turns_until_it_fits(
+    ask: str,
+) -> None:
     with serving(TOO_LONG, TOO_LONG, streamed() if ask == "stream" else REPLY) as server:
         history = talk(3, system="s", client=client(server))
         assert answered(history, ask, "q4") == "Hello"
     assert [contents(request.json["messages"]) for request in server.requests] == [
         ["s", "q1", "a1", "q2", "a2", "q3", "a3", "q4"],
-        ["s", "q2", "a2", "q3", "a3", "q4"],
         ["s", "q3", "a3", "q4"],
+        ["s", "q4"],
     ]
     assert contents(history) == ["s", "q1", "a1", "q2", "a2", "q3", "a3", "q4", "Hello"]
+
+
+@pytest.mark.parametrize("ask", ["ask", "stream"])
+def test_of_300_turns_six_requests_find_the_10_that_fit(ask: str) -> None:
+    with serving(*[TOO_LONG] * 5, streamed() if ask == "stream" else REPLY) as server:
+        history = talk(299, system="s", client=client(server))
+        assert answered(history, ask, "q300") == "Hello"
+    sent = [contents(request.json["messages"]) for request in server.requests]
+    questions = [sum(content.startswith("q") for content in each) for each in sent]
+    assert questions == [300, 150, 75, 38, 19, 10]
+    assert (sent[-1][:2], sent[-1][-1]) == (["s", "q291"], "q300")
+    assert len(history) == 601
 
 
 def test_a_question_that_is_too_long_by_itself_is_an_error() -> None:
@@ -414,8 +453,10 @@ def test_show_is_readable_and_without_system_messages() -> None:
         said("assistant", None, tool_calls=[{"function": {"name": "f", "arguments": "{}"}}]),
     ]
     history += [said("assistant", None, refusal="No.", tool_calls=None)]
+    history += [said("assistant", [{"type": "refusal", "refusal": "Never."}])]
     assert history.show() == (
         "user: q1\n\nassistant: a1\n\nuser: Look [image_url]\n\nassistant: [f({})]\n\nassistant: No."
+        "\n\nassistant: Never."
     )
 
 

@@ -63,6 +63,12 @@ def test_an_instance_is_asked_for_and_built() -> None:
     }
 
 
+@pytest.mark.parametrize("refusal", [None, "", False, [], {}])
+def test_an_empty_refusal_of_any_shape_is_none(refusal: Any) -> None:
+    with serving(cut(FAIR, "stop", refusal=refusal)) as server:
+        assert client(server.url).parse("?", Event) == BUILT
+
+
 @row("7.1")
 @pytest.mark.parametrize(
     ("kind", "text", "built"),
@@ -105,6 +111,21 @@ def test_one_fenced_block_is_accepted() -> None:
         assert client(server.url).parse("?", Event) == BUILT
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<think>A fair {{of sorts}}.</think>{FAIR}",
+        f"The prompt began the thoughts.</think>\n\n{FAIR}",
+        f"<think>\n</think>\n```json\n{FAIR}\n```\n",
+        FAIR.replace("Paris", "Paris</think>"),
+        "<think>x</think>" + FAIR.replace("Paris", "Paris</think>"),
+    ],
+)
+def test_the_json_may_follow_the_thoughts_of_the_model(text: str) -> None:
+    with serving(answer(completion(text))) as server:
+        assert client(server.url).parse("?", Event).name == "Fair"
+
+
 @row("7.3", "10.11")
 @pytest.mark.parametrize(
     ("played", "kind", "told"),
@@ -115,6 +136,16 @@ def test_one_fenced_block_is_accepted() -> None:
             cut("", "stop", refusal="I will not."),
             rawchat.APIResponseValidationError,
             "the model refused: I will not.",
+        ),
+        (
+            cut("", "stop", content=[{"type": "refusal", "refusal": "I will not."}]),
+            rawchat.APIResponseValidationError,
+            "the model refused: I will not.",
+        ),
+        (
+            cut(f"Sure.</think>Well: {FAIR}", "stop"),
+            rawchat.APIResponseValidationError,
+            "does not fit: not JSON.*Well:",
         ),
         (
             cut(f"Sure: {FAIR}", "stop"),
