@@ -56,7 +56,7 @@ FOLDER_RULES = {
 # The folders that the root loads inside a function: only when a call needs them.
 LOADED_LATE_BY_ROOT = {"transport", "schema", "history"}
 # A command may use what the command line knows of files, terminals and standard input.
-COMMANDS = {"bulk/__main__.py", "bulk/resume.py", "bulk/progress.py", "local/__main__.py"}
+COMMANDS = {"bulk/__main__.py", "local/__main__.py"}
 
 
 class Import(NamedTuple):

@@ -1,200 +1,398 @@
-"""TODO."""
+"""Run `python -m rawchat.bulk IN OUT`: ask for every row of IN, and append each result to OUT as soon as it is ready.
+
+What is done stays done: after Ctrl-C, SIGTERM or a crash, the same command continues where the last one ended.
+"""
 
 from ..safe_path import remove_working_directory
 
 if __name__ == "__main__":
-    remove_working_directory()  # before any other import, as it runs as python -m
+    # Before any other import, because `python -m` puts the working directory first.
+    remove_working_directory()
 
 
 import argparse
 import contextlib
+import copy
 import io
 import os
 import signal
 import sys
 import threading
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import takewhile
-from typing import Optional
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
+from typing import Any, BinaryIO, Optional
 
-from ..cli.inputs import UsageError, expand_at_file, json_or_text, open_private, read_file
+from ..cli.inputs import UsageError, expand_at_file, json_or_text, read_file
+from ..cli.parser import HelpFormatter, Parser
 from ..config import MisnamedError
 from ..endpoints import encode_mended
-from ..errors import MissingKeyError, RawchatError
-from .progress import Progress
-from .resume import drop_failed, load_done, read_rows, skip_done, write_flushed
-from .run import DEFAULT_WORKERS, ask_rows, make_client
+from ..errors import APIStatusError, AuthenticationError, MissingKeyError, RawchatError
+from ..wire import parse_header_lines
+from .progress import Progress, print_remark
+from .resume import DoneRows, drop_failed, load_done, open_output, skip_done, write_flushed
+from .run import DEFAULT_WORKERS, Run, ask_rows, make_client
+from .source import InputError, count_lines, read_rows
 
-EPILOG = """IN has lines of OpenAI's Batch format ("custom_id", "method", "url", "body"), or of {"messages": …} or
-{"prompt": …} beside parameters, or of plain text.  OUT gets one line for each, as soon as it is finished, errors too.
-Ctrl-C finishes what is under way; the same command goes on from there.
+EXIT_OK = 0
+EXIT_FAILED_ROWS = 1
+EXIT_USAGE = 2
+EXIT_KEY = 3
+EXIT_RATE_LIMIT = 6
+EXIT_SIGNAL = 128  #: plus the number of the signal: 130 for Ctrl-C, 143 for SIGTERM
+EXIT_CLOSED_PIPE = 141
 
-exit codes: 0 all answered  1 some rows failed  2 wrong use  3 no key, or it is refused  130 Ctrl-C"""
+EPILOG = """\
+IN has one row in each line:
+  a request of OpenAI's Batch format: "custom_id", "method", "url", "body"; a "body" alone is a chat
+  {"messages": …} or {"prompt": …}, beside parameters
+  plain text, or a JSON string
+UTF-16 and gzip are recognised. OUT gets one line for each row as soon as it is finished, failed rows too.
+
+Ctrl-C and SIGTERM finish what is under way, and the same command continues from there. A row without a \
+"custom_id" is recognised by its content. A 429 pauses all workers: it costs time, not rows.
+
+Options marked with * can be set by a variable, such as RAWCHAT_WORKERS=64. The command line comes first.
+
+exit codes:
+  0   all rows answered
+  1   some rows failed, in this run or an earlier one
+  2   wrong use
+  3   no API key, or it was refused (401)
+  6   rate limit or quota
+  130 Ctrl-C
+  141 closed pipe
+  143 SIGTERM"""
+
+#: Options with a variable RAWCHAT_…, as in the command line.
+VALUE_OPTIONS = (
+    "workers",
+    "rpm",
+    "tpm",
+    "model",
+    "base-url",
+    "key-file",
+    "timeout",
+    "deadline",
+    "retries",
+)
+
+# ---- options
 
 
-def parser() -> argparse.ArgumentParser:
-    """Every option, in the order of --help."""
-    made = argparse.ArgumentParser(
+class Options(argparse.Namespace):
+    """The parsed command line."""
+
+    input: str
+    output: str
+    workers: int
+    rpm: Optional[float]
+    tpm: Optional[float]
+    resume: bool
+    retry_failed: bool
+    model: Optional[str]
+    option: list[list[str]]
+    header: list[str]
+    price: Sequence[float]
+    base_url: Optional[str]
+    key_file: Optional[str]
+    allow_http: bool
+    timeout: Optional[float]
+    deadline: Optional[float]
+    retries: Optional[int]
+
+
+def make_parser() -> Parser:
+    """Return the parser, with every option in the order of --help."""
+    parser = Parser(
         prog="python -m rawchat.bulk",
         allow_abbrev=False,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         description="Ask many prompts at once.",
     )
-    made.add_argument("input", metavar="IN", help="a file of rows; - is standard input")
-    made.add_argument("output", metavar="OUT", help="where the results go; - is standard output")
-    made.add_argument(
+    add = parser.add_argument
+    add("input", metavar="IN", help="a file of rows; - is standard input")
+    add("output", metavar="OUT", help="the file for the results; - is standard output")
+    add(
         "--workers",
         metavar="N",
-        type=int,
+        type=whole_number,
         default=DEFAULT_WORKERS,
-        help="at once (default: %(default)s)",
+        help="rows under way at the same time (default: %(default)s) *",
     )
-    made.add_argument("--rpm", metavar="N", type=float, help="requests per minute at most")
-    made.add_argument("--tpm", metavar="N", type=float, help="tokens per minute at most")
-    made.add_argument(
+    add("--rpm", metavar="N", type=number, help="maximum number of requests per minute *")
+    add("--tpm", metavar="N", type=number, help="maximum number of tokens per minute *")
+    add(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="skip what is in OUT already, or begin anew",
+        help="skip rows that have a result in OUT, or empty OUT first",
     )
-    made.add_argument(
-        "--retry-failed", action="store_true", help="ask again for the rows that failed before"
-    )
-    made.add_argument("-m", "--model", metavar="NAME", help="the model of rows that name none")
-    made.add_argument(
+    add("--retry-failed", action="store_true", help="ask again for the rows that failed before")
+    add("-m", "--model", metavar="NAME", help="the model of rows that name none *")
+    add(
         "-o",
         "--option",
         nargs=2,
         metavar=("KEY", "VALUE"),
         action="append",
         default=[],
-        help="a parameter of rows that are not of the Batch format",
+        help="a parameter of rows that are not of the Batch format *",
     )
-    made.add_argument(
+    add(
         "--price",
         nargs=2,
-        type=float,
+        type=number,
         metavar=("IN", "OUT"),
         default=(0.0, 0.0),
         help="dollars for a million tokens, to show the cost",
     )
-    made.add_argument(
-        "--base-url", metavar="URL", help="the server (default: OPENAI_BASE_URL, then OpenAI)"
+    add("--base-url", metavar="URL", help="the server (default: OPENAI_BASE_URL, then OpenAI) *")
+    add("--key-file", metavar="FILE", help="a file with the key *")
+    add(
+        "-H",
+        "--header",
+        metavar="'NAME: VALUE'",
+        action="append",
+        default=[],
+        help="a header of every request; may be repeated *",
     )
-    made.add_argument("--key-file", metavar="FILE", help="a file with the key")
-    made.add_argument(
-        "--allow-http", action="store_true", help="let the key go over http:// to another machine"
+    add("--allow-http", action="store_true", help="allow a key over http:// to another machine *")
+    add("--timeout", metavar="S", type=number, help="seconds for each step *")
+    add("--deadline", metavar="S", type=number, help="seconds for each row *")
+    add(
+        "--retries",
+        metavar="N",
+        type=whole_number,
+        help="further attempts for each row (default: 2) *",
     )
-    made.add_argument("--timeout", metavar="S", type=float, help="seconds for each step")
-    made.add_argument(
-        "--retries", metavar="N", type=int, help="further attempts for each row (default: 2)"
-    )
-    return made
+    return parser
+
+
+def number(text: str) -> float:
+    """Return `text` as a number, for argparse."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"not a number: {text}") from None
+
+
+def whole_number(text: str) -> int:
+    """Return `text` as a whole number, for argparse."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"not a whole number: {text}") from None
+
+
+def words_from_environ(environ: Mapping[str, str]) -> list[str]:
+    """Return the options that RAWCHAT_… variables set, as words to put before those of the command line.
+
+    As in the command line, a repeatable option takes one value from each line, and an empty variable sets nothing.
+    """
+    words = []
+    for name in VALUE_OPTIONS:
+        value = environ.get(variable_of(name))
+        if value:
+            words.append(f"--{name}={value}")
+    for line in environ.get(variable_of("header"), "").splitlines():
+        words.append(f"--header={line}")
+    for line in environ.get(variable_of("option"), "").splitlines():
+        words += ["--option", *line.split(None, 1)]
+    if environ.get(variable_of("allow-http"), "").lower() in ("1", "true", "yes", "on"):
+        words.append("--allow-http")
+    return words
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of an option.
+
+    >>> variable_of("base-url")
+    'RAWCHAT_BASE_URL'
+    """
+    return f"RAWCHAT_{name.upper().replace('-', '_')}"
+
+
+def client_settings(options: Options) -> dict[str, Any]:
+    """Return the keyword arguments for `make_client`; raise UsageError for options that cannot be used."""
+    params = {name: json_or_text(expand_at_file(value)) for name, value in options.option}
+    key = None
+    if options.key_file:
+        key = read_file(options.key_file).strip()
+    headers = {}
+    for line in options.header:
+        headers.update(parse_header_lines(line, "--header"))
+    return {
+        "model": options.model,
+        "base_url": options.base_url,
+        "api_key": key,
+        "allow_http": options.allow_http,
+        "default_headers": headers,
+        "timeout": options.timeout,
+        "deadline": options.deadline,
+        "max_retries": options.retries,
+        **params,
+    }
+
+
+# ---- the command
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
-    """Run the command line and give its exit code."""
-    options = parser().parse_args(argv)
+    """Run the command line and return its exit code.  It works in any thread; signals are handled in the main one."""
+    words = [*words_from_environ(os.environ), *(sys.argv[1:] if argv is None else argv)]
+    options = Options(input="IN", output="OUT")
     try:
+        make_parser().parse_args(words, options)
         with contextlib.ExitStack() as stack:
             return run_file(options, stack)
-    except MisnamedError as error:  # -o retries 0
-        print(f"rawchat: -o {error}", file=sys.stderr)
-        return 2
+    except MisnamedError as error:
+        # For example -o retries 0.
+        return fail(f"-o {error}", EXIT_USAGE)
+    except InputError as error:
+        return fail(f"{options.input}: {error}", EXIT_USAGE)
+    except MissingKeyError as error:
+        return fail(str(error), EXIT_KEY)
     except RawchatError as error:
-        print(f"rawchat: {error}", file=sys.stderr)
-        return 3 if isinstance(error, MissingKeyError) else 2
+        return fail(str(error), EXIT_USAGE)
     except BrokenPipeError:
-        os._exit(141)  # nothing can be said any more, and what Python holds cannot be flushed
+        # Nothing can be reported any more, and what Python still holds cannot be flushed.
+        os._exit(EXIT_CLOSED_PIPE)
     except OSError as error:
-        print(f"rawchat: {error.filename or options.output}: {error.strerror}", file=sys.stderr)
-        return 2
+        return fail(f"{error.filename or options.output}: {error.strerror}", EXIT_USAGE)
 
 
-def run_file(options: argparse.Namespace, stack: contextlib.ExitStack) -> int:
-    """Ask for every row of the input that the output has no result for."""
+def fail(message: str, code: int) -> int:
+    """Print a message to standard error and return the exit code."""
+    print(f"rawchat: {message}", file=sys.stderr)
+    return code
+
+
+def run_file(options: Options, stack: contextlib.ExitStack) -> int:
+    """Ask for every row of the input that has no result in the output; return the exit code."""
     if options.workers < 1:
-        raise UsageError("--workers is 1 or more")
-    params = {name: json_or_text(expand_at_file(value)) for name, value in options.option}
-    key = read_file(options.key_file).strip() if options.key_file else None
-    client = stack.enter_context(
-        make_client(
-            options.rpm,
-            options.tpm,
-            model=options.model,
-            base_url=options.base_url,
-            api_key=key,
-            allow_http=options.allow_http,
-            timeout=options.timeout,
-            max_retries=options.retries,
-            **params,
-        )
-    )
-    source = sys.stdin.fileno() if options.input == "-" else options.input
-    rows = stack.enter_context(
-        io.BufferedReader(io.FileIO(source, closefd=source == options.input))
-    )
-    out, done = sys.stdout.buffer, Counter[str]()
-    if options.output != "-":
-        if options.resume and options.retry_failed and os.path.exists(options.output):
-            drop_failed(options.output)
-        out = stack.enter_context(open_private(options.output, 0 if options.resume else os.O_TRUNC))
-        done = load_done(out, options.output)
-    total = (
-        sum(1 for line in rows if line.strip()) - sum(done.values()) if rows.seekable() else None
-    )
-    if total is not None:
-        rows.seek(0)
-    stop = stack.enter_context(stop_on_sigint())
-    progress = Progress(total, options.price)
-    refused = None
-    for finished in ask_rows(
-        takewhile(lambda row: not stop.is_set(), skip_done(read_rows(rows), done)),
-        options.workers,
-        client,
-    ):
-        if (finished["response"] or {}).get(
-            "status_code"
-        ) == 401:  # all others would be refused as well, and
-            refused = finished["response"]["body"]["error"].get(
-                "message"
-            )  # resuming should ask for them again
-            stop.set()
-            continue
-        write_flushed(out, encode_mended(finished) + b"\n")
-        progress.count(finished)
+        raise UsageError("--workers must be at least 1")
+    client = stack.enter_context(make_client(options.rpm, options.tpm, **client_settings(options)))
+    rows = stack.enter_context(open_input(options.input))
+    output, done = open_results(options, stack)
+    progress = Progress(count_pending(rows, done), options.price)
+    run = Run(halts=True, on_pause=show_pause)
+    signals = stack.enter_context(drain_on_signals(run.stop))
+    for result in ask_rows(skip_done(read_rows(rows), done), options.workers, client, run):
+        write_flushed(output, encode_mended(result) + b"\n")
+        progress.count(result)
         progress.show()
     progress.show(last=True)
-    if refused is not None:
-        print(
-            f"rawchat: 401: {refused}; with a better key the same command goes on from here",
-            file=sys.stderr,
-        )
-        return 3
-    if stop.is_set():
-        print("rawchat: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 1 if progress.failed else 0
+    report_done(options.output, done)
+    if run.error:
+        code = EXIT_KEY if isinstance(run.error, AuthenticationError) else EXIT_RATE_LIMIT
+        return fail(describe_refusal(run.error), code)
+    if signals:
+        return fail("stopped; the same command goes on from here", EXIT_SIGNAL + signals[0])
+    if progress.failed or done.skipped_failures:
+        return EXIT_FAILED_ROWS
+    return EXIT_OK
+
+
+def open_input(path: str) -> io.BufferedReader:
+    """Return the input, open for reading bytes."""
+    if path == "-":
+        return io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False))
+    return io.BufferedReader(io.FileIO(path))
+
+
+def open_results(options: Options, stack: contextlib.ExitStack) -> tuple[BinaryIO, DoneRows]:
+    """Return the output, ready for appending, and the rows that have a result in it."""
+    path = options.output
+    if path == "-":
+        return sys.stdout.buffer, DoneRows()
+    if is_same_file(path, options.input):
+        raise UsageError("IN and OUT are the same file")
+    if options.resume and options.retry_failed and os.path.exists(path):
+        drop_failed(path)
+    output = stack.enter_context(open_output(path))
+    if not options.resume:
+        output.truncate(0)
+    return output, load_done(output, path)
+
+
+def is_same_file(first: str, second: str) -> bool:
+    """Return whether two paths lead to one file that exists."""
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return False
+
+
+def count_pending(rows: io.BufferedReader, done: DoneRows) -> Optional[int]:
+    """Return the number of rows to ask for; None if the input cannot be read twice.
+
+    Raises InputError if a row is not text: it is better to refuse the file than to send half of it.
+    """
+    if not rows.seekable():
+        return None
+    count = count_lines(rows)
+    rows.seek(0)
+    if done.total:
+        count = sum(1 for _ in skip_done(read_rows(rows), copy.deepcopy(done)))
+        rows.seek(0)
+    return count
 
 
 @contextlib.contextmanager
-def stop_on_sigint() -> Iterator[threading.Event]:
-    """An Event that the first Ctrl-C sets; the second one ends everything at once."""
-    stop = threading.Event()
+def drain_on_signals(stop: threading.Event) -> Iterator[list[int]]:
+    """Set `stop` at Ctrl-C or SIGTERM, and yield the list of signals received; a second one ends the process at once.
 
-    def first(*_: object) -> None:
+    Python lets only the main thread handle signals, so in any other one nothing happens.
+    """
+    received: list[int] = []
+
+    def on_signal(signum: int, frame: Optional[FrameType]) -> None:
+        if received:
+            # Results are written whole, and flushed.
+            os._exit(EXIT_SIGNAL + signum)
+        received.append(signum)
         stop.set()
-        signal.signal(
-            signal.SIGINT, lambda *_: os._exit(130)
-        )  # lines are written whole, and flushed
 
-    before = signal.signal(signal.SIGINT, first)
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    previous = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, on_signal)
     try:
-        yield stop
+        yield received
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in previous.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+# ---- reports
+
+
+def show_pause(seconds: float) -> None:
+    """Print to a terminal why nothing moves."""
+    print_remark(f"rate limit: all workers pause for {seconds:.3g} s")
+
+
+def report_done(path: str, done: DoneRows) -> None:
+    """Print what the output held before this run."""
+    if not done.total:
+        return
+    text = f"{path} already held {done.total} results"
+    if done.skipped_failures:
+        text += f"; {done.skipped_failures} rows failed before (--retry-failed asks again)"
+    print(f"rawchat: {text}", file=sys.stderr)
+
+
+def describe_refusal(error: APIStatusError) -> str:
+    """Return why the server refuses every row, and what to do."""
+    reason = error.message
+    if isinstance(error.body, dict) and error.body.get("message"):
+        reason = f"{error.status_code}: {error.body['message']}"
+    if isinstance(error, AuthenticationError):
+        return f"{reason}; with a better key the same command goes on from here"
+    return f"{reason}; once the limit allows it, the same command goes on from here"
 
 
 if __name__ == "__main__":

@@ -1,74 +1,118 @@
-"""TODO."""
+"""Show the progress of a run on standard error: a line that is rewritten on a terminal, one line at the end elsewhere.
+
+If tqdm is installed, its bar takes the place of the line on a terminal.
+"""
 
 import contextlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ..usage import Usage
 from .rows import is_success
 
 PROGRESS_INTERVAL = 0.5  #: seconds between two states of the progress line
+MIN_SECONDS = 1e-9  #: avoids a division by zero where the clock has not moved
+ERASE_LINE = "\r\x1b[K"  #: return to the first column and erase to the end (ECMA-48, 8.3.41)
 
 
 class Progress:
-    """What has been done, for the eye: on a terminal now and then (by tqdm, if it is there), else once at the end."""
+    """Counts results, and shows them.
 
-    def __init__(self, total: Optional[int], price: Sequence[float], clock: Any = time.monotonic):
-        self._total, self._price, self._clock = total, price, clock
-        self._start = self._shown = clock()
-        self.done = self.failed = self.tokens = 0
+    total       rows in all; None if unknown
+    price       dollars per million tokens of the prompt and of the completion; (0, 0) shows no cost
+    clock       monotonic seconds
+    """
+
+    def __init__(
+        self,
+        total: Optional[int],
+        price: Sequence[float],
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._total = total
+        self._price = price
+        self._clock = clock
+        self._started_at = self._printed_at = clock()
+        self.done = 0
+        self.failed = 0
+        self.tokens = 0
         self.cost = 0.0
         self._bar = make_bar(total)
 
     def count(self, result: Mapping[str, Any]) -> None:
-        """Take one more result into account."""
+        """Add one result."""
         self.done += 1
-        self.failed += not is_success(result)
-        used = Usage.of((result["response"] or {}).get("body") or {})
-        self.tokens += used.total
+        if not is_success(result):
+            self.failed += 1
+        response = result["response"] or {}
+        usage = Usage.of(response.get("body") or {})
+        self.tokens += usage.total
         prompt_price, completion_price = self._price
-        self.cost += used.cost({"prompt": prompt_price, "completion": completion_price})
+        self.cost += usage.cost({"prompt": prompt_price, "completion": completion_price})
 
     def __str__(self) -> str:
-        rate = self.done / max(self._clock() - self._start, 1e-9)
-        parts = [
-            f"{self.done} done" if self._total is None else f"{self.done} of {self._total} done",
-            f"{rate:.1f} a second",
-        ]
+        rate = self.done / max(self._clock() - self._started_at, MIN_SECONDS)
+        if self._total is None:
+            parts = [f"{self.done} done"]
+        else:
+            parts = [f"{self.done} of {self._total} done"]
+        parts.append(f"{rate:.1f} a second")
         if self._total and rate and self._total > self.done:
             parts.append(f"{(self._total - self.done) / rate:.0f} s left")
         return ", ".join([*parts, self.results])
 
     @property
     def results(self) -> str:
-        """What came of it: tokens, cost, failures."""
-        cost = [f"${self.cost:.4f}"] if any(self._price) else []
-        return ", ".join([f"{self.tokens} tokens", *cost, f"{self.failed} failed"])
+        """The tokens, the cost and the failures so far."""
+        parts = [f"{self.tokens} tokens"]
+        if any(self._price):
+            parts.append(f"${self.cost:.4f}")
+        parts.append(f"{self.failed} failed")
+        return ", ".join(parts)
 
     def show(self, last: bool = False) -> None:
-        """Write the state to standard error: over the last one on a terminal, every now and then."""
-        if self._bar is not None:  # it counts what is done, and tells speed and time left
-            self._bar.set_postfix_str(self.results, refresh=False)
-            self._bar.update(self.done - self._bar.n)
-            if last:
-                self._bar.close()
-        elif sys.stderr and (
-            last or (stderr_is_terminal() and self._clock() - self._shown >= PROGRESS_INTERVAL)
-        ):
-            self._shown = self._clock()
-            before, after = ("\r", "\x1b[K") if stderr_is_terminal() else ("", "")
-            print(f"{before}{self}{after}", end="\n" if last else "", file=sys.stderr, flush=True)
+        """Show the state, if it is time for it; `last` shows it in any case and ends the line."""
+        if self._bar is not None:
+            self._show_bar(last)
+        elif sys.stderr is None:
+            # A program without a console.
+            return
+        elif stderr_is_terminal():
+            self._rewrite_line(last)
+        elif last:
+            print(self, file=sys.stderr, flush=True)
+
+    def _show_bar(self, last: bool) -> None:
+        """Show the state in tqdm's bar, which adds the speed and the time left."""
+        self._bar.set_postfix_str(self.results, refresh=False)
+        self._bar.update(self.done - self._bar.n)
+        if last:
+            self._bar.close()
+
+    def _rewrite_line(self, last: bool) -> None:
+        """Show the state over the last one."""
+        if not last and self._clock() - self._printed_at < PROGRESS_INTERVAL:
+            return
+        self._printed_at = self._clock()
+        end = "\n" if last else ""
+        print(f"\r{self}\x1b[K", end=end, file=sys.stderr, flush=True)
+
+
+def print_remark(text: str) -> None:
+    """Print a line to a terminal, in the place of the progress line; elsewhere nothing, so that logs stay short."""
+    if stderr_is_terminal():
+        print(f"{ERASE_LINE}rawchat: {text}", file=sys.stderr, flush=True)
 
 
 def stderr_is_terminal() -> bool:
-    """Does somebody look at standard error?"""
-    return bool(sys.stderr) and sys.stderr.isatty()
+    """Return whether standard error is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def make_bar(total: Optional[int]) -> Any:
-    """tqdm's bar on a terminal; None where there is no terminal, or no tqdm."""
+    """Return tqdm's bar; None where standard error is not a terminal, or tqdm is not installed."""
     if stderr_is_terminal():
         with contextlib.suppress(ImportError):
             from tqdm import tqdm

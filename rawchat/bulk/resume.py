@@ -1,4 +1,8 @@
-"""TODO."""
+"""Keep the results of a run in its output, so that the same command continues where the last one ended.
+
+Each result is one line, written and flushed as soon as it is there.  A later run reads them, skips their rows, and
+removes a last line that a crash tore.  A lock on the file keeps a second run away from it.
+"""
 
 import contextlib
 import json
@@ -7,48 +11,127 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from ..cli.inputs import UsageError, open_private
-from .rows import Row, is_success
+from ..errors import RawchatError
+from ..safe_path import open_private
+from .rows import Row, hash_in, is_success
 
 
-def read_rows(file: BinaryIO) -> Iterator[Row]:
-    """The rows of a file: its lines that are not blank."""
-    for number, line in enumerate(file, 1):
-        text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").rstrip("\r\n")
-        if text.strip():
-            yield Row(number, text)
+class OutputError(RawchatError):
+    """The output cannot be used."""
+
+
+# ---- the file
+
+
+def open_output(path: str) -> BinaryIO:
+    """Return the output, open and locked; a new file gets the mode 0600.
+
+    Raises OutputError if it cannot be opened, or another process writes to it.
+    """
+    while True:
+        try:
+            file = os.fdopen(open_private(path), "r+b")
+        except OSError as error:
+            raise OutputError(f"{path}: {error.strerror}") from None
+        try:
+            lock(file, path)
+            # Before it was locked, another run may have replaced the file by a new one.
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return file
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def lock(file: BinaryIO, path: str) -> None:
+    """Lock a file for this process; raise OutputError if another process has locked it.
+
+    Windows and some network folders have no such locks: there, nothing happens.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(
+            f"{path}: another process writes its results there; wait for it, or choose another file"
+        ) from None
+    except OSError:
+        return
 
 
 def write_flushed(file: BinaryIO, data: bytes) -> None:
-    """Write `data` and hand it to the system at once: so it outlives a kill."""
+    """Write `data` and hand it to the operating system at once, so that it outlives a kill."""
     file.write(data)
     file.flush()
 
 
+# ---- results of earlier runs
+
+
+class DoneRows:
+    """The rows that have a result in the output.  Each result counts for one row."""
+
+    def __init__(self) -> None:
+        self._results = Counter[str]()
+        self._failures = Counter[str]()
+        self.total = 0  #: results in the output
+        self.skipped = 0  #: rows that were found among them
+        self.skipped_failures = 0  #: of these, the ones that had failed
+
+    def add(self, result: dict[str, Any]) -> None:
+        """Add a result of the output."""
+        key = hash_in(result.get("id")) or str(result["custom_id"])
+        self.total += 1
+        self._results[key] += 1
+        if not is_success(result):
+            self._failures[key] += 1
+
+    def take(self, row: Row) -> bool:
+        """Return whether `row` has a result, and count that as used."""
+        # Results of earlier versions of this program hold no hash.
+        for key in (row.content_hash, row.custom_id):
+            if key and self._results[key]:
+                self._results[key] -= 1
+                self.skipped += 1
+                if self._failures[key]:
+                    self._failures[key] -= 1
+                    self.skipped_failures += 1
+                return True
+        return False
+
+
 def done_entry(line: bytes, place: str) -> dict[str, Any]:
-    """The result in a line of an earlier output; raises UsageError if it is none."""
+    """Return the result in a line of an earlier output; raise OutputError if it is none."""
     with contextlib.suppress(ValueError, RecursionError):
-        found = json.loads(line)
-        if isinstance(found, dict) and "custom_id" in found:
-            return found
-    raise UsageError(f"{place} is no result; name another output")
+        result = json.loads(line)
+        if isinstance(result, dict) and "custom_id" in result and "response" in result:
+            return result
+    raise OutputError(f"{place} is no result; name another output")
 
 
-def load_done(file: BinaryIO, path: str) -> Counter[str]:
-    """The custom_ids in an earlier output, each as often as it is there; `file` stands at its end then.
+def load_done(file: BinaryIO, path: str) -> DoneRows:
+    """Return the rows done in an earlier output, and place `file` at its end.
 
-    A last line that an end tore is taken away; one that lacks but its newline gets it.
+    A last line that a crash tore is removed; one that lacks only its newline gets it.
     """
-    done, end = Counter[str](), 0
+    done = DoneRows()
+    end = 0
     for number, line in enumerate(file, 1):
+        complete = line.endswith(b"\n")
         try:
-            done[str(done_entry(line, f"{path}: line {number}")["custom_id"])] += 1
-        except UsageError:
-            if line.endswith(b"\n"):
+            done.add(done_entry(line, f"{path}: line {number}"))
+        except OutputError:
+            if complete:
                 raise
             break
         end += len(line)
-        if not line.endswith(b"\n"):
+        if not complete:
             write_flushed(file, b"\n")
             end += 1
     file.seek(end)
@@ -57,18 +140,26 @@ def load_done(file: BinaryIO, path: str) -> Counter[str]:
 
 
 def drop_failed(path: str) -> None:
-    """Take the lines of rows that failed out of an earlier output; it is replaced whole, or not at all."""
-    with open_private(path) as old, open_private(f"{path}.part", os.O_TRUNC) as new:
+    """Remove the results of rows that failed from an earlier output.
+
+    The file is replaced whole or not at all, and stays locked until it is.
+    """
+    part = f"{path}.part"
+    with open_output(path) as old:
         load_done(old, path)
         old.seek(0)
-        new.writelines(line for line in old if is_success(done_entry(line, path)))
-    os.replace(f"{path}.part", path)
+        with os.fdopen(open_private(part, os.O_TRUNC), "wb") as new:
+            for line in old:
+                if is_success(done_entry(line, path)):
+                    new.write(line)
+        if os.name == "nt":
+            # Windows does not replace an open file.
+            old.close()
+        os.replace(part, path)
 
 
-def skip_done(rows: Iterable[Row], done: Counter[str]) -> Iterator[Row]:
-    """The rows that have no result yet: each one there is counts for one row with its custom_id."""
+def skip_done(rows: Iterable[Row], done: DoneRows) -> Iterator[Row]:
+    """Yield the rows that have no result yet."""
     for row in rows:
-        if done[row.custom_id]:
-            done[row.custom_id] -= 1
-        else:
+        if not done.take(row):
             yield row

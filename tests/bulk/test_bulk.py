@@ -22,7 +22,6 @@ from rawchat import bulk
 from rawchat.bulk import resume
 from rawchat.bulk.progress import Progress
 from rawchat.bulk.rows import Row
-from rawchat.cli.inputs import UsageError
 from rawchat.wire import Request, Response
 
 from ..server import answer, completion, serving
@@ -163,8 +162,9 @@ def test_rows_are_taken_only_as_workers_come_free() -> None:
 
 PEAK = """
 import sys, rawchat
-from rawchat.bulk.resume import read_rows, write_flushed
+from rawchat.bulk.resume import write_flushed
 from rawchat.bulk.run import ask_rows
+from rawchat.bulk.source import read_rows
 
 def transport(request):
     return rawchat.Response(200, {}, [b'{"choices": [{"message": {"content": "' + b"x" * 500 + b'"}}]}'])
@@ -456,5 +456,5 @@ def test_progress_elsewhere_is_one_line_at_the_end(
 
 def test_lines_of_no_result_are_named() -> None:
     for bad in (b"[]\n", b"x\n", b'{"a": 1}\n'):
-        with pytest.raises(UsageError, match="f: line 1 is no result"):
+        with pytest.raises(resume.OutputError, match="f: line 1 is no result"):
             resume.done_entry(bad, "f: line 1")
