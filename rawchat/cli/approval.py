@@ -47,7 +47,7 @@ class Call(NamedTuple):
     def texts(self) -> list[str]:
         """Return each argument as `name=value`, in one line of characters that show as themselves."""
         return [
-            escaped(f"{name}={representation(value)}") for name, value in self.arguments.items()
+            escape_invisible(f"{name}={representation(value)}") for name, value in self.arguments.items()
         ]
 
 
@@ -156,7 +156,7 @@ def question_row(name: str, columns: int, hidden: bool = False) -> str:
 
     hidden      arguments are hidden, and the person can show all of them
     """
-    name = escaped(name)
+    name = escape_invisible(name)
     long_keys = "y/N, s: show all" if hidden else "y/N"
     keys = "y/N/s" if hidden else "y/N"
     for text in (
@@ -210,13 +210,13 @@ def representation(value: Any) -> str:
         return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
 
 
-def escaped(text: str) -> str:
+def escape_invisible(text: str) -> str:
     """Return `text` with everything that does not show as itself written as a Python escape.
 
     That is what is not printable (controls, bidirectional overrides, every blank but the space), what draws over its
     neighbour (combining marks), and what looks like a blank.
 
-    >>> print(escaped("a\\tb\\u202ec\\u3000d\\u3164e\\u0301"))
+    >>> print(escape_invisible("a\\tb\\u202ec\\u3000d\\u3164e\\u0301"))
     a\\tb\\u202ec\\u3000d\\u3164e\\u0301
     """
     if text.isascii() and text.isprintable():

@@ -100,7 +100,7 @@ def with_confirmation(
     """
 
     @functools.wraps(function)
-    def confirmed(**arguments: Any) -> Any:
+    def call_if_allowed(**arguments: Any) -> Any:
         """Call the function, or return why it was not called."""
         call = Call(function.__name__, arguments)
         if confirm is None:
@@ -115,7 +115,7 @@ def with_confirmation(
         warn(f"refused {call}")
         return REFUSED
 
-    return confirmed
+    return call_if_allowed
 
 
 def confirm_on_tty(call: Call) -> Optional[bool]:
