@@ -26,8 +26,8 @@ EXIT_TRUNCATED = 9
 EXIT_SCHEMA = 10
 EXIT_FLAGGED = 11
 
-#: finish reasons of an answer that is not complete
-TRUNCATED = ("length", "content_filter")
+#: finish reasons of an answer that is complete; some servers send none
+COMPLETE = ("stop", "tool_calls", "function_call", None)
 
 #: kinds of query whose answer is a list, not a text
 LISTED_KINDS = ("image", "moderate", "models")
@@ -40,18 +40,36 @@ def send_query(context: Context, history: "Optional[History]" = None) -> int:
 
     Raises RawchatError for a call that failed, UsageError for a query that cannot be sent.
     """
-    if context.query.functions:
-        reply = run_tools(context, history)
-    elif history is None:
-        reply = send_and_print(context, context.query)
-    else:
 
-        def send(messages: "list[Message]") -> Reply:
-            """Send these messages of the conversation."""
-            return send_and_print(context, context.query._replace(content=messages))
+    def send(messages: "list[Message]") -> Reply:
+        """Send these messages of the conversation."""
+        return send_and_print(context, context.query._replace(content=messages))
 
-        reply = history.add(*history.send_window(send))
+    try:
+        if context.query.functions:
+            reply = run_tools(context, history)
+        elif history is None:
+            reply = send_and_print(context, context.query)
+        else:
+            reply = history.add(*history.send_window(send))
+    except APIError as error:
+        if error.partial is not None:
+            error.hint = hint_for_person(error, in_conversation=history is not None)
+        raise
     return check_answer(context, reply)
+
+
+def hint_for_person(error: APIError, in_conversation: bool) -> str:
+    """Return what a person has of an answer whose stream broke, and what to try; the library's hint names .partial."""
+    if not error.partial.text:
+        hint = "no part of the answer arrived"
+    elif in_conversation:
+        hint = "the answer is incomplete, and is not added to the conversation"
+    else:
+        hint = "the answer is incomplete"
+    if error.hint and ".partial" not in error.hint:
+        hint += f"; {error.hint}"
+    return hint
 
 
 # ---- one call
@@ -74,7 +92,7 @@ def send_and_print(context: Context, query: Query) -> Reply:
 
 
 def print_body(context: Context, request: Request) -> Reply:
-    """Print the JSON of the server, byte for byte."""
+    """Print the JSON of the server, byte for byte; on a terminal it ends its line."""
 
     def read(response: Response) -> tuple[bytes, Reply]:
         """Return the body and the Reply in it."""
@@ -83,6 +101,8 @@ def print_body(context: Context, request: Request) -> Reply:
 
     body, reply = context.client.send(request, read)
     context.stdout.put(body)
+    if context.stdout.terminal and not body.endswith(b"\n"):
+        context.stdout.put(b"\n")
     return reply
 
 
@@ -208,17 +228,15 @@ def run_tools(context: Context, history: "Optional[History]") -> Reply:
 def check_answer(context: Context, reply: Reply) -> int:
     """Print one line on what is wrong with an answer, and return the exit code.
 
+    With --strict, a refusal, an answer that was cut and an unusual finish reason are not a success.
+
     Raises APIResponseValidationError for a moderation without a result: 0 would say that the text is harmless.
     """
     stderr = context.stderr
-    truncated = truncation(reply)
+    shortfall = describe_shortfall(reply)
     mismatch = schema_error(reply, context.query)
-    if truncated == "length":
-        stderr.warn("the answer was cut (length); --max-tokens allows more")
-    elif truncated:
-        stderr.warn(f"the answer was cut ({truncated})")
-    elif reply.message.get("refusal"):
-        stderr.warn(f"the model refused: {reply.message['refusal']}")
+    if shortfall:
+        stderr.warn(shortfall)
     elif mismatch:
         stderr.warn(f"the answer does not fit: {mismatch}")
     elif reply.tool_calls and not reply.text:
@@ -228,17 +246,25 @@ def check_answer(context: Context, reply: Reply) -> int:
         return EXIT_FLAGGED
     if mismatch:
         return EXIT_SCHEMA
-    if truncated and context.options.strict:
+    if shortfall and context.options.strict:
         return EXIT_TRUNCATED
     return 0
 
 
-def truncation(reply: Reply) -> Optional[str]:
-    """Return the finish reason of a choice that was cut short, None if all are complete."""
+def describe_shortfall(reply: Reply) -> Optional[str]:
+    """Return why one of the choices is no full answer, None if all are: cut short, refused, or an unknown reason."""
     reasons = [choice.get("finish_reason") for choice in reply.choices]
-    for reason in TRUNCATED:
-        if reason in reasons:
-            return reason
+    if "length" in reasons:
+        return "the answer was cut (length); --max-tokens allows more"
+    if "content_filter" in reasons:
+        return "the answer was cut (content_filter)"
+    for choice in reply.choices:
+        message = choice.get("message")
+        if isinstance(message, dict) and message.get("refusal"):
+            return f"the model refused: {message['refusal']}"
+    for reason in reasons:
+        if reason not in COMPLETE:
+            return f"the answer ended for an unusual reason: {reason}"
     return None
 
 

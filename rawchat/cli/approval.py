@@ -47,7 +47,8 @@ class Call(NamedTuple):
     def texts(self) -> list[str]:
         """Return each argument as `name=value`, in one line of characters that show as themselves."""
         return [
-            escape_invisible(f"{name}={representation(value)}") for name, value in self.arguments.items()
+            escape_invisible(f"{name}={representation(value)}")
+            for name, value in self.arguments.items()
         ]
 
 

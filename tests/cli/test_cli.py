@@ -609,6 +609,48 @@ def test_a_cut_answer_is_told_and_with_strict_is_9(
     assert b"Hello" in result.out
 
 
+@pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 9)])
+@pytest.mark.parametrize("way", [[], ["--no-stream"]])
+def test_a_refusal_and_an_unusual_finish_reason_are_told_and_with_strict_are_9(
+    run: Run, strict: list[str], code: int, way: list[str]
+) -> None:
+    refusal = {"role": "assistant", "content": None, "refusal": "I must not"}
+    refused = {"choices": [{"index": 0, "message": refusal, "finish_reason": "stop"}]}
+    odd = completion()
+    odd["choices"][0]["finish_reason"] = "engine_overloaded"
+    script = [answer(refused), answer(odd)]
+    if not way:
+        parts = delta({"role": "assistant", "refusal": "I must not"}, "stop")
+        ended = delta("Hello", "engine_overloaded")
+        script = [streamed([event(part), event("[DONE]")]) for part in (parts, ended)]
+    with serving(*script) as server:
+        first, second = (run("--base-url", server.url, *way, *strict, "Q") for _ in script)
+    assert (first.code, line(first)) == (code, "the model refused: I must not")
+    assert (second.code, second.out) == (code, b"Hello\n")
+    assert line(second) == "the answer ended for an unusual reason: engine_overloaded"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ([event(delta("Hel")), CLOSE], "; the answer is incomplete"),
+        ([event(delta("Hel")), event(error("overloaded"))], "; the answer is incomplete"),
+        ([CLOSE], "; no part of the answer arrived"),
+    ],
+)
+@pytest.mark.parametrize("argv", [[], ["--conversation", "talk.jsonl"]])
+def test_a_stream_that_breaks_says_what_a_person_has_of_it(
+    run: Run, script: Any, said: str, argv: list[str]
+) -> None:
+    with serving(streamed(script)) as server:
+        result = run("--base-url", server.url, "--retries", "0", *argv, "Q")
+    assert result.code == 8
+    if argv and "incomplete" in said:
+        said += ", and is not added to the conversation"
+    assert line(result).endswith(said)
+    assert "partial" not in result.err
+
+
 def test_strict_is_content_with_a_whole_answer(run: Run, hello: Server) -> None:
     assert run("--base-url", hello.url, "--strict", "Q") == (0, b"Hello\n", "")
 

@@ -11,7 +11,8 @@ import pytest
 
 from rawchat.cli.terminal import Output, escape_control
 
-from ..server import HELLO, answer, delta, event, serving, streamed
+from ..command import Run
+from ..server import HELLO, answer, completion, delta, event, serving, streamed
 
 row = pytest.mark.row
 EVIL = "a\x1b[2J\x07b\x9b31m\u202ec\u2066d\U000e0041e\x7ff\rg\th\u200e"
@@ -73,11 +74,11 @@ def test_a_ctrl_c_right_after_a_piece_was_shown_ends_its_line() -> None:
     assert file.getvalue() == b"Hel\n"
 
 
-def on_a_terminal(url: str) -> str:
+def on_a_terminal(url: str, *argv: str) -> str:
     """What a real pseudo-terminal gets from a one-shot, standard error included."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "rawchat", "--base-url", url, "--color", "never", "Hi"],
+        [sys.executable, "-m", "rawchat", "--base-url", url, "--color", "never", *argv, "Hi"],
         stdin=subprocess.DEVNULL,
         stdout=slave,
         stderr=slave,
@@ -109,3 +110,19 @@ def test_a_hostile_server_on_a_real_terminal() -> None:
         shown = on_a_terminal(server.url)
     assert "\x1b" not in shown
     assert "\u241b[2J" in shown
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
+def test_json_ends_in_a_newline_on_a_terminal_and_stays_as_it_is_in_a_pipe(run: Run) -> None:
+    with serving(answer(completion("Hi"))) as server:
+        assert on_a_terminal(server.url, "--json").endswith("}\r\n")
+        assert run("--base-url", server.url, "--json", "Hi").out.endswith(b"}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals here")
+def test_json_that_does_not_fit_ends_in_a_newline_on_a_terminal() -> None:
+    with serving(answer(completion("[1"))) as server:
+        shown = on_a_terminal(server.url, "--json-mode", "--no-stream")
+        assert shown.startswith("[1\r\nrawchat: the answer does not fit")
+        shown = on_a_terminal(server.url, "--json-mode", "--json")
+        assert "}\r\nrawchat: the answer does not fit" in shown
