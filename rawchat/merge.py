@@ -1,9 +1,9 @@
 """Merge the chunks of a stream into the JSON that a plain call would have returned.
 
 A stream is a list of chunks.  A chunk holds one delta for each choice that goes on; a delta holds the next part of each
-field of a message.  Texts are concatenated, tool calls are matched by their index, and identifiers, which some servers
-repeat in every delta, count once.  Under way a text is the list of its parts, as growing one long string takes quadratic
-time; `build` joins them.
+field of a message.  Texts are concatenated, and identifiers, which some servers repeat in every delta, count once.
+Tool calls, and other lists of objects with an `index`, are matched: see `find_tool_call` and `merge_item`.  Under way a
+text is the list of its parts, as growing one long string takes quadratic time; `build` joins them.
 
 >>> merge = MessageAccumulator()
 >>> for text in ("Hel", "lo"):
@@ -12,6 +12,8 @@ time; `build` joins them.
 {'role': 'assistant', 'content': 'Hello'}
 """
 
+import json
+import re
 from typing import Any, Optional
 
 from .normalise import join_halves
@@ -21,6 +23,9 @@ IDENTIFIERS = {"id", "name", "role", "type"}
 
 #: OpenAI hides the length of tokens with it; a plain reply has no such field.
 PADDING_FIELD = "obfuscation"
+
+#: Fields of an object with an index that are concatenated.  Others are replaced: half a signature would be invalid.
+CONCATENATED = {"text", "data", "summary", "arguments"}
 
 
 class TextParts(list[str]):
@@ -36,13 +41,69 @@ class TextParts(list[str]):
         return position == len(text)
 
 
-class ToolCalls(list[dict[str, Any]]):
-    """Tool calls under way, in order of arrival, with an index: a server may send a hundred thousand of them."""
+class Arguments(TextParts):
+    """The arguments of a tool call under way: a JSON object as text, in parts."""
 
     def __init__(self) -> None:
         super().__init__()
-        #: The last call of each index.
+        self._scanned = 0
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+        self._complete = False
+
+    def is_complete(self) -> bool:
+        """Return whether the parts make up a whole JSON object, by its brackets.
+
+        Each part is scanned once: some servers repeat the name in every delta, and with it this question.
+        """
+        while self._scanned < len(self):
+            self._scan(self[self._scanned])
+            self._scanned += 1
+        return self._complete
+
+    def _scan(self, part: str) -> None:
+        skipped = -1
+        if self._escaped and part:
+            skipped = 0
+            self._escaped = False
+        for found in re.finditer(r'["\\{}\[\]]', part):
+            character = found[0]
+            if found.start() == skipped:
+                continue
+            if character == "\\":
+                if self._in_string:
+                    skipped = found.end()
+                    self._escaped = skipped == len(part)
+            elif character == '"':
+                self._in_string = not self._in_string
+            elif not self._in_string:
+                self._depth += 1 if character in "{[" else -1
+                self._complete = self._depth == 0 and character == "}"
+
+
+class ContentParts(list[Any]):
+    """A content under way that has other parts than text: a list of objects."""
+
+
+class IndexedItems(list[Any]):
+    """A list under way of which some objects have an index; the last object of each index and type can be found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_index: dict[tuple[int, Optional[str]], dict[str, Any]] = {}
+
+
+class ToolCalls(list[dict[str, Any]]):
+    """Tool calls under way, in order of arrival: a server may send a hundred thousand of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The last call of each index, and of each id.
         self.by_index: dict[int, dict[str, Any]] = {}
+        self.by_id: dict[str, dict[str, Any]] = {}
+        #: A call whose name came again, without arguments, when its own were complete.
+        self.named_again: Optional[dict[str, Any]] = None
 
 
 class MessageAccumulator:
@@ -53,6 +114,10 @@ class MessageAccumulator:
         self.top: dict[str, Any] = {}
         #: The choices under way, by their index.
         self.choices: dict[int, dict[str, Any]] = {}
+        #: The indices of choices that came as whole messages, not as deltas.
+        self.undivided: set[int] = set()
+        #: Messages that repeated what deltas had said: their text is not new.
+        self.repeats = 0
 
     def add(self, chunk: dict[str, Any]) -> None:
         """Merge one decoded chunk; parts of it that do not have the expected shape are skipped."""
@@ -79,8 +144,10 @@ class MessageAccumulator:
         reply = dict(self.top)
         reply.pop(PADDING_FIELD, None)
         reply["choices"] = [finalize(self.choices[index]) for index in sorted(self.choices)]
-        if reply.get("object") in (None, "chat.completion.chunk"):
-            is_completion = any("text" in choice for choice in reply["choices"])
+        if reply.get("object") in (None, "", "chat.completion.chunk"):
+            # Together sends `text` beside the deltas of a chat.
+            is_chat = any("message" in choice for choice in reply["choices"])
+            is_completion = any("text" in choice for choice in reply["choices"]) and not is_chat
             reply["object"] = "text_completion" if is_completion else "chat.completion"
         return reply
 
@@ -99,16 +166,35 @@ class MessageAccumulator:
             elif value is None:
                 target.setdefault(name, None)
             elif name == "message":
-                # A whole message instead of a delta.  Beside one (Perplexity) it repeats what the deltas said.
-                if "delta" not in choice and isinstance(value, dict):
-                    message = target.get("message")
-                    if not isinstance(message, dict):
-                        message = target["message"] = {}
-                    merge_delta(message, value)
+                # Beside a delta (Perplexity) it repeats what the deltas said.
+                if not choice.get("delta") and isinstance(value, dict):
+                    self._add_message(index, target, value)
+            elif name == "finish_reason":
+                # NIM and Dynamo send "stop" after "tool_calls"; an empty reason is none.
+                if value and (value != "stop" or not target["finish_reason"]):
+                    target["finish_reason"] = value
             elif name in ("text", "logprobs"):
                 target[name] = merge_value(target.get(name), value)
             else:
                 target[name] = value
+
+    def _add_message(self, index: int, target: dict[str, Any], message: dict[str, Any]) -> None:
+        """Merge a whole message, which came instead of deltas, or after them (MiniMax) and repeats them."""
+        known = target.get("message")
+        if not isinstance(known, dict):
+            known = target["message"] = {}
+            self.undivided.add(index)
+        if index in self.undivided:
+            # The first one, or one of a server that calls its deltas `message`.
+            merge_delta(known, message)
+            return
+        if finalize(known.get("content")):
+            self.repeats += 1
+        for name, value in message.items():
+            # Only what no delta said is new.
+            if value and not finalize(known.get(name)):
+                known.pop(name, None)
+                merge_delta(known, {name: value})
 
 
 def message_of(choice: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +213,9 @@ def merge_delta(target: dict[str, Any], delta: dict[str, Any]) -> None:
             target.setdefault(name, None)
         elif name in IDENTIFIERS:
             target[name] = merge_identifier(target.get(name), value)
-        elif name == "tool_calls" and isinstance(value, list):
+        elif name == "content":
+            target[name] = merge_content(target.get(name), value)
+        elif name == "tool_calls":
             target[name] = merge_tool_calls(target.get(name), value)
         else:
             target[name] = merge_value(target.get(name), value)
@@ -146,12 +234,80 @@ def merge_value(before: Any, value: Any) -> Any:
         merge_delta(before, value)
         return before
     if isinstance(value, list):
-        if type(before) is not list:
-            # Also a list of another kind, a text or tool calls: their parts are kept as items.
-            before = list(before) if isinstance(before, list) else []
-        before.extend(value)
-        return before
+        items = before if isinstance(before, IndexedItems) else IndexedItems()
+        if isinstance(before, TextParts) and any(before):
+            items.append(before)
+        for item in value:
+            merge_item(items, item)
+        return items
     return value
+
+
+def merge_content(before: Any, value: Any) -> Any:
+    """Return a content with `value` added.  Texts and lists of parts append in order of arrival."""
+    if isinstance(value, str):
+        if not isinstance(before, ContentParts):
+            return merge_value(before, value)
+        if value:
+            append_text(before, value)
+        return before
+    if isinstance(value, dict):
+        value = [value]
+    if not isinstance(value, list):
+        # A number or a boolean: it does not replace a text.
+        return value if before is None else before
+    parts = before
+    if not isinstance(parts, ContentParts):
+        parts = ContentParts()
+        if isinstance(before, TextParts) and any(before):
+            parts.append({"type": "text", "text": before})
+    for part in value:
+        if isinstance(part, str):
+            append_text(parts, part)
+        elif isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text":
+            append_text(parts, part["text"])
+        elif isinstance(part, dict):
+            parts.append(part)
+    return parts
+
+
+def append_text(parts: ContentParts, text: Any) -> None:
+    """Append a text to the parts of a content; to the last one, if that is a text."""
+    if not isinstance(text, str):
+        return
+    last = parts[-1].get("text") if parts else None
+    if isinstance(last, TextParts):
+        last.append(text)
+    else:
+        parts.append({"type": "text", "text": TextParts([text])})
+
+
+def merge_item(items: IndexedItems, item: Any) -> None:
+    """Merge one item of a list: an object with an index continues the last one with this index and type."""
+    index = item.get("index") if isinstance(item, dict) else None
+    if not isinstance(index, int):
+        items.append(item)
+        return
+    type_ = item.get("type")
+    if not isinstance(type_, str):
+        type_ = None
+    target = items.by_index.get((index, type_))
+    if target is None:
+        untyped = items.by_index.get((index, None))
+        if untyped is not None and (type_ is None or untyped.get("type") is None):
+            target = untyped
+    if target is None:
+        target = {}
+        items.append(target)
+    for name, value in item.items():
+        if value is None or value == "":
+            target.setdefault(name, value)
+        elif name in CONCATENATED:
+            target[name] = merge_value(target.get(name), value)
+        else:
+            target[name] = value
+    items.by_index[index, type_] = target
+    items.by_index[index, None] = target
 
 
 def merge_identifier(before: Any, value: Any) -> Any:
@@ -169,41 +325,148 @@ def merge_identifier(before: Any, value: Any) -> Any:
 # ---- tool calls
 
 
-def merge_tool_calls(before: Any, deltas: list[Any]) -> ToolCalls:
+def merge_tool_calls(before: Any, deltas: Any) -> ToolCalls:
     """Return the tool calls under way with `deltas` added; entries that are not objects are skipped."""
     calls = before if isinstance(before, ToolCalls) else ToolCalls()
+    if isinstance(deltas, dict):  # TGI: an object, not a list
+        deltas = [deltas]
+    if not isinstance(deltas, list):
+        return calls
     for delta in deltas:
         if isinstance(delta, dict):
-            call = find_tool_call(calls, delta)
-            fields = dict(delta)
-            fields.pop("index", None)
-            merge_delta(call, fields)
+            merge_tool_call(calls, delta)
     return calls
 
 
-def find_tool_call(calls: ToolCalls, delta: dict[str, Any]) -> dict[str, Any]:
-    """Return the call that `delta` belongs to: by its index, else the last one.
+def merge_tool_call(calls: ToolCalls, delta: dict[str, Any]) -> None:
+    """Merge one delta into the call that it belongs to."""
+    call = find_tool_call(calls, delta)
+    for name, value in delta.items():
+        if name == "index":
+            continue
+        if value is None:
+            call.setdefault(name, None)
+        elif name == "function" and isinstance(value, dict):
+            function = call.get("function")
+            if not isinstance(function, dict):
+                function = call["function"] = {}
+            merge_function(function, value)
+        elif name == "id":
+            # The first one counts: another id without a name continues the call.
+            if not call.get("id"):
+                call["id"] = value
+            calls.by_id[as_id(value)] = call
+        else:
+            merge_delta(call, {name: value})
 
-    Another id starts a new call whatever the index: some servers number every call 0, or none.
+
+def merge_function(function: dict[str, Any], delta: dict[str, Any]) -> None:
+    """Merge the name and the arguments of a delta into those of its call."""
+    for name, value in delta.items():
+        if name != "arguments" or value is None:
+            merge_delta(function, {name: value})
+            continue
+        if not isinstance(value, str):
+            # TGI and others: the arguments are an object, not its text.
+            value = as_arguments(value)
+        arguments = function.get("arguments")
+        if not isinstance(arguments, Arguments):
+            arguments = function["arguments"] = Arguments()
+        if arguments.equals("{}") and value.strip():
+            # Some servers send {} until they know better.
+            arguments = function["arguments"] = Arguments()
+        if value.startswith("{") and arguments.equals(value) and arguments.is_complete():
+            # Sent once more, whole.
+            continue
+        arguments.append(value)
+
+
+def find_tool_call(calls: ToolCalls, delta: dict[str, Any]) -> dict[str, Any]:
+    """Return the call that `delta` belongs to, or a new one.
+
+    It is the last call with the index of the delta; without an index the last one with its id, else the last one.  A
+    new call starts at an index that was not seen before, and where `starts_new_call` says so: some servers number every
+    call 0, or none.
     """
     index = delta.get("index")
+    id = as_id(delta.get("id"))
+    by_id = calls.by_id.get(id) if id else None
     call: Optional[dict[str, Any]] = None
     if isinstance(index, int):
         call = calls.by_index.get(index)
+        if by_id is not None and by_id["index"] == index:
+            call = by_id
+    elif by_id is not None:
+        call = by_id
     elif calls:
         call = calls[-1]
-    if call is None or is_other_id(call.get("id"), delta.get("id")):
+    if call is None:
+        return start_tool_call(calls, index)
+    function = delta.get("function")
+    if not isinstance(function, dict):
+        return call
+    if calls.named_again is call and has_arguments(function):
+        # The name that came before these arguments was the start of another call.
+        calls.named_again = None
+        if not call["function"]["arguments"].equals(as_arguments(function["arguments"])):
+            again = start_tool_call(calls, index)
+            again["function"] = {"name": TextParts(call["function"]["name"])}
+            return again
+    name = function.get("name")
+    if isinstance(name, str) and name and starts_new_call(calls, call, id, function):
         return start_tool_call(calls, index)
     return call
 
 
-def is_other_id(known: Any, id: Any) -> bool:
-    """Return whether `id`, of a delta, differs from the known id of a call; a missing one does not."""
-    if not known or not id:
+def starts_new_call(
+    calls: ToolCalls, call: dict[str, Any], id: str, function: dict[str, Any]
+) -> bool:
+    """Return whether a delta that brings a name starts another call than `call`.
+
+    It does with another id, and when the arguments of `call` are complete; a verbatim repeat of the call does not.
+    """
+    known_id = as_id(call.get("id"))
+    if id and known_id and id != known_id:
+        return True
+    known = call.get("function")
+    if not isinstance(known, dict):
         return False
-    if isinstance(known, TextParts) and isinstance(id, str):
-        return not known.equals(id)
-    return bool(known != id)
+    arguments = known.get("arguments")
+    if not isinstance(arguments, Arguments) or not arguments.is_complete():
+        return False
+    known_name = known.get("name")
+    if not isinstance(known_name, TextParts) or not any(known_name):
+        # The name came after the arguments.
+        return False
+    if not known_name.equals(function["name"]):
+        return True
+    if not has_arguments(function):
+        # A repeat of the name (NIM), or the start of another call: its arguments will show.
+        calls.named_again = call
+        return False
+    return not arguments.equals(as_arguments(function["arguments"]))
+
+
+def has_arguments(function: dict[str, Any]) -> bool:
+    """Return whether a delta brings arguments."""
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        return bool(arguments.strip())
+    return arguments is not None
+
+
+def as_arguments(value: Any) -> str:
+    """Return arguments as JSON text."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def as_id(value: Any) -> str:
+    """Return an id as a text; some servers send numbers."""
+    if value is None or isinstance(value, (dict, list)):
+        return ""
+    return str(value)
 
 
 def start_tool_call(calls: ToolCalls, index: Any) -> dict[str, Any]:

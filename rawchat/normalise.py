@@ -9,16 +9,19 @@ import math
 from collections.abc import Mapping
 from typing import Any, Optional
 
-MAX_DEPTH = (
-    100  #: bound on the nesting of JSON: deeper values cannot be copied or shown on a usual stack
-)
+#: Levels of nesting that JSON may have: deeper values cannot be copied or shown on a usual stack.
+MAX_DEPTH = 100
 
-
-# json.loads weighs its seven options for every event, and looks for blanks by two patterns: a quarter of its time.
+#: A decoder of its own: json.loads examines its seven options at every call, a quarter of its time for an event.
 DECODER = json.JSONDecoder()
 
+#: What may stand around JSON (RFC 8259, 2).
+JSON_WHITESPACE = " \t\n\r"
 
-JSON_WHITESPACE = " \t\n\r"  #: what may stand around JSON (RFC 8259, 2)
+#: Types of the parts of a content that are the answer's text; None is a part without a type.
+TEXT_PARTS = ("text", "output_text", None)
+
+# ---- JSON
 
 
 def decode_json(text: str) -> Any:
@@ -60,7 +63,7 @@ def mend(value: Any) -> Any:
 
     Halves of a surrogate pair that stand side by side are joined, and a lone one becomes U+FFFD, as in the WHATWG's
     encodings.  Infinity and NaN, which Python's JSON decoder lets through, become None, as in JSON.stringify.
-    What a caller sends is never mended but refused (see `encode`).
+    What a caller sends is never mended but refused (see `endpoints`).
 
     >>> mend({"content": "half of \\ud83d", "score": float("inf")})
     {'content': 'half of \ufffd', 'score': None}
@@ -95,32 +98,41 @@ def hold_half(text: str) -> tuple[str, str]:
     return join_halves(text[:end]), text[end:]
 
 
+# ---- messages
+
+
 def normalise(message: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of `message`, the message of a reply, that can be read, stored, and sent back.
 
     `role` is a text ("assistant" where it is missing), `content` is a text, a list of objects, or None, `refusal` is
     a text or None, and `tool_calls` is a list of objects.  What should be a text and is another JSON value becomes
-    the JSON text of that value: some servers send arguments as an object, or ids as numbers.  What JSON cannot carry
-    is mended (see `encode.mend`).  A message that is in order is equal to its copy.
+    the JSON text of that value: some servers send arguments as an object, or ids as numbers.  Empty stubs of calls are
+    dropped.  What JSON cannot carry is mended (see `mend`).  A message that is in order is equal to its copy.
     """
-    whole: dict[str, Any] = mend(message)
-    if not isinstance(whole.get("role"), str) or not whole["role"]:
-        whole = {**whole, "role": "assistant"}
-    if isinstance(whole.get("content"), list):
-        whole["content"] = content_parts(whole["content"])
-    if whole.get("refusal") in (False, [], {}):
+    result: dict[str, Any] = mend(message)
+    if not isinstance(result.get("role"), str) or not result["role"]:
+        result["role"] = "assistant"
+    if "content" in result:
+        result["content"] = normalise_content(result["content"])
+    if result.get("refusal") in (False, [], {}):
         # Some servers say in this way that the model has not refused.
-        whole["refusal"] = None
-    for name in ("content", "refusal"):
-        if name in whole and not (name == "content" and isinstance(whole[name], list)):
-            whole[name] = as_text(whole[name])
-    if "tool_calls" in whole:
-        whole["tool_calls"] = normalise_calls(whole["tool_calls"])
-    return whole
+        result["refusal"] = None
+    if "refusal" in result:
+        result["refusal"] = as_text(result["refusal"])
+    if "tool_calls" in result:
+        result["tool_calls"] = normalise_calls(result["tool_calls"])
+    function = result.get("function_call")
+    if isinstance(function, dict) and is_stub(function):
+        del result["function_call"]
+    return result
 
 
-def content_parts(content: list[Any]) -> list[dict[str, Any]]:
-    """Return the parts of a content: objects as they are, texts as text parts; anything else is left out."""
+def normalise_content(content: Any) -> Any:
+    """Return a content as a text, a list of parts, or None."""
+    if isinstance(content, dict):
+        content = [content]
+    if not isinstance(content, list):
+        return as_text(content)
     parts = []
     for part in content:
         if isinstance(part, dict):
@@ -130,30 +142,67 @@ def content_parts(content: list[Any]) -> list[dict[str, Any]]:
     return parts
 
 
-def normalise_calls(calls: Any) -> Any:
-    """Return the tool calls that are objects, each with texts for its id, name, and arguments."""
+def content_text(content: Any) -> str:
+    """Return the text of a content: a text itself, or the text parts of a list, joined.
+
+    Other parts (thinking, references) are not part of the answer's text.
+
+    >>> content_text([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Hi"}])
+    'Hi'
+    """
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict):
+        content = [content]
+    if not isinstance(content, list):
+        return ""
+    texts = []
+    for part in content:
+        if isinstance(part, dict) and part.get("type") in TEXT_PARTS:
+            text = part.get("text")
+            if isinstance(text, str):
+                texts.append(text)
+    return "".join(texts)
+
+
+def normalise_calls(calls: Any) -> Optional[list[dict[str, Any]]]:
+    """Return the tool calls that are objects, each with texts for its id, name, and arguments; None stays None."""
     if calls is None:
         return None
-    found = []
-    for call in calls if isinstance(calls, list) else []:
-        if isinstance(call, dict) and isinstance(
-            call.get("function") or {}, dict
-        ):  # a custom one has none
-            found.append(normalise_call(call))
-    return found
+    if isinstance(calls, dict):  # TGI: an object, not a list
+        calls = [calls]
+    if not isinstance(calls, list):
+        return []
+    result = []
+    for call in calls:
+        if not isinstance(call, dict):
+            continue
+        function = call.get("function")
+        if not function:
+            # A custom tool has none.
+            result.append(normalise_call(call))
+        elif isinstance(function, dict) and not is_stub(function):
+            result.append(normalise_call(call))
+    return result
+
+
+def is_stub(function: dict[str, Any]) -> bool:
+    """Return whether a function call has neither a name nor arguments: some servers end with such a stub."""
+    return not function.get("name") and not function.get("arguments")
 
 
 def normalise_call(call: dict[str, Any]) -> dict[str, Any]:
-    whole = dict(call)
-    if "id" in whole:
-        whole["id"] = as_text(whole["id"])
-    if whole.get("function"):
-        function = dict(whole["function"])
+    """Return a copy of a tool call with texts for its id, name, and arguments."""
+    result = dict(call)
+    if "id" in result:
+        result["id"] = as_text(result["id"])
+    if result.get("function"):
+        function = dict(result["function"])
         for name in ("name", "arguments"):
             if name in function:
                 function[name] = as_text(function[name])
-        whole["function"] = function
-    return whole
+        result["function"] = function
+    return result
 
 
 def as_text(value: Any) -> Optional[str]:

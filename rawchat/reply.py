@@ -18,7 +18,15 @@ from .errors import (
     one_line,
     parse_error_body,
 )
-from .normalise import decode_json, hold_half, mend, normalise
+from .normalise import (
+    content_text,
+    decode_json,
+    hold_half,
+    mend,
+    normalise,
+    normalise_content,
+)
+from .usage import find_usage
 from .wire import MAX_BYTES, Headers, Response
 
 if TYPE_CHECKING:  # replies can be decoded where sseclient is not installed
@@ -108,8 +116,7 @@ class Reply(dict[str, Any]):
     @property
     def usage(self) -> Optional[dict[str, Any]]:
         """The tokens used: prompt_tokens, completion_tokens, total_tokens; None if the server does not report them."""
-        usage = self.get("usage")
-        return usage if isinstance(usage, dict) else None
+        return find_usage(self)
 
     @property
     def flagged(self) -> bool:
@@ -139,12 +146,14 @@ class Reply(dict[str, Any]):
 class Chunk(dict[str, Any]):
     """One part of a streamed reply, as the server sent it."""
 
-    __slots__ = ("data",)
+    __slots__ = ("data", "is_repeat")
 
     def __init__(self, payload: dict[str, Any], data: str = ""):
         super().__init__(payload)
         #: The JSON text of the event.
         self.data = data
+        #: True if its message repeats what deltas have said before: see `MessageAccumulator`.
+        self.is_repeat = False
 
     @property
     def text(self) -> str:
@@ -155,8 +164,12 @@ class Chunk(dict[str, Any]):
         for choice in choices:
             if isinstance(choice, dict) and not choice.get("index"):
                 delta = choice.get("delta")
-                text = delta.get("content") if isinstance(delta, dict) else choice.get("text")
-                return text if isinstance(text, str) else ""
+                if isinstance(delta, dict) and delta:
+                    content = delta.get("content")
+                    if isinstance(content, list):
+                        content = normalise_content(content)
+                    return content_text(content)
+                return "" if self.is_repeat else choice_text(choice)
         return ""
 
 
@@ -170,7 +183,9 @@ def only_dicts(value: Any) -> list[dict[str, Any]]:
 def choice_text(choice: dict[str, Any]) -> str:
     """Return the text of a choice of a chat or a completion; "" if it has none."""
     message = choice.get("message")
-    text = message.get("content") if isinstance(message, dict) else choice.get("text")
+    if isinstance(message, dict):
+        return content_text(message.get("content"))
+    text = choice.get("text")
     return text if isinstance(text, str) else ""
 
 

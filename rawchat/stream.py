@@ -106,7 +106,9 @@ class Stream:
         failure: Optional[APIError] = None
         try:
             for chunk in self._iter_chunks():
+                repeats = self._merge.repeats
                 self._merge.add(chunk)
+                chunk.is_repeat = self._merge.repeats > repeats
                 self._count += 1
                 yield chunk
         except APIError as error:
@@ -159,8 +161,8 @@ class Stream:
         """Return `error` as an error of a stream, with the Reply so far and the response's fields, without keys."""
         error = as_stream_error(error)
         for name, value in self._response.error_fields.items():
-            # What the error knows itself (a status inside of the event, its retries) stays.
-            if name not in vars(error):
+            # What the error knows itself stays.
+            if not getattr(error, name):
                 setattr(error, name, value)
         error.partial = self._partial_reply()
         redact_error(self._response.request.headers.secrets, error)

@@ -281,3 +281,144 @@ def test_finished_is_when_as_many_as_were_asked_for_have_a_reason() -> None:
 def test_a_character_that_the_server_cut_in_two_is_whole_and_a_lone_half_can_be_printed() -> None:
     assert message("\ud83d", "\ude00", "!")["content"] == "😀!"
     assert message("\ud83d", "!")["content"] == "\ufffd!"
+
+
+# ---- servers that bend the rules (BEHAVIOUR 11)
+
+
+@pytest.mark.parametrize(
+    ("deltas", "calls"),
+    [
+        (  # two whole calls, index 0 and no id (Gemini)
+            [call(0, "", "f", '{"a":1}'), call(0, "", "f", '{"a":2}')],
+            [("f", '{"a":1}'), ("f", '{"a":2}')],
+        ),
+        (  # other names, neither index nor id
+            [call(None, None, "f", '{"a":1}'), call(None, None, "g", "{}")],
+            [("f", '{"a":1}'), ("g", "{}")],
+        ),
+        (  # brackets in strings, and an escaped quote cut from its backslash
+            [
+                call(0, "a", "f", '{"a":"}\\'),
+                call(0, "a", "f", '"{"'),
+                call(0, "a", "f", "}"),
+                call(0, None, "g", "{}"),
+            ],
+            [("f", '{"a":"}\\"{"}'), ("g", "{}")],
+        ),
+        (  # the same function again, name first and arguments after it
+            [
+                call(0, None, "f", ""),
+                call(0, arguments='{"a":1}'),
+                call(0, None, "f", ""),
+                call(0, arguments='{"a":2}'),
+            ],
+            [("f", '{"a":1}'), ("f", '{"a":2}')],
+        ),
+        (  # the name in every delta, the last one without arguments (NIM)
+            [call(0, "a", "f", '{"a":'), call(0, "a", "f", "1}"), call(0, "a", "f", "")],
+            [("f", '{"a":1}')],
+        ),
+        (  # once more, whole
+            [
+                call(0, "a", "f", ""),
+                call(0, arguments='{"a":'),
+                call(0, arguments="1}"),
+                call(0, arguments='{"a":1}'),
+            ],
+            [("f", '{"a":1}')],
+        ),
+        ([call(0, "a", "f", '{"a":1}'), call(0, "a", "f", '{"a":1}')], [("f", '{"a":1}')]),
+        ([call(0, "a", "f", '{"a":'), call(0, "b", None, "1}")], [("f", '{"a":1}')]),
+        ([call(0, "a", "f", "{}"), call(0, arguments='{"a":1}')], [("f", '{"a":1}')]),
+        ([call(0, "a", "f", {"a": 1})], [("f", '{"a": 1}')]),
+        ([call(0, 7, "f", '{"a":'), call(0, 7, "", "1}")], [("f", '{"a":1}')]),
+        (  # interleaved: the id decides where the index does not
+            [
+                call(None, "a", "f", '{"a":'),
+                call(None, "b", "g", '{"b":'),
+                call(None, "a", None, "1}"),
+                call(None, "b", None, "2}"),
+            ],
+            [("f", '{"a":1}'), ("g", '{"b":2}')],
+        ),
+        (  # one call in two entries of a list (Fireworks)
+            [
+                {
+                    "tool_calls": [
+                        call(0, "a", "f", '{"a"')["tool_calls"][0],
+                        call(0, arguments=":1}")["tool_calls"][0],
+                    ]
+                }
+            ],
+            [("f", '{"a":1}')],
+        ),
+        ([{"tool_calls": call(0, "a", "f", "{}")["tool_calls"][0]}], [("f", "{}")]),  # TGI
+    ],
+)
+def test_a_delta_finds_its_call(deltas: Any, calls: list[tuple[str, str]]) -> None:
+    found = [each["function"] for each in message(*deltas)["tool_calls"]]
+    assert [(each["name"], each["arguments"]) for each in found] == calls
+
+
+def test_a_call_with_the_name_in_a_hundred_thousand_deltas_takes_linear_time() -> None:
+    merge = MessageAccumulator()
+    for _ in range(100_000):
+        merge.add(delta(call(0, "a", "f", "{")))
+    assert merge.build()["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "f"
+
+
+def test_texts_and_parts_append_in_order_of_arrival() -> None:
+    reference = {"type": "reference", "reference_ids": [1]}
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    assert message("Hel", [reference], "l", [{"type": "text", "text": "o"}], "!")["content"] == [
+        {"type": "text", "text": "Hel"},
+        reference,
+        {"type": "text", "text": "lo!"},
+    ]
+    assert message([thinking], "", "Hi")["content"] == [thinking, {"type": "text", "text": "Hi"}]
+
+
+def test_objects_with_an_index_are_merged_by_it() -> None:
+    def block(index: int, **fields: Any) -> dict[str, Any]:
+        return {"reasoning_details": [{**fields, "index": index}]}
+
+    assert message(
+        block(0, type="reasoning.text", text="Let", format="v1"),
+        block(0, type="reasoning.text", text=" me", format="v1", signature=None),
+        block(1, type="reasoning.summary", summary="s"),
+        block(0, signature="Et8B", format="v1"),
+        block(0, signature=""),
+        block(1, type="reasoning.encrypted", data="EN"),
+        block(1, type="reasoning.encrypted", data="C"),
+    )["reasoning_details"] == [
+        {
+            "type": "reasoning.text",
+            "text": "Let me",
+            "format": "v1",
+            "signature": "Et8B",
+            "index": 0,
+        },
+        {"type": "reasoning.summary", "summary": "s", "index": 1},
+        {"type": "reasoning.encrypted", "data": "ENC", "index": 1},
+    ]
+
+
+def test_a_whole_message_after_its_deltas_counts_once_and_adds_what_is_new() -> None:
+    whole = {"role": "assistant", "content": "Hello", "refusal": None, "audio": {"id": "a"}}
+    end = {"choices": [{"index": 0, "message": whole, "finish_reason": "stop"}]}
+    merge = MessageAccumulator()
+    for chunk in (delta("Hel"), delta("lo"), end):
+        merge.add(chunk)
+    merged_message = merge.build()["choices"][0]["message"]
+    assert merged_message == {"role": "assistant", "content": "Hello", "audio": {"id": "a"}}
+    assert merge.repeats == 1
+    assert merged(delta({"role": "assistant"}), end)["choices"][0]["message"]["content"] == "Hello"
+
+
+def test_stop_does_not_replace_another_reason() -> None:
+    chunks = [delta(call(0, "a", "f", "{}"), finish="tool_calls"), delta({}, finish="stop")]
+    assert merged(*chunks)["choices"][0]["finish_reason"] == "tool_calls"
+    assert merged(delta("a", finish="stop"), delta({}, finish=""))["choices"][0][
+        "finish_reason"
+    ] == ("stop")
