@@ -136,6 +136,9 @@ class Options:
         "needs your approval",
     )
     yes: bool = flag("--yes", help="run tool calls without asking")
+    no_stdin: bool = flag(
+        "--no-stdin", help="leave standard input alone: a loop that reads it keeps its lines"
+    )
 
     continue_: bool = flag(
         "-c",
@@ -267,7 +270,7 @@ class Options:
         has_variable=False,
         help="print a script that completes options: bash, zsh, fish",
     )
-    version: bool = flag("--version", has_variable=False, help="show the version and exit")
+    version: bool = flag("-V", "--version", has_variable=False, help="show the version and exit")
     help: bool = flag("-h", "--help", has_variable=False, help="show this help and exit")
 
 
@@ -291,6 +294,7 @@ ONE_SHOT_ONLY = (
     "jsonl",
     "dry_run",
     "curl",
+    "no_stdin",
 )
 CHAT_ONLY = (
     "system",

@@ -8,11 +8,10 @@ from .. import endpoints
 from ..config import Config
 from ..endpoints import choice_count
 from ..wire import Request
-from .inputs import UsageError, build_prompt, expand_at_file, json_or_text
+from .inputs import UsageError, Warn, build_prompt, expand_at_file, json_or_text
 from .options import Options
 
 Message = dict[str, Any]
-Warn = Callable[[str], object]  #: print one line to standard error
 
 
 class Query(NamedTuple):
@@ -78,6 +77,8 @@ def build_query(
 
     Raises UsageError.  `warn` receives a line about input that is not valid UTF-8.
     """
+    if options.no_stdin:
+        stdin = None
     kind = "chat"
     for name in ENDPOINT_OPTIONS:
         if getattr(options, name):
@@ -126,7 +127,10 @@ def build_chat_query(
 
 def extra_body(options: Options) -> dict[str, Any]:
     """Return the parameters of -o."""
-    return {name: json_or_text(expand_at_file(text)) for name, text in options.option}
+    body: dict[str, Any] = {}
+    for name, text in options.option:
+        body[name] = json_or_text(expand_at_file(text, f"-o {name}"))
+    return body
 
 
 def other_params(options: Options) -> dict[str, Any]:
@@ -197,7 +201,7 @@ def build_messages(options: Options, history: Sequence[Message], prompt: str) ->
         from ..history.window import is_instruction
 
         history = [message for message in history if not is_instruction(message)]
-    system = {"role": "system", "content": expand_at_file(options.system)}
+    system = {"role": "system", "content": expand_at_file(options.system, "--system")}
     return [system, *history, question]
 
 

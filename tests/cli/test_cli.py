@@ -90,6 +90,9 @@ def prompt(run: Run, *argv: str, **options: Any) -> Any:
         (["-"], None, "typed"),
         (["Is {stdin} blue?"], b"the sky\n", "Is the sky blue?"),
         (["{stdin} and {stdin}"], b"{stdin}", "{stdin} and {stdin}"),
+        (["{{stdin}} is {stdin}"], b"it", "{stdin} is it"),
+        (["What is {{stdin}}?"], b"data", "data\n\nWhat is {stdin}?"),
+        (["--no-stdin", "Hi"], b"data", "Hi"),
         (["@q.txt"], None, "Why?"),
         (["Read", "@q.txt", "now"], b"data", "data\n\nRead Why? now"),
         (["@template.txt"], b"the sky", "Is the sky\r\nblue?"),
@@ -465,7 +468,8 @@ def test_help_shows_examples_and_every_exit_code(run: Run) -> None:
 
 
 def test_version(run: Run) -> None:
-    assert run("--version") == (0, f"rawchat {rawchat.__version__}\n".encode(), "")
+    for flag in ("--version", "-V"):
+        assert run(flag) == (0, f"rawchat {rawchat.__version__}\n".encode(), "")
 
 
 # ---- exit codes and error lines
@@ -742,7 +746,11 @@ def write(name: str, data: bytes) -> None:
         (["--temp", "0", "Q"], "unrecognized"),
         (["-t", "nan", "Q"], "temperature: JSON has no nan"),
         (["-o", "x", "1e999", "Q"], "x: JSON has no inf"),
-        (["Q \udce4"], "messages[0].content: U+DCE4 at position 3"),
+        (["--no-stdin", "Q", "-"], "the prompt has - or {stdin}, but there is no standard input"),
+        (["--no-stdin", "{stdin}"], "the prompt has - or {stdin}, but there is no standard input"),
+        (["-s", "\udcff", "Q"], "--system is not valid UTF-8: byte 0xFF at position 1"),
+        (["-o", "user", "\ud83d", "Q"], "-o user is not valid UTF-8: U+D83D at position 1"),
+        (["Q \udce4"], "the prompt is not valid UTF-8: byte 0xE4 at position 3"),
         (["-H", "no colon", "Q"], "-H wants 'Name: value'"),
         (["-H", "a b: c", "Q"], "not a header name: 'a b'"),
         (["-H", "X: a\nb", "Q"], "header 'X': U+000A"),

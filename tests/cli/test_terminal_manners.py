@@ -6,10 +6,13 @@ import pathlib
 import pty
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
 
 import pytest
+
+from rawchat.cli.inputs import SILENCE, build_prompt
 
 from ..command import PLAIN, ROOT, Run, line, ran
 from ..server import answer, completion, delta, event, serving, streamed
@@ -44,9 +47,95 @@ def test_broken_bytes_are_replaced_and_told_once(run: Run) -> None:
         )
     assert (result.code, result.out) == (0, b"Hello\n")
     assert (
-        line(result) == "standard input is not all UTF-8; U+FFFD stands for what is not (2 times)"
+        line(result) == "standard input is not valid UTF-8: U+FFFD replaces what is not (2 times)"
     )
     assert server.requests[0].json["messages"][0]["content"] == "naïve \ufffd \ufffd \ufffd\n\nQ"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf16_is_recognised_on_standard_input_in_a_file_and_attached(
+    run: Run, encoding: str
+) -> None:
+    text = "Guten Tag\r\n"
+    if encoding == "utf-16":  # with its byte order mark, as PowerShell writes it
+        text = "Gr\u00fc\u00dfe \u6f22\r\n"
+    pathlib.Path("note.txt").write_bytes(text.encode(encoding))
+    line = text.rstrip()
+    with serving(streamed()) as server:
+        for argv in (["Q"], ["@note.txt"], ["-a", "note.txt", "Q"]):
+            given = b""
+            if argv == ["Q"]:
+                given = text.encode(encoding)
+            assert run("--base-url", server.url, *argv, stdin=given) == (0, b"Hello\n", "")
+    assert [seen.json["messages"][0]["content"] for seen in server.requests] == [
+        f"{line}\n\nQ",
+        line,
+        f"note.txt:\n```\n{line}\n```\n\nQ",
+    ]
+
+
+def test_broken_utf16_is_reported_by_its_name(run: Run) -> None:
+    with serving(streamed()) as server:
+        result = run(
+            "--base-url", server.url, "Q", stdin="a\ud800b".encode("utf-16", "surrogatepass")
+        )
+    assert result.code == 0
+    assert line(result) == (
+        "standard input is not valid UTF-16: U+FFFD replaces what is not (1 times)"
+    )
+
+
+def test_a_pipe_that_stays_open_without_data_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    notices: list[str] = []
+
+    def warn(text: str) -> None:
+        notices.append(text)
+        os.write(writer, b"late\n")  # without the notice, the prompt waits for ever
+        os.close(writer)
+
+    monkeypatch.setattr("rawchat.cli.inputs.SILENCE", 0.0)
+    with open(reader, encoding="utf-8") as stdin:
+        assert build_prompt(["Q"], stdin, warn) == "late\n\nQ"
+    assert notices == ["waiting for standard input; --no-stdin or </dev/null runs without it"]
+
+
+def test_a_pipe_with_data_or_without_a_prompt_is_read_without_a_notice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timers: list[float] = []
+
+    class Timer(threading.Timer):
+        def __init__(self, seconds: float, function: Any, args: Any) -> None:
+            super().__init__(3600, function, args)
+            timers.append(seconds)
+
+        def cancel(self) -> None:
+            super().cancel()
+            timers.append(-1)
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    for words in (["Q"], []):
+        reader, writer = os.pipe()
+        os.write(writer, b"data")
+        os.close(writer)
+        with open(reader, encoding="utf-8") as stdin:
+            assert build_prompt(words, stdin, pytest.fail).startswith("data")
+    assert timers == [SILENCE, -1]  # once: without a prompt, the pipe is the prompt
+
+
+def test_a_loop_that_reads_keeps_its_lines() -> None:
+    loop = f'while read word; do "{sys.executable}" -m rawchat --no-stdin --curl "$word"; done'
+    done = subprocess.run(
+        ["sh", "-c", loop],
+        input=b"one\ntwo\n",
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, **PLAIN, "OPENAI_API_KEY": "sk-none"},
+    )
+    assert done.stderr == b""
+    assert [word in done.stdout for word in (b'"one"', b'"two"')] == [True, True]
+    assert done.stdout.count(b"curl") == 2
 
 
 def test_input_that_is_utf8_is_not_complained_about(run: Run) -> None:
