@@ -62,7 +62,7 @@ class Row:
         custom_id = self.fields.get("custom_id")
         if custom_id is None:
             self.custom_id = f"line-{number}"
-            self.content_hash = hash_content(row)
+            self.content_hash = hash_content(row if self.error else self.fields)
         else:
             self.custom_id = str(custom_id)
 
@@ -116,7 +116,7 @@ class Row:
 def hash_content(row: Union[str, Mapping[str, Any]]) -> str:
     """Return a hash of a row's content; the order of an object's fields does not count."""
     text = row if isinstance(row, str) else json.dumps(row, sort_keys=True, default=repr)
-    return hashlib.sha256(text.strip().encode("utf-8", "replace")).hexdigest()[:HASH_DIGITS]
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:HASH_DIGITS]
 
 
 def hash_in(result_id: Any) -> Optional[str]:

@@ -327,7 +327,10 @@ def test_a_refused_key_ends_the_run_and_costs_no_row() -> None:
         assert len(server.requests) < 10
 
 
-def test_ctrl_c_finishes_what_is_under_way_and_says_how_to_go_on() -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_what_is_under_way_and_says_how_to_go_on(
+    sent: signal.Signals, code: int
+) -> None:
     begun, go_on = threading.Event(), threading.Event()
     slow = [lambda connection: begun.set(), go_on, answer(completion())]
     with serving(answer(completion()), slow) as server, files(50) as (source, target):
@@ -338,7 +341,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_says_how_to_go_on() -> None:
                 not target.stat().st_size
             ):  # what is finished is on disk while the next is under way
                 assert time.monotonic() < patience
-            child.send_signal(signal.SIGINT)
+            child.send_signal(sent)
             assert child.stderr
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(0.3)  # long enough for a signal that would end it at once
@@ -346,7 +349,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_says_how_to_go_on() -> None:
             go_on.set()
             said = child.stderr.read().decode()
         assert (child.returncode, said.splitlines()[-1]) == (
-            130,
+            code,
             "rawchat: stopped; the same command goes on from here",
         )
         assert ids(target) == {"line-1": 1, "line-2": 1}
