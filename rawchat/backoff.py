@@ -1,124 +1,143 @@
-"""Is it worth another try, and after how many seconds?  Arithmetic only: nobody waits here.
+"""Retries: the delay before the next attempt, or none; and the pause that a server's rate limit asks for.
 
-The numbers are the official SDK's (openai-python 3.52, `_base_client.py`), measured on the wire.
+This chapter only computes; `Client.send` waits.  Whether an error is worth a retry is `APIError.retryable`.  The
+numbers are the official SDK's (openai-python 3.52, `_base_client.py`), measured on the wire.
 """
 
 import email.utils
 import math
+import random
 import re
+import time
 from collections.abc import Mapping
-from typing import Callable, Optional
+from typing import Callable, NamedTuple, Optional
 
 from .errors import APIConnectionError, APIError, APITimeoutError, DeadlineExceededError
 
+#: seconds before the first retry; each further one doubles it ...
+INITIAL_DELAY = 0.5
+
+#: ... up to this
+MAX_DELAY = 8.0
+
+#: the part of a delay that chance may take off, so that clients do not come back all at once
+JITTER = 0.25
+
+#: seconds; a server that asks for a longer wait gets no further attempt
+MAX_RETRY_AFTER = 120.0
+
+# The units in x-ratelimit-reset-…, in seconds.
+UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+#: statuses after which another model may answer, beside those from 500 on
+FALLBACK_STATUSES = {408, 429}
+
+
+class Runtime(NamedTuple):
+    """Time and chance, so that tests can replace them."""
+
+    sleep: Callable[[float], object] = time.sleep
+    random: Callable[[], float] = random.random  #: 0 to 1
+    now: Callable[[], float] = time.time  #: seconds since 1970
+    clock: Callable[[], float] = time.monotonic  #: seconds since any moment
+
+
+# ---- the retry decision
+
+
+def retry_delay(
+    failure: APIError, runtime: Runtime, key_available: Optional[float] = None
+) -> Optional[float]:
+    """Return the seconds to wait before the next attempt, or None to give up.
+
+    `failure.retries` is the number of retries so far.  `key_available` is the number of seconds until another API key
+    can be used, 0 for now, None if no other key helps: see `KeySelector.report`.
+
+    >>> from rawchat.errors import InternalServerError
+    >>> runtime = Runtime(random=lambda: 1.0, now=lambda: 0.0)
+    >>> retry_delay(InternalServerError("busy", status_code=503, headers={"retry-after": "7"}), runtime)
+    7.0
+    >>> retry_delay(APIConnectionError("reset", retries=2), runtime)
+    1.5
+    """
+    if key_available == 0:
+        return 0.0
+    delays = []
+    if failure.retryable:
+        requested = retry_after(failure.headers, runtime.now)
+        if 0 < requested < math.inf:
+            delays.append(requested)
+        else:
+            delays.append(exponential_delay(failure.retries, runtime.random))
+    if key_available is not None:
+        delays.append(key_available)
+    acceptable = [delay for delay in delays if delay <= MAX_RETRY_AFTER]
+    return min(acceptable, default=None)
+
+
+def exponential_delay(retries: int, random: Callable[[], float]) -> float:
+    """Return the delay if the server asks for none: 0.5, 1, 2, 4, 8, 8 … seconds, less up to a quarter."""
+    doublings = min(retries, 10)  # enough for MAX_DELAY, and no overflow
+    delay = min(INITIAL_DELAY * 2.0**doublings, MAX_DELAY)
+    return delay * (1 - JITTER * random())
+
+
+def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float:
+    """Return the seconds to wait that a server asks for; NaN if it asks for none, or for nothing that can be used.
+
+    `retry-after-ms` comes first (OpenAI, Azure), then `Retry-After`: seconds or an HTTP date (RFC 9110, 10.2.3).
+    """
+    for name, units_per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
+        text = headers.get(name, "").strip()
+        try:
+            seconds = float(text) / units_per_second
+        except ValueError:
+            continue
+        if seconds == math.inf and text.lower().lstrip("+") not in ("inf", "infinity"):
+            return MAX_RETRY_AFTER + 1  # a number too large for a float: a very long wait
+        return seconds
+    try:
+        date = email.utils.parsedate_tz(headers.get("retry-after", ""))
+        if date is None:
+            return math.nan
+        return email.utils.mktime_tz(date) - now()
+    except (ValueError, OverflowError, TypeError, OSError):
+        return math.nan
+
 
 def should_fall_back(failure: APIError) -> bool:
-    """Might another model answer where this one did not: after 408, 429, 5xx or a timeout?"""
+    """Return True if another model may answer where this one failed: after 408, 429, 5xx or a timeout."""
+    if isinstance(failure, DeadlineExceededError):
+        return False
     if isinstance(failure, APIConnectionError):
-        return isinstance(failure, APITimeoutError) and not isinstance(
-            failure, DeadlineExceededError
-        )
+        return isinstance(failure, APITimeoutError)
     status = failure.status_code or 0
-    return status in (408, 429) or status >= 500
+    return status in FALLBACK_STATUSES or status >= 500
 
 
-UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+# ---- the server's rate limit
 
 
 def server_pause(status: int, headers: Mapping[str, str], now: Callable[[], float]) -> float:
-    """The seconds for which a server wants nothing more, if any: its Retry-After, or until a budget that is used up.
+    """Return the seconds for which a server wants no further request; 0 for none.
+
+    It is the longest of Retry-After, after a 429, and the time until an exhausted budget is renewed.
 
     >>> server_pause(200, {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m2.5s"}, float)
     62.5
     """
-    wishes = [
-        parse_duration(headers.get(f"x-ratelimit-reset-{what}", ""))
-        for what in ("requests", "tokens")
-        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
-    ]
+    pauses = [0.0]
+    for budget in ("requests", "tokens"):
+        if headers.get(f"x-ratelimit-remaining-{budget}") == "0":
+            pauses.append(parse_duration(headers.get(f"x-ratelimit-reset-{budget}", "")))
     if status == 429:
-        wishes.append(retry_after(headers, now))
-    return max((wish for wish in wishes if 0 < wish < math.inf), default=0.0)
+        pauses.append(retry_after(headers, now))
+    return max(pause for pause in pauses if 0 <= pause < math.inf)
 
 
 def parse_duration(text: str) -> float:
-    """A duration as OpenAI writes it: 6m0s, 20ms; a bare number is seconds."""
-    return sum(
-        float(number) * UNIT_SECONDS[unit]
-        for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd]|)", text)
-    )
-
-
-INITIAL_DELAY = 0.5  #: seconds before the first retry; each further one doubles it
-
-
-MAX_DELAY = 8.0  #: ... up to this
-
-
-MAX_RETRY_AFTER = 120.0  #: a server that asks for a longer wait than this is not asked again
-
-
-RETRY_STATUSES = {
-    408,
-    409,
-    429,
-}  #: request timeout, lock conflict, rate limit; and everything from 500
-
-
-def retry_delay(
-    status: Optional[int],
-    headers: Mapping[str, str],
-    code: Optional[str],
-    retries: int,
-    random: Callable[[], float],
-    now: Callable[[], float],
-) -> Optional[float]:
-    """Seconds to wait before the next attempt, or None: give up.
-
-    `status` is None where no answer came (refused, reset, timed out).  `retries` counts those made so far,
-    `random` gives 0 to 1, `now` gives seconds since 1970 (for a Retry-After that is a date).
-
-    >>> retry_delay(503, {"retry-after": "7"}, None, 0, random=lambda: 0, now=lambda: 0)
-    7.0
-    >>> retry_delay(None, {}, None, 2, random=lambda: 1.0, now=lambda: 0)
-    1.5
-    """
-    wish = retry_after(headers, now)
-    if not should_retry(status, headers, code) or MAX_RETRY_AFTER < wish < math.inf:
-        return None
-    return wish if 0 < wish <= MAX_RETRY_AFTER else exponential_delay(retries, random)
-
-
-def should_retry(status: Optional[int], headers: Mapping[str, str], code: Optional[str]) -> bool:
-    """Might the same request succeed later?  `x-should-retry: true` or `false`, spelled so, overrules all else."""
-    said = headers.get("x-should-retry")
-    if said in ("true", "false"):
-        return said == "true"
-    if code == "insufficient_quota":  # a 429 that no wait can mend
-        return False
-    return status is None or status in RETRY_STATUSES or status >= 500
-
-
-def exponential_delay(retries: int, random: Callable[[], float]) -> float:
-    """Our own wait: 0.5, 1, 2, 4, 8, 8 … seconds, less up to a quarter, so that clients do not come back together."""
-    return min(INITIAL_DELAY * 2.0 ** min(retries, 10), MAX_DELAY) * (1 - 0.25 * random())
-
-
-def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float:
-    """The wait that the server asks for, in seconds; NaN if it does not say, or says nothing that can be used.
-
-    `retry-after-ms` comes first (OpenAI, Azure), then `Retry-After`: seconds or an HTTP date (RFC 9110, 10.2.3).
-    """
-    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
-        text = headers.get(name, "").strip()
-        try:
-            value = float(text) / unit
-        except ValueError:
-            continue
-        overflowed = value == math.inf and text.lower().lstrip("+") not in ("inf", "infinity")
-        return MAX_RETRY_AFTER + 1 if overflowed else value
-    try:
-        date = email.utils.parsedate_tz(headers.get("retry-after", ""))
-        return email.utils.mktime_tz(date) - now() if date else math.nan
-    except (ValueError, OverflowError, TypeError, OSError):
-        return math.nan
+    """Return the seconds of a duration as OpenAI writes it, 6m0s or 20ms; a bare number is seconds."""
+    seconds = 0.0
+    for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd]|)", text):
+        seconds += float(number) * UNIT_SECONDS[unit]
+    return seconds

@@ -1,4 +1,6 @@
-"""From arguments to `Request`: URL, headers and JSON body of every endpoint.  Nothing is sent here.
+"""Endpoints: one function for each turns its arguments into a Request: URL, headers, JSON body.  Nothing is sent here.
+
+A new endpoint is a function here and a verb in `client`.
 
 >>> from rawchat.config import Config
 >>> request = chat(Config(keys=tuple, base_url="http://localhost:8080/v1"), "Hi", {"model": "m", "seed": 1})
@@ -18,99 +20,32 @@ from .config import (
     DEFAULT_CHAT_MODEL,
     DEFAULT_COMPLETION_MODEL,
     Config,
+    check_call_params,
     check_mapping,
     check_timeout,
-    no_credentials,
 )
+from .keys import refuse_credentials
 from .normalise import mend
 from .urls import SEGMENT_SAFE, join_url
-from .wire import Headers, Request, default_headers, refuse_credentials, validate_headers
-
-ENCODER = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), allow_nan=False
-)  # made once, not in each call
-
-
-def encode_json(body: Mapping[str, Any]) -> bytes:
-    """Compact UTF-8 JSON.  What JSON cannot carry is refused with its place, never sent as something else."""
-    try:
-        return ENCODER.encode(body).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        try:
-            place, reason = next(find_unencodable(body), ("the body", str(error)))
-        except RecursionError:
-            place, reason = "the body", "it holds itself, or is nested too deeply"
-        raise kind(f"{place}: {reason}") from None
-
-
-def encode_mended(body: Mapping[str, Any]) -> bytes:
-    """Return the JSON of a record that may hold what came from the network: it is mended where that is needed."""
-    try:
-        return encode_json(body)
-    except ValueError:
-        return encode_json(mend(body))
-
-
-def find_unencodable(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """The places in `value` that JSON cannot carry, each with the reason."""
-    if isinstance(value, (dict, list, tuple)):
-        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
-            step = f"[{name}]" if isinstance(name, int) else f".{name}" if place else f"{name}"
-            yield from find_unencodable(name, f"{place}{step!a}, the name itself")
-            yield from find_unencodable(item, place + step)
-    elif isinstance(value, str):
-        for at, character in enumerate(value):
-            if "\ud800" <= character <= "\udfff":
-                yield (
-                    place,
-                    f"U+{ord(character):04X} at position {at + 1} is half of a character, not text",
-                )
-                return
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield place, f"JSON has no {value}"
-    elif not isinstance(value, (int, float, type(None))):
-        yield (
-            place,
-            f"{type(value).__name__} has no form in JSON; send text, numbers, lists or dicts",
-        )
-
-
-def with_fallbacks(request: Request, body: dict[str, Any]) -> Request:
-    """`request` with `body`; where it names several models, for the first, with what to ask instead.
-
-    >>> request = with_fallbacks(Request("POST", "http://localhost"), {"model": ["a", "b"]})
-    >>> request.body, request.fallback.body
-    (b'{"model":"a"}', b'{"model":"b"}')
-    """
-    models = body.get("model")
-    chain: Optional[Request] = None
-    for model in reversed(models if isinstance(models, (list, tuple)) and models else [models]):
-        each = {**body, "model": model} if "model" in body else body
-        chain = request._replace(
-            body=encode_json(each),
-            fallback=chain,
-            model=model,
-            n_choices=choice_count(body.get("n")),
-        )
-    return chain or request
-
-
-def choice_count(n: Any) -> int:
-    """How many answers a body with this `n` asks for."""
-    return n if isinstance(n, int) and n > 1 else 1
-
+from .wire import Headers, Request, default_headers, validate_headers
 
 Message = Mapping[str, Any]
-
-
 Messages = Union[str, Iterable[Message]]
+
+# Made once: json.dumps with options makes a new encoder in each call.
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+# ---- the endpoints
 
 
 def chat(
     config: Config, messages: Messages, params: Mapping[str, Any], stream: bool = False
 ) -> Request:
-    """POST /chat/completions.  `messages` is a text, or any iterable of messages, read once."""
+    """Return the request to POST /chat/completions.
+
+    `messages` is a text, which becomes one message of the user, or any iterable of messages, which is read once.
+    """
     body = {
         "model": config.model or DEFAULT_CHAT_MODEL,
         **config.params,
@@ -122,41 +57,51 @@ def chat(
 def completion(
     config: Config, prompt: Any, params: Mapping[str, Any], stream: bool = False
 ) -> Request:
-    """POST /completions: the older endpoint that goes on with a text."""
+    """Return the request to POST /completions, the older endpoint that continues a text."""
     body = {"model": config.model or DEFAULT_COMPLETION_MODEL, **config.params, "prompt": prompt}
     return build_request(config, "POST", "/completions", body, params, stream)
 
 
 def moderation(config: Config, input: Any, params: Mapping[str, Any]) -> Request:
-    """POST /moderations.  The server chooses its own model unless `params` names one."""
+    """Return the request to POST /moderations.  The server chooses its own model unless `params` names one."""
     return build_request(config, "POST", "/moderations", {"input": input}, params)
 
 
 def image(config: Config, prompt: str, params: Mapping[str, Any]) -> Request:
-    """POST /images/generations."""
+    """Return the request to POST /images/generations."""
     return build_request(config, "POST", "/images/generations", {"prompt": prompt}, params)
 
 
 def models(config: Config, params: Mapping[str, Any]) -> Request:
-    """GET /models."""
+    """Return the request to GET /models."""
     return build_request(config, "GET", "/models", None, params)
 
 
 def model(config: Config, id: str, params: Mapping[str, Any]) -> Request:
-    """GET /models/{id}; the id is one path segment whatever it holds."""
+    """Return the request to GET /models/{id}.
+
+    The id becomes one path segment, whatever it holds.  Raises ValueError for an id that no path can hold.
+    """
     if not isinstance(id, str) or id in ("", ".", "..") or not id.isprintable():
         raise ValueError(f"not a model id: {id!r}")
     return build_request(config, "GET", f"/models/{quote(id, safe=SEGMENT_SAFE)}", None, params)
 
 
+# ---- building a request
+
+
 def as_messages(messages: Messages) -> list[Message]:
-    """`messages` as a list; a text is one message of the user."""
+    """Return `messages` as a list; a text is one message of the user.
+
+    Raises TypeError, in the caller's words, for what cannot be messages.
+    """
     if isinstance(messages, str):
         return [{"role": "user", "content": messages}]
-    if isinstance(messages, (Mapping, bytes)):
-        raise TypeError(
-            f"messages is a str or a list of messages, not one {type(messages).__name__}"
-        )
+    if isinstance(messages, Mapping):
+        raise TypeError("messages must be a str or a list of messages, got one message: use [...]")
+    if isinstance(messages, (bytes, bytearray)) or not isinstance(messages, Iterable):
+        kind = "None" if messages is None else type(messages).__name__
+        raise TypeError(f"messages must be a str or a list of messages, got {kind}")
     return list(messages)
 
 
@@ -168,34 +113,125 @@ def build_request(
     params: Mapping[str, Any],
     stream: bool = False,
 ) -> Request:
-    """The Request: `params` go into the body untouched, but for the four names that the SDK keeps back too.
+    """Return the request to `path` below base_url.
 
-    Raises TypeError or ValueError for what JSON cannot carry, with its place: `messages[0].content`.
+    `params` go into the body untouched, except for the four names that the SDK reserves too: extra_headers,
+    extra_query, extra_body and timeout.  Raises TypeError or ValueError for what JSON cannot represent, with its place
+    (`messages[0].content`), and ConfigError for a header that cannot be sent.
     """
-    rest = dict(params)
-    headers, query, extra = (
-        check_mapping(f"extra_{what}", rest.pop(f"extra_{what}", None))
-        for what in ("headers", "query", "body")
-    )
-    timeout = rest.pop("timeout", None)
-    no_credentials(rest)
+    body_params = dict(params)
+    extra_headers = check_mapping("extra_headers", body_params.pop("extra_headers", None))
+    extra_query = check_mapping("extra_query", body_params.pop("extra_query", None))
+    extra_body = check_mapping("extra_body", body_params.pop("extra_body", None))
+    timeout = body_params.pop("timeout", None)
+    check_call_params(body_params)
     if config.from_dotenv:
-        refuse_credentials(headers, query, "the arguments")
-    layers = (*config.headers, headers)
+        refuse_credentials(extra_headers, extra_query, "the arguments")
+    layers = (*config.headers, extra_headers)
+    headers = Headers(default_headers(has_body=body is not None), *layers)
     request = Request(
         method,
-        join_url(config.base_url, path, {**config.query, **query}),
-        validate_headers(Headers(default_headers(body is not None), *layers)),
+        join_url(config.base_url, path, {**config.query, **extra_query}),
+        validate_headers(headers),
         timeout=config.timeout if timeout is None else check_timeout(timeout),
-        send_key=all(name.lower() != "authorization" for layer in layers for name in layer),
+        send_key=not any(names_authorization(layer) for layer in layers),
     )
     if body is None:
-        if rest:
-            raise TypeError(f"a GET has no body for {', '.join(rest)}; use extra_query")
+        if body_params:
+            names = ", ".join(body_params)
+            raise TypeError(f"this request has no body: pass {names} with extra_query")
         return request
-    whole = {**body, **rest, **({"stream": True} if stream else {}), **extra}
-    if bool(whole.get("stream")) is not stream:
+    merged = {**body, **body_params}
+    if stream:
+        merged["stream"] = True
+    merged.update(extra_body)
+    if bool(merged.get("stream")) is not stream:
         raise TypeError(
-            "stream= is another verb: stream_chat and stream_complete stream, chat and complete do not"
+            "stream= is not a parameter: use stream_chat() or stream_complete() to stream, "
+            "chat() or complete() not to"
         )
-    return with_fallbacks(request, whole)
+    return with_body(request, merged)
+
+
+def names_authorization(headers: Mapping[str, Any]) -> bool:
+    """Return True if the caller gives, or by None forbids, the Authorization header."""
+    return any(name.lower() == "authorization" for name in headers)
+
+
+def with_body(request: Request, body: dict[str, Any]) -> Request:
+    """Return `request` with `body`; if that names several models, for the first one, with a fallback for each other.
+
+    >>> request = with_body(Request("POST", "http://localhost"), {"model": ["a", "b"]})
+    >>> request.body, [fallback.body for fallback in request.fallbacks]
+    (b'{"model":"a"}', [b'{"model":"b"}'])
+    """
+    request = request._replace(n_choices=choice_count(body.get("n")))
+    models: Any = body.get("model")
+    names_several = isinstance(models, (list, tuple)) and len(models) > 0
+    if not names_several:
+        return request._replace(body=encode_json(body), model=models)
+    candidates = []
+    for model in models:
+        encoded = encode_json({**body, "model": model})
+        candidates.append(request._replace(body=encoded, model=model))
+    first, *others = candidates
+    return first._replace(fallbacks=tuple(others))
+
+
+def choice_count(n: Any) -> int:
+    """Return the number of choices that a body with this `n` asks for."""
+    return n if isinstance(n, int) and n > 1 else 1
+
+
+# ---- JSON
+
+
+def encode_json(body: Mapping[str, Any]) -> bytes:
+    """Return compact UTF-8 JSON.
+
+    Raises TypeError or ValueError, with the place, for what JSON cannot represent; it is never sent as something
+    else.
+    """
+    try:
+        return ENCODER.encode(body).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        error_class = TypeError if isinstance(error, TypeError) else ValueError
+        place, reason = "the body", str(error)
+        try:
+            place, reason = next(find_unencodable(body), (place, reason))
+        except RecursionError:
+            reason = "it contains itself, or is nested too deeply"
+        raise error_class(f"{place}: {reason}") from None
+
+
+def encode_mended(body: Mapping[str, Any]) -> bytes:
+    """Return the JSON of a record that may hold data from the network, mended if it has to be."""
+    try:
+        return encode_json(body)
+    except ValueError:
+        return encode_json(mend(body))
+
+
+def find_unencodable(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the places in `value` that JSON cannot represent, each with the reason."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            step = f".{name}" if place else f"{name}"
+            yield from find_unencodable(name, f"{place}{step!a}, the name itself")
+            yield from find_unencodable(item, place + step)
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from find_unencodable(item, f"{place}[{index}]")
+    elif isinstance(value, str):
+        for position, character in enumerate(value, 1):
+            if "\ud800" <= character <= "\udfff":
+                yield place, f"lone surrogate U+{ord(character):04X} at position {position}"
+                return
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield place, f"JSON has no {value}"
+    elif value is not None and not isinstance(value, (int, float)):
+        kind = type(value).__name__
+        yield (
+            place,
+            f"{kind} cannot be represented in JSON; use str, numbers, booleans, lists, dicts",
+        )

@@ -1,19 +1,20 @@
-"""All that can go wrong, as one tree.
+"""The tree of exceptions, and the way from an error response to one of them.
 
-    RawchatError
+    RawchatError                              alias OpenAIError, the name of the SDK's root
     ├── ConfigError                           a setting cannot be used; nothing was sent
-    │   └── MissingKeyError                   there is no key, and the server wants one
-    ├── LengthFinishReasonError               a typed answer was cut by the token limit
+    │   └── MissingKeyError                   the server needs a key, and there is none
+    ├── LengthFinishReasonError               a structured output was cut off by the token limit
     ├── ContentFilterFinishReasonError        ... or by the content filter
-    ├── ToolRoundsError                       the model went on calling tools
-    └── APIError                              a call failed (itself: an error told inside a stream)
-        ├── APIResponseValidationError        a 2xx that is not what was asked for
-        ├── APIConnectionError                no whole answer came: refused, reset, cut
-        │   ├── APITimeoutError               ... in time
-        │   │   └── DeadlineExceededError     the whole call outlived its `deadline`
-        │   └── StreamInterruptedError        a stream broke off
-        │       └── StreamTimeoutError        ... in silence (an APITimeoutError as well)
-        └── APIStatusError                    the server said no
+    ├── ToolRoundsError                       the model did not stop calling tools
+    └── APIError                              a call failed (itself: an error event inside a stream)
+        ├── APIResponseValidationError        a 2xx response without the expected content
+        ├── APIConnectionError                no complete response: refused, reset, interrupted
+        │   ├── CircuitOpenError              ... and nothing was sent, as the circuit breaker is open
+        │   ├── APITimeoutError               ... within the timeout
+        │   │   └── DeadlineExceededError     the whole call took longer than its `deadline`
+        │   └── StreamInterruptedError        the connection was lost while streaming
+        │       └── StreamTimeoutError        no data while streaming (an APITimeoutError as well)
+        └── APIStatusError                    the server returned an error status
             ├── BadRequestError 400           ── ContextLengthExceededError
             ├── AuthenticationError 401       ├── PermissionDeniedError 403
             ├── NotFoundError 404             ├── ConflictError 409
@@ -27,13 +28,28 @@ line, pickles with its fields, and holds no key.
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional, TypedDict
 
 from .normalise import decode_json
+
+# 408 request timeout, 409 lock conflict, 429 rate limit; and every status from 500 on.  The SDK's choice.
+RETRYABLE_STATUSES = {408, 409, 429}
+
+# The code of OpenAI, and the type of llama.cpp, for a prompt that is longer than the context window.
+CONTEXT_LENGTH_CODES = {"context_length_exceeded", "exceed_context_size_error"}
+
+# The code or type of a 429 that no waiting can resolve.
+NO_QUOTA = "insufficient_quota"
+
+
+# ---- the tree
 
 
 class RawchatError(Exception):
     """The root of everything that rawchat raises on purpose."""
+
+
+OpenAIError = RawchatError  # the SDK's root: `except OpenAIError` moves over unchanged
 
 
 class ConfigError(RawchatError):
@@ -41,122 +57,228 @@ class ConfigError(RawchatError):
 
 
 class MissingKeyError(ConfigError):
-    """There is no key, and base_url is OpenAI's, which wants one."""
+    """There is no API key, and base_url is OpenAI's, which needs one."""
+
+
+class ErrorResponse(NamedTuple):
+    """The response behind an error: `error.response.status_code`, `error.response.headers`, as in the SDK."""
+
+    status_code: int
+    headers: Mapping[str, str]
 
 
 class APIError(RawchatError):
-    """A call failed.  `str()` is one line: what happened, how many attempts, what to try next."""
+    """A call failed.  `str()` is one line: what happened, after how many attempts, what to try next.
 
-    hint = ""
-    status_code: Optional[int] = None
-    body: Any = None  #: the `error` object of the answer, else its JSON, else its text
-    code: Optional[str] = None
-    param: Optional[str] = None
-    type: Optional[str] = None
-    request_id: Optional[str] = None
-    headers: Mapping[str, str] = {}
-    retries: int = 0
-    key: str = ""  #: with several keys, which one: "key 2 of 3"
-    partial: Any = None  #: out of a stream: the Reply so far
+    status_code   of the response, or None if there was none
+    headers       of the response, or {}
+    body          the `error` object of the response, else its JSON, else its text
+    code, param, type   of the `error` object
+    request_id    of the response: quote it when asking the server's support
+    retries       the attempts after the first one
+    key           with several API keys, the one that was used: "key 2 of 3"
+    partial       the Reply so far, if the error came out of a stream
+    """
 
-    def __init__(self, message: str, **fields: Any):
-        super().__init__(message)  # one argument and a __dict__: that is what makes it pickle
-        self.__dict__.update(fields)
+    hint = ""  #: what to try next
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: Optional[int] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        body: Any = None,
+        code: Optional[str] = None,
+        param: Optional[str] = None,
+        type: Optional[str] = None,
+        request_id: Optional[str] = None,
+        retries: int = 0,
+        key: str = "",
+        partial: Any = None,
+    ):
+        # One positional argument, and fields in __dict__: this is what makes the error pickle.
+        super().__init__(message)
+        self.status_code = status_code
+        self.headers: Mapping[str, str] = {} if headers is None else headers
+        self.body = body
+        self.code = code
+        self.param = param
+        self.type = type
+        self.request_id = request_id
+        self.retries = retries
+        self.key = key
+        self.partial = partial
 
     @property
     def message(self) -> str:
-        """What happened, without attempts and hint."""
+        """Return what happened, without attempts, key and hint."""
         return str(self.args[0])
 
+    @property
+    def response(self) -> Optional[ErrorResponse]:
+        """Return status and headers of the response as the SDK's errors do, or None if there was none."""
+        if self.status_code is None:
+            return None
+        return ErrorResponse(self.status_code, self.headers)
+
+    @property
+    def retryable(self) -> bool:
+        """Return True if the same request may succeed later.  Only `backoff.retry_delay` asks."""
+        return False
+
     def __str__(self) -> str:
-        attempts = f"after {self.retries + 1} attempts" if self.retries else ""
-        return "; ".join(part for part in (self.message, attempts, self.key, self.hint) if part)
-
-
-# The tree above says what each of these is; `hint` is what to try next.
+        parts = [self.message]
+        if self.retries:
+            parts.append(f"after {self.retries + 1} attempts")
+        if self.key:
+            parts.append(self.key)
+        if self.hint:
+            parts.append(self.hint)
+        return "; ".join(parts)
 
 
 class APIResponseValidationError(APIError):
-    cut = False  #: is it JSON that stops half way?
-    reply: Any = None  #: of `parse`: what came instead of an instance
+    """The status is 2xx, but the body is not what was asked for."""
+
+    truncated = False  #: True if the body is JSON that stops half way
+    reply: Any = None  #: from `parse`: the Reply that does not fit the type
+
+    @property
+    def retryable(self) -> bool:
+        """Return True for a truncated body: it is a connection that broke without an error."""
+        return self.truncated and self.headers.get("x-should-retry") != "false"
 
 
 class APIConnectionError(APIError):
+    """No complete response was received."""
+
     hint = "check base_url, the network and the proxy settings"
+
+    @property
+    def retryable(self) -> bool:
+        """Return True: the next connection may hold."""
+        return True
+
+
+class CircuitOpenError(APIConnectionError):
+    """Nothing was sent: the last attempts failed, and the circuit breaker is open."""
+
+    @property
+    def retryable(self) -> bool:
+        """Return False: fail fast is what a circuit breaker is for."""
+        return False
 
 
 class APITimeoutError(APIConnectionError):
+    """No complete response was received within the timeout."""
+
     hint = "a larger timeout may help"
 
 
 class DeadlineExceededError(APITimeoutError):
+    """The whole call took longer than its `deadline`."""
+
     hint = "a larger deadline may help"
+
+    @property
+    def retryable(self) -> bool:
+        """Return False: no time is left."""
+        return False
 
 
 class StreamInterruptedError(APIConnectionError):
-    hint = "what came before is kept (.partial)"
+    """The connection was lost while streaming."""
+
+    hint = "the text received so far is in .partial"
 
 
 class StreamTimeoutError(StreamInterruptedError, APITimeoutError):
-    """A stream fell silent for longer than `timeout`."""
+    """No data was received for longer than `timeout` while streaming."""
 
 
 class APIStatusError(APIError):
-    """The server answered with a status that is not 2xx."""
+    """The server returned a status that is not 2xx."""
+
+    @property
+    def retryable(self) -> bool:
+        """Return True for 408, 409, 429 and 5xx, as in the SDK.
+
+        The header `x-should-retry`, spelled exactly `true` or `false`, overrules all else.
+        """
+        verdict = self.headers.get("x-should-retry")
+        if verdict in ("true", "false"):
+            return verdict == "true"
+        if NO_QUOTA in (self.code, self.type):
+            return False
+        status = self.status_code or 0
+        return status in RETRYABLE_STATUSES or status >= 500
 
 
 class BadRequestError(APIStatusError):
-    """400."""
+    """Status 400."""
 
 
 class ContextLengthExceededError(BadRequestError):
+    """Status 400: the prompt is longer than the model's context window."""
+
     hint = "send fewer or shorter messages"
 
 
 class AuthenticationError(APIStatusError):
+    """Status 401."""
+
     hint = "check the key (OPENAI_API_KEY, --key-file or api_key=)"
 
 
 class PermissionDeniedError(APIStatusError):
-    hint = "this key may not do that here"
+    """Status 403."""
+
+    hint = "this key has no permission for this request"
 
 
 class NotFoundError(APIStatusError):
+    """Status 404."""
+
     hint = "check the model name and base_url"
 
 
 class ConflictError(APIStatusError):
-    """409."""
+    """Status 409."""
 
 
 class UnprocessableEntityError(APIStatusError):
-    """422."""
+    """Status 422."""
 
 
 class RateLimitError(APIStatusError):
-    hint = "wait a while, or look at the account's limits and billing"
+    """Status 429."""
+
+    hint = "wait a while, or check the account's limits and billing"
 
 
 class InternalServerError(APIStatusError):
+    """Status 500 or more."""
+
     hint = "the server failed; try again later"
 
 
 class LengthFinishReasonError(RawchatError):
-    reply: Any = None  # what came
+    """A structured output was cut off by the token limit."""
+
+    reply: Any = None  #: the Reply that was received
 
 
 class ContentFilterFinishReasonError(RawchatError):
-    reply: Any = None
+    """A structured output was stopped by the content filter."""
+
+    reply: Any = None  #: the Reply that was received
 
 
 class ToolRoundsError(RawchatError):
-    messages: Any = None  # all that was said, to go on from
+    """The model still called tools after the last round that was allowed."""
 
-
-def one_line(text: str, limit: int = 500) -> str:
-    """`text` with its white space folded, cut after `limit` characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[:limit] + "…"
+    messages: Any = None  #: the conversation so far, to continue from
 
 
 ERROR_BY_STATUS: dict[int, type[APIStatusError]] = {
@@ -170,20 +292,29 @@ ERROR_BY_STATUS: dict[int, type[APIStatusError]] = {
 }
 
 
-# OpenAI's code, and llama.cpp's type, for a prompt that is longer than the context.
-CONTEXT_LENGTH_CODES = {"context_length_exceeded", "exceed_context_size_error"}
+# ---- an error response -> its exception
+
+
+class ErrorFields(TypedDict):
+    """The fields of an APIError that come from an error body."""
+
+    body: Any
+    code: Optional[str]
+    param: Optional[str]
+    type: Optional[str]
 
 
 def error_from_status(
     status: int,
     headers: Mapping[str, str],
     body: bytes,
-    asked: str,
+    summary: str,
     reason: str = "no reason given",
 ) -> APIStatusError:
-    """The exception for an answer that is not 2xx.  `asked` says what was: 'POST https://host/path'.
+    """Return the exception for a response that is not 2xx.
 
-    `reason` stands in the message where the server gave none.
+    `summary` names the request in the message: 'POST https://host/path'.  `reason` stands in the message if the
+    server gives none.
 
     >>> error_from_status(404, {}, b'{"error": {"message": "no such model"}}', "GET http://h/v1/models/x").message
     '404: no such model (GET http://h/v1/models/x)'
@@ -193,18 +324,18 @@ def error_from_status(
         payload = decode_json(text)
     except ValueError:
         payload = text
-    said, fields = parse_error_body(payload)
+    message, fields = parse_error_body(payload)
     if 300 <= status < 400:
-        said = (
-            f"redirected to {one_line(headers.get('location') or 'nowhere')}, which is not followed"
-        )
-    names = {fields["code"], fields["type"]}
-    kind = ERROR_BY_STATUS.get(status, InternalServerError if status >= 500 else APIStatusError)
-    if status == 400 and names & CONTEXT_LENGTH_CODES:
-        kind = ContextLengthExceededError
-    name = next((n for n in (fields["code"], fields["type"]) if n and n != str(status)), "")
-    return kind(
-        f"{status} {name}".strip() + f": {said or reason} ({asked})",
+        target = one_line(headers.get("location") or "nowhere")
+        message = f"redirected to {target}, which is not followed"
+    title = str(status)
+    for name in (fields["code"], fields["type"]):
+        if name and name != str(status):
+            title = f"{status} {name}"
+            break
+    error_class = class_for_status(status, {fields["code"], fields["type"]})
+    return error_class(
+        f"{title}: {message or reason} ({summary})",
         status_code=status,
         headers=headers,
         request_id=headers.get("x-request-id"),
@@ -212,42 +343,80 @@ def error_from_status(
     )
 
 
+def class_for_status(status: int, codes: set[Optional[str]]) -> type[APIStatusError]:
+    """Return the exception class for a status and the `code` and `type` of its error body."""
+    if status == 400 and codes & CONTEXT_LENGTH_CODES:
+        return ContextLengthExceededError
+    if status >= 500:
+        return InternalServerError
+    return ERROR_BY_STATUS.get(status, APIStatusError)
+
+
 def is_error(payload: Any) -> bool:
-    """Is this the JSON of an error, whatever the status says?"""
-    return isinstance(payload, dict) and bool(
-        payload.get("error") or payload.get("object") == "error"
-    )
+    """Return True if decoded JSON is an error body, whatever the status is."""
+    if not isinstance(payload, dict):
+        return False
+    return bool(payload.get("error")) or payload.get("object") == "error"
 
 
-def parse_error_body(payload: Any) -> tuple[str, dict[str, Any]]:
-    """What an error body says: its one-line message, and the fields `body code param type`.
+def parse_error_body(payload: Any) -> tuple[str, ErrorFields]:
+    """Return the message of an error body, in one line, and the fields that it gives to the exception.
 
-    Servers spell it in many ways: `{"error": {"message": …}}` (OpenAI), `{"error": "…"}` (Ollama),
-    `{"detail": …}` (FastAPI), `{"object": "error", "message": …}` (vLLM), plain text (proxies).
+    `payload` is the decoded JSON, or the text if it is not JSON.  Servers write errors in many ways:
+    `{"error": {"message": …}}` (OpenAI), `{"error": "…"}` (Ollama), `{"detail": …}` (FastAPI),
+    `{"object": "error", "message": …}` (vLLM), plain text or HTML (proxies).
     """
-    body = (
-        payload["error"]
-        if isinstance(payload, dict) and payload.get("error") is not None
-        else payload
-    )
-    facts = body if isinstance(body, dict) else {}
-    said = next((facts[name] for name in ("message", "detail") if facts.get(name)), body)
-    if not isinstance(said, str):
-        said = json.dumps(said, ensure_ascii=False)
-    elif said is payload:  # a proxy's page or line: its first words, without the tags
-        said = next(filter(None, map(str.strip, re.sub("<[^<>]*>", "", said).splitlines())), "")
-    fields: dict[str, Any] = {"body": body}
-    for name in ("code", "param", "type"):
-        fields[name] = None if facts.get(name) is None else str(facts[name])
-    return one_line(said), fields
+    body = payload
+    if isinstance(payload, dict) and payload.get("error") is not None:
+        body = payload["error"]
+    details: dict[str, Any] = body if isinstance(body, dict) else {}
+    message = details.get("message") or details.get("detail") or body
+    if not isinstance(message, str):
+        message = json.dumps(message, ensure_ascii=False)
+    elif message is payload:
+        message = first_line_of_page(message)
+    fields: ErrorFields = {
+        "body": body,
+        "code": text_or_none(details.get("code")),
+        "param": text_or_none(details.get("param")),
+        "type": text_or_none(details.get("type")),
+    }
+    return one_line(message), fields
 
 
-def as_stream_error(error: APIError) -> APIError:
-    """`error`, told as one of a stream, where it is one of the network."""
-    if isinstance(error, APITimeoutError) and not isinstance(error, DeadlineExceededError):
-        return StreamTimeoutError(f"the stream fell silent: {error.message}")
-    if isinstance(error, APIConnectionError) and not isinstance(
-        error, (StreamInterruptedError, APITimeoutError)
-    ):
-        return StreamInterruptedError(f"the stream broke off: {error.message}")
+def first_line_of_page(page: str) -> str:
+    """Return the first line of a text or an HTML page that has words in it, without the tags."""
+    for line in re.sub("<[^<>]*>", "", page).splitlines():
+        if line.strip():
+            return line.strip()
+    return ""
+
+
+def text_or_none(value: Any) -> Optional[str]:
+    """Return `value` as a text; None stays None.  Some servers send codes as numbers."""
+    return None if value is None else str(value)
+
+
+def one_line(text: str, limit: int = 500) -> str:
+    """Return `text` in one line, with its white space folded, cut off after `limit` characters."""
+    text = " ".join(text.split())
+    if len(text) <= limit:
+        return text
+    return text[:limit] + "…"
+
+
+# ---- an error inside a stream
+
+
+def as_stream_error(error: APIError, read_timeout: float) -> APIError:
+    """Return the stream's form of a connection error: the connection was lost, or no data came in time.
+
+    `read_timeout` is the timeout of each read in seconds, for the message.  Any other error is returned as it is.
+    """
+    if isinstance(error, (DeadlineExceededError, StreamInterruptedError)):
+        return error
+    if isinstance(error, APITimeoutError):
+        return StreamTimeoutError(f"no data for {read_timeout:g} s: {error.message}")
+    if isinstance(error, APIConnectionError):
+        return StreamInterruptedError(f"connection lost while streaming: {error.message}")
     return error

@@ -1,14 +1,36 @@
-"""Keys: checked before anything else sees them, and hidden when they are shown."""
+"""API keys: validate them, choose one for every attempt, and keep them out of everything that is shown.
+
+With several keys, each call begins with the next one (or, with `rotate_after`, the next one after so many seconds).
+`KeySelector.pick` chooses the key of an attempt, `KeySelector.report` records how the attempt failed: a key that
+got a 401, or has no quota left, is never chosen again while another is available; one that got a 429 cools down for as
+long as the server asked.
+"""
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Callable, Optional, Union
 
 from . import backoff
-from .errors import APIError, ConfigError, RateLimitError
+from .errors import NO_QUOTA, APIError, ConfigError, RateLimitError
 
 ApiKey = Union[str, Sequence[str], Callable[[], str], None]
+
+# A word in the name of a header or query parameter that makes its value a credential.
+CREDENTIAL_NAME = re.compile(
+    r"(?<!idempotency[-_])key|auth|token|secret|passw|cookie|credential|session|signature|jwt"
+    r"|bearer|(?<![a-z])sig(?![a-z])",
+    re.IGNORECASE,
+)
+
+# The form of a value that makes it a credential, whatever its name.
+CREDENTIAL_VALUE = re.compile(
+    r"\s*(?:bearer|basic|digest|negotiate|api-?key|token)\s+\S|\s*sk-\S", re.IGNORECASE
+)
+
+
+# ---- validate
 
 
 class Key(str):
@@ -18,70 +40,122 @@ class Key(str):
         return "Key('***')"
 
 
-KeySource = Callable[[], Sequence[Key]]  # asked for the keys to use before every attempt
+KeySource = Callable[[], Sequence[Key]]  # called before every attempt
 
 
-def key_source(given: ApiKey, where: str) -> Optional[KeySource]:
-    """The Keyring of one key, of several, or of a function that gives one; None if there is none at all.
+def key_source(given: ApiKey, source: str) -> Optional[KeySource]:
+    """Return a function that returns the keys to use; None if no key is given.
 
-    `where` says where they come from, for the ConfigError about one that cannot be used.
+    `given` is one key, several, or a function that returns one.  `source` says where they come from, for the
+    ConfigError about a key that cannot be used.
     """
     if callable(given):
         return lambda: (validate_key(given(), "the API key that api_key() returned"),)
-    several = [given] if isinstance(given, (str, bytes)) else list(given or ())
-    keys = tuple(
-        validate_key(key, where) for key in several if not isinstance(key, str) or key.strip()
-    )
-    return (lambda: keys) if keys else None
+    candidates: Sequence[Any] = given or ()
+    if isinstance(given, (str, bytes)):
+        candidates = [given]
+    keys = []
+    for candidate in candidates:
+        is_blank = isinstance(candidate, str) and not candidate.strip()
+        if not is_blank:
+            keys.append(validate_key(candidate, source))
+    if not keys:
+        return None
+    fixed = tuple(keys)
+    return lambda: fixed
 
 
-def validate_key(given: Any, where: str) -> Key:
-    """`given` as a Key, blanks around it trimmed; raises ConfigError that names the position, never the key.
+def validate_key(given: Any, source: str) -> Key:
+    """Return `given` as a Key, without surrounding white space.
 
-    A header holds visible ASCII (RFC 9110, 5.5); anything else would fail on the way, in a library that prints it.
+    Raises ConfigError that names the position of a character that no header can hold, and never shows the key.  A
+    header holds visible ASCII (RFC 9110, 5.5); anything else would fail later, in a library that prints it.
     """
     if not isinstance(given, str):
-        raise ConfigError(f"{where} is not a string but {type(given).__name__}")
+        raise ConfigError(f"{source} must be a string, got {type(given).__name__}")
     trimmed = given.strip()
-    for at, character in enumerate(trimmed, 1):
+    for position, character in enumerate(trimmed, 1):
         if not "!" <= character <= "~":
             raise ConfigError(
-                f"{where} has U+{ord(character):04X} at position {at} of {len(trimmed)}: copy it again"
+                f"{source} has U+{ord(character):04X} at position {position} of {len(trimmed)}: copy it again"
             )
     return Key(trimmed)
 
 
+# ---- no credential for a base_url from .env
+
+
+def refuse_credentials(headers: Mapping[str, Any], query: Mapping[str, Any], source: str) -> None:
+    """Raise ConfigError if a header or query parameter holds a credential, for a base_url that comes from .env.
+
+    Whoever wrote the .env of a folder must not receive the user's own credentials.  `source` says where they were
+    given.
+    """
+    for name, value in headers.items():
+        if is_credential(name, value):
+            raise dotenv_error(f"the key from {source} (header {name!r})")
+    for name, value in query.items():
+        if is_credential(name, value):
+            raise dotenv_error(f"the key from {source} (query parameter {name!r})")
+
+
+def dotenv_error(credential: str) -> ConfigError:
+    """Return the error about a credential that would be sent to a base_url from .env."""
+    return ConfigError(
+        f"base_url comes from .env, {credential}: a .env file must not send your key elsewhere; "
+        "put both into .env, or set both yourself"
+    )
+
+
+def is_credential(name: str, value: Any) -> bool:
+    """Return True if a header or query parameter carries a credential; a value of None carries none.
+
+    This is wider than wire.SECRET_HEADER, which decides what is hidden.  A false positive here costs one clear error,
+    a false negative a key.
+    """
+    if value is None:
+        return False
+    if CREDENTIAL_NAME.search(str(name)):
+        return True
+    return CREDENTIAL_VALUE.match(str(value)) is not None
+
+
+# ---- redact
+
+
 def redact_error(secrets: Collection[str], error: APIError) -> None:
-    """Take `secrets` out of every field of `error`: servers echo keys.  Of `.partial` the answer itself stays."""
+    """Replace `secrets` in every field of `error`, as servers echo keys; the text of `.partial` stays."""
     error.args = redact(secrets, error.args)
-    fields = {
-        name: value if name == "partial" else redact(secrets, value)
-        for name, value in error.__dict__.items()
-    }
-    error.__dict__.update(fields)
+    for name, value in list(vars(error).items()):
+        if name != "partial":
+            setattr(error, name, redact(secrets, value))
     if error.partial is not None:
         error.partial.headers = redact(secrets, error.partial.headers)
-    if any(secret in repr(error.__cause__) for secret in filter(None, secrets)):
+    cause = repr(error.__cause__)
+    if any(secret and secret in cause for secret in secrets):
         error.__cause__ = None
 
 
 def redact(secrets: Collection[str], value: Any) -> Any:
-    """`value`, and all that it holds, with every one of `secrets` replaced by ***."""
+    """Return `value` with every one of `secrets` replaced by ***, in texts and in all that containers hold."""
     if isinstance(value, str):
-        for secret in filter(None, secrets):
-            value = value.replace(secret, "***")
+        for secret in secrets:
+            if secret:
+                value = value.replace(secret, "***")
         return value
     if isinstance(value, dict):
-        return type(value)(
-            {redact(secrets, name): redact(secrets, item) for name, item in value.items()}
-        )
+        items = {redact(secrets, name): redact(secrets, item) for name, item in value.items()}
+        return type(value)(items)
     if isinstance(value, (list, tuple)):
         return type(value)(redact(secrets, item) for item in value)
     return value
 
 
+# ---- choose
+
+
 class KeyPool:
-    """What a client knows of its keys: whose turn it is, and which of them rest.  Threads share it."""
+    """The keys of a client and their cooldowns.  Threads share it."""
 
     def __init__(
         self,
@@ -90,103 +164,133 @@ class KeyPool:
         now: Callable[[], float],
         rotate_after: Optional[float] = None,
     ):
-        """`rotate_after` is the seconds after which the next key's turn comes; None: it comes with every call."""
-        self.keys, self.clock, self.now, self._rotate_after = keys, clock, now, rotate_after
-        self.free: dict[
-            tuple[Optional[str], int], float
-        ] = {}  # when a key may be used again; inf: set aside
-        self._calls, self._start = itertools.count(), clock() if rotate_after else 0.0
+        """Start with the first key of `keys`.
 
-    def turn(self) -> int:
-        """How often the turn has passed on, up to this call."""
-        return (
-            int((self.clock() - self._start) // self._rotate_after)
-            if self._rotate_after
-            else next(self._calls)
-        )
+        clock         monotonic seconds, for cooldowns and `rotate_after`
+        now           seconds since 1970, for a Retry-After that is a date
+        rotate_after  seconds after which calls begin with the next key; None: every call does
+        """
+        self.keys = keys
+        self.now = now
+        self._clock = clock
+        self._rotate_after = rotate_after
+        self._call_count = itertools.count()
+        self._start = 0.0 if rotate_after is None else clock()
+        # (model, index of a key) -> when it is available again; infinity for a key that was refused for good.
+        # A server counts for each model, so a key cools down for one model only.
+        self._cooldown_until: dict[tuple[Optional[str], int], float] = {}
 
-    def choice(self, model: Optional[str] = None) -> "KeySelector":
-        """The keys for one call of `model`: servers count for each model, so a key rests for that one only."""
+    def selector(self, model: Optional[str] = None) -> "KeySelector":
+        """Return the choice of keys for one call of `model`."""
         return KeySelector(self, model)
+
+    def next_index(self, count: int) -> int:
+        """Return the index of the key, one of `count`, with which a call begins."""
+        if self._rotate_after is None:
+            return next(self._call_count) % count
+        periods = (self._clock() - self._start) // self._rotate_after
+        return int(periods) % count
+
+    def cool_down(self, model: Optional[str], index: int, seconds: float) -> None:
+        """Keep a key from being chosen for `model` for so many seconds."""
+        self._cooldown_until[model, index] = self._clock() + seconds
+
+    def cooldown(self, model: Optional[str], index: int) -> float:
+        """Return the seconds until a key is available for `model`; 0 if it is available now."""
+        until = self._cooldown_until.get((model, index), -math.inf)
+        return max(0.0, until - self._clock())
 
 
 class KeySelector:
-    """Which key each attempt of one call takes.  Of a single key there is nothing to choose, and it never rests."""
+    """The choice of a key for each attempt of one call.  A single key is always chosen."""
 
-    def __init__(self, ring: KeyPool, model: Optional[str]):
-        self._ring, self._model = ring, model
-        self._order: list[int] = []  # positions; the key in use comes first
-        self._refused: set[int] = set()  # in this call
-        self._used = self._warned = False
+    def __init__(self, pool: KeyPool, model: Optional[str]):
+        self._pool = pool
+        self._model = model
+        self._count = 0
+        self._index: Optional[int] = None  # of the key in use
+        self._picked = False
+        self._raised = False
+        self._refused: set[int] = set()  # indices, in this call
 
-    def next(self) -> Optional[Key]:
-        """The key for the next attempt: the same one, unless it was refused or rests; None without any.
+    def pick(self) -> Optional[Key]:
+        """Return the key for the next attempt; None if there is none.
 
-        If all rest before the first attempt, a RateLimitError that says when one is free; asked again, the key
-        that is free first.
+        It is the key of the attempt before, unless that was refused or is cooling down; then the next available
+        one.  If all keys are cooling down before the first attempt, raises RateLimitError that says how long to wait;
+        when called again, returns the key that is available first.
         """
-        keys = self._ring.keys()
-        if len(keys) < 2:
-            return keys[0] if keys else None
-        if not self._order:
-            self._order = rotate(self._ring.turn() % len(keys), range(len(keys)))
-        rests = self._rests()
-        fresh = [at for at in self._order if at not in self._refused and rests[at] <= 0]
-        first = fresh[0] if fresh else min(self._order, key=rests.__getitem__)
-        if 0 < rests[first] < math.inf and not (self._used or self._warned):
-            self._warned = True
-            raise RateLimitError(
-                f"all {len(keys)} keys rest; {self._name(first)} is free in {rests[first]:.3g} s",
-                status_code=429,
-                headers={"retry-after-ms": str(1000 * rests[first])},
-            )
-        self._order, self._used = rotate(first, self._order), True
-        return keys[first]
-
-    def failed(self, failure: APIError) -> Optional[float]:
-        """Learn from a failed attempt: seconds until another key is free, 0 for at once; None if none will help."""
-        if not self._used:  # no key was, or there is but one
+        keys = self._pool.keys()
+        self._count = len(keys)
+        if not keys:
             return None
-        at = self._order[0]
-        failure.key = self._name(at)
+        if len(keys) == 1:
+            return keys[0]
+        if self._index is None:
+            self._index = self._pool.next_index(len(keys))
+        cooldowns = self._cooldowns()
+        available = self._available(cooldowns)
+        chosen = available[0] if available else min(cooldowns, key=cooldowns.__getitem__)
+        seconds = cooldowns[chosen]
+        if 0 < seconds < math.inf and not self._picked and not self._raised:
+            self._raised = True
+            raise RateLimitError(
+                f"all {len(keys)} API keys are rate-limited; {self._name(chosen)} is available in {seconds:.3g} s",
+                status_code=429,
+                headers={"retry-after-ms": str(1000 * seconds)},
+            )
+        self._index = chosen
+        self._picked = True
+        return keys[chosen]
+
+    def report(self, failure: APIError) -> Optional[float]:
+        """Record a failed attempt; return the seconds until another key is available.
+
+        0 means now, None that no other key will help.  Sets `failure.key`.
+        """
+        if self._index is None or not self._picked:
+            return None
+        used = self._index
+        failure.key = self._name(used)
         if failure.status_code not in (401, 429):
             return None
-        self._refused.add(at)
-        self._ring.free[self._model, at] = self._ring.clock() + cooldown(failure, self._ring.now)
-        rests = (
-            self._rests()
-        )  # of a key that was refused without a wish, nobody knows when it is free
-        known = [other for other in self._order if 0 < rests[other] < math.inf]
-        fresh = any(rests[other] == 0 for other in self._order if other not in self._refused)
-        if known and not fresh:
-            soonest = min(known, key=rests.__getitem__)
-            failure.key += (
-                f" (the first to be free is {self._name(soonest)}, in {rests[soonest]:.3g} s)"
-            )
-        return 0.0 if fresh else min((rests[other] for other in known if other != at), default=None)
+        self._refused.add(used)
+        self._pool.cool_down(self._model, used, cooldown_seconds(failure, self._pool.now))
+        cooldowns = self._cooldowns()
+        if self._available(cooldowns):
+            return 0.0
+        # A key that was refused without a Retry-After has no cooldown: nobody knows when it is available.
+        known = {index: left for index, left in cooldowns.items() if 0 < left < math.inf}
+        if known:
+            first = min(known, key=known.__getitem__)
+            failure.key += f" (next available: {self._name(first)}, in {known[first]:.3g} s)"
+        known.pop(used, None)
+        return min(known.values(), default=None)
 
-    def _rests(self) -> dict[int, float]:
-        """For each position the seconds until its key may be used; 0 for now."""
-        clock, free = self._ring.clock(), self._ring.free
-        return {at: max(0.0, free.get((self._model, at), -math.inf) - clock) for at in self._order}
+    def _cooldowns(self) -> dict[int, float]:
+        """Return the cooldown of every key, from the one in use on, going round."""
+        first = self._index or 0
+        indices = [*range(first, self._count), *range(first)]
+        return {index: self._pool.cooldown(self._model, index) for index in indices}
 
-    def _name(self, at: int) -> str:
-        return f"key {at + 1} of {len(self._order)}"
+    def _available(self, cooldowns: Mapping[int, float]) -> list[int]:
+        """Return the keys that can be used now, in order."""
+        found = []
+        for index, left in cooldowns.items():
+            if left == 0 and index not in self._refused:
+                found.append(index)
+        return found
+
+    def _name(self, index: int) -> str:
+        return f"key {index + 1} of {self._count}"
 
 
-def cooldown(failure: APIError, now: Callable[[], float]) -> float:
-    """Seconds that a refused key rests: for ever after a 401 or without quota, else as long as the server asks."""
-    if failure.status_code == 401 or "insufficient_quota" in (failure.code, failure.type):
-        return math.inf
-    wish = backoff.retry_after(failure.headers, now)
-    return wish if 0 < wish < math.inf else 0.0
+def cooldown_seconds(failure: APIError, now: Callable[[], float]) -> float:
+    """Return for how long a refused key cools down.
 
-
-def rotate(first: int, order: Sequence[int]) -> list[int]:
-    """`order`, going round, from `first` on.
-
-    >>> rotate(2, [0, 1, 2, 3])
-    [2, 3, 0, 1]
+    For ever after a 401 or without quota, else as long as the server asked; 0 if it did not.
     """
-    at = order.index(first)
-    return [*order[at:], *order[:at]]
+    if failure.status_code == 401 or NO_QUOTA in (failure.code, failure.type):
+        return math.inf
+    seconds = backoff.retry_after(failure.headers, now)
+    return seconds if 0 < seconds < math.inf else 0.0

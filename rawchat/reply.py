@@ -196,7 +196,7 @@ def read_reply(response: Response, limit: int = MAX_BYTES) -> Reply:
     """Read the body of a 2xx `response`, at most `limit` bytes, and return it as a Reply.
 
     Raises APIResponseValidationError for a body that is not a JSON object, holds an error or is over the limit; its
-    `.cut` is true for JSON that stops half way, which may be requested again like any broken body.  Raises what the
+    `.truncated` is true for JSON that stops half way, which may be requested again like any broken body.  Raises what the
     transport raises while it reads.
     """
     return decode_reply(response.read(limit), response)
@@ -215,7 +215,7 @@ def decode_reply(body: bytes, response: Response) -> Reply:
         invalid = True
     # Errors are raised outside `except`: __context__ would hold the JSONDecodeError, and with it the whole body.
     if not isinstance(payload, dict):
-        raise not_json_error(body, response, cut=invalid and looks_truncated(body))
+        raise not_json_error(body, response, truncated=invalid and looks_truncated(body))
     if b"\\u" in body:
         # Only an escape can make half of a surrogate pair.
         payload = mend(payload)
@@ -320,28 +320,30 @@ def error_from_response(response: Response, limit: int) -> APIStatusError:
 def error_in_success(payload: Any, response: Response) -> APIResponseValidationError:
     """Return the error for a 2xx whose JSON is an error."""
     message, fields = parse_error_body(payload)
-    return APIResponseValidationError(
-        f"{response.status}, but an error: {message} ({response.summary})",
-        **{**response.error_fields, **fields},
+    error = APIResponseValidationError(
+        f"{response.status}, but an error: {message} ({response.summary})", **fields
     )
+    response.annotate(error)
+    return error
 
 
 def not_json_error(
-    body: bytes, response: Response, cut: bool = False
+    body: bytes, response: Response, truncated: bool = False
 ) -> APIResponseValidationError:
     """Return the error for a 2xx whose body is not the JSON object that was asked for."""
     text = body[:MAX_EXCERPT].decode("utf-8-sig", "replace")
-    problem = "JSON that stops half way" if cut else "no JSON object"
+    problem = "JSON that stops half way" if truncated else "no JSON object"
     content_type = response.headers.get("content-type") or "no content type"
     excerpt = one_line(text, 120) or "empty body"
     if text.lstrip().startswith("<"):
         excerpt += "; is base_url right? It is a web page"
-    return APIResponseValidationError(
+    error = APIResponseValidationError(
         f"{response.status}, but {problem} ({content_type}): {excerpt} ({response.summary})",
         body=text,
-        cut=cut,
-        **response.error_fields,
     )
+    error.truncated = truncated
+    response.annotate(error)
+    return error
 
 
 def looks_truncated(body: bytes) -> bool:

@@ -159,11 +159,8 @@ class Stream:
 
     def _with_partial(self, error: APIError) -> APIError:
         """Return `error` as an error of a stream, with the Reply so far and the response's fields, without keys."""
-        error = as_stream_error(error)
-        for name, value in self._response.error_fields.items():
-            # What the error knows itself stays.
-            if not getattr(error, name):
-                setattr(error, name, value)
+        error = as_stream_error(error, self._response.request.timeout[1])
+        self._response.annotate(error)
         error.partial = self._partial_reply()
         redact_error(self._response.request.headers.secrets, error)
         return error

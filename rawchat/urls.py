@@ -1,4 +1,4 @@
-"""Where requests go: the base_url, checked; whether a key may go there; and the proxy on the way."""
+"""URLs: validate the base URL, join paths and queries, follow redirects, hide keys, and choose the proxy."""
 
 import functools
 import ipaddress
@@ -11,13 +11,24 @@ from .errors import ConfigError
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
+# What a path segment may hold as it is, beside letters, digits and -._~ (RFC 3986, 3.3).
+SEGMENT_SAFE = "!$&'()*+,;=:@"
 
-SEGMENT_SAFE = "!$&'()*+,;=:@"  # what a path segment may hold as it is, beside letters and digits (RFC 3986, 3.3)
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
+# One label of a host name, underscores included, which some internal names have.
+HOST_LABEL = re.compile(r"[\w-]+")
 
-HOST = re.compile(r"[\w-]+")  # a label of a host's name
+#: characters in one label of a host name (RFC 1035, 2.3.4)
+MAX_LABEL_LENGTH = 63
 
+# A base URL that may be shown in a message.  Anything else may be a key in the wrong place.
+SHOWABLE_URL = re.compile(r"(?!sk-)[\w./:-]{,60}")
 
+# A query parameter that holds a credential: `?api-key=…`, the `sig` of a signed URL.
+QUERY_SECRET = re.compile(r"(?i)([?&][^?=&#]*(?:key|token|secret|sig|signature|password)=)([^&#]*)")
+
+# The environment variables that choose the network's way, in lower case.
 NETWORK_VARIABLES = {
     "http_proxy",
     "https_proxy",
@@ -27,22 +38,30 @@ NETWORK_VARIABLES = {
     "ssl_cert_file",
 }
 
+# Redirects that keep the body; a GET, which has none, follows the others too (RFC 9110, 15.4).
+POST_REDIRECTS = {307, 308}
+GET_REDIRECTS = {301, 302, 303, 307, 308}
+
+
+# ---- base URL and query
+
 
 def validate_base_url(url: str) -> str:
-    """`url` checked, without its trailing slashes; a query stays."""
+    """Return `url` without trailing slashes in its path; a query stays.
+
+    Raises ConfigError for anything but an http:// or https:// URL, and for user:password@ or a #fragment in it.
+    """
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port  # .port raises ValueError if it is no number
+        host = parts.hostname
+        _ = parts.port  # raises ValueError for a port that is not a number
     except (ValueError, AttributeError, TypeError):
         host = None
-    shown = (
-        url if isinstance(url, str) and re.fullmatch(r"(?!sk-)[\w./:-]{,60}", url) else "***"
-    )  # it may be a key
     if not host or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
-        raise ConfigError(
-            "base_url is not an http:// or https:// URL"
-            + ("" if shown == "***" else f": {shown!r}")
-        )
+        message = "base_url is not an http:// or https:// URL"
+        if isinstance(url, str) and SHOWABLE_URL.fullmatch(url):
+            message += f": {url!r}"
+        raise ConfigError(message)
     if "@" in parts.netloc:
         raise ConfigError(
             "base_url must not hold user:password@; pass api_key= or default_headers="
@@ -53,88 +72,55 @@ def validate_base_url(url: str) -> str:
 
 
 def join_url(base_url: str, path: str, query: Mapping[str, Any]) -> str:
-    """base_url + path.  The query of base_url stays as it is, then comes `query`."""
-    place, _, own = base_url.partition("?")
-    added = urlencode(
-        [(name, text) for name, value in query.items() for text in query_values(name, value)],
-        quote_via=quote,
-    )
-    query_text = "&".join(filter(None, (own, added)))
-    return f"{place}{path}?{query_text}" if query_text else place + path
+    """Return base_url + path; the query of base_url stays as it is and is followed by `query`.
+
+    Raises TypeError for a value that a query cannot hold.
+    """
+    location, _, base_query = base_url.partition("?")
+    pairs = []
+    for name, value in query.items():
+        for text in query_values(name, value):
+            pairs.append((name, text))
+    queries = [part for part in (base_query, urlencode(pairs, quote_via=quote)) if part]
+    if not queries:
+        return location + path
+    return f"{location}{path}?{'&'.join(queries)}"
 
 
 def query_values(name: str, value: Any) -> list[str]:
-    """A query value as texts: a list repeats its name, booleans are true and false, None is left out."""
+    """Return the texts of a query value: a list repeats its name, booleans are true and false, None is left out."""
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [str(value).lower()]
     if isinstance(value, (list, tuple)):
         return [text for item in value for text in query_values(name, item)]
     if isinstance(value, (Mapping, bytes)):
+        kind = type(value).__name__
         raise TypeError(
-            f"query parameter {name!r}: no place for {type(value).__name__}; use str, numbers, lists"
+            f"query parameter {name!r} cannot be a {kind}; use str, numbers, booleans or lists"
         )
-    return [] if value is None else [str(value).lower() if isinstance(value, bool) else str(value)]
+    return [str(value)]
 
 
-@functools.lru_cache(maxsize=64)  # asked three times a call, of few URLs
+# ---- where a key may go
+
+
+@functools.lru_cache(maxsize=64)  # called three times in each call, with few different URLs
 def origin(url: str) -> tuple[str, str, Optional[int]]:
-    """Scheme, host and port (RFC 6454): a key stays with them."""
+    """Return scheme, host and port (RFC 6454).  A key is never sent to another origin than base_url's."""
     parts = urlsplit(url)
-    return (
-        parts.scheme,
-        parts.hostname or "",
-        parts.port or {"http": 80, "https": 443}.get(parts.scheme),
-    )
-
-
-def redirect_target(method: str, url: str, status: int, location: Optional[str]) -> Optional[str]:
-    """Where to send the same request again, after an answer with this status and `location`; or None.
-
-    Only a redirection that keeps method and body (307, 308: RFC 9110, 15.4), and only within the origin, as the key
-    goes with it.  All others come out as an error that names the place.
-    """
-    if not location or status not in (
-        {307, 308} if method == "POST" else {301, 302, 303, 307, 308}
-    ):
-        return None
-    try:
-        target = urljoin(url, location).partition("#")[0]
-        return target if origin(target) == origin(url) else None
-    except ValueError:  # a location that is no URL
-        return None
-
-
-QUERY_KEY = re.compile(r"(?i)([?&][^?=&#]*(?:key|token|secret|sig|signature|password)=)([^&#]*)")
-
-
-def without_user(url: str) -> str:
-    """Return `url` without the user:password@ before its host (RFC 3986, 3.2.1)."""
-    return re.sub(r"//[^/?#]*@", "//", url)
-
-
-def redact_url(url: str) -> str:
-    """Return `url` to be shown: without user:password@, and with the keys that some services carry in the query hidden.
-
-    >>> redact_url("https://me:secret@h/v1?api-key=secret&a=b")
-    'https://h/v1?api-key=***&a=b'
-    """
-    return QUERY_KEY.sub(r"\1***", without_user(url))
-
-
-def keys_in(url: str) -> list[str]:
-    """Return the credentials that `without_keys` hides, as they stand in `url` and decoded."""
-    users = re.findall(r"//([^/?#]*)@", url)
-    found = [user.partition(":")[2] for user in users] + [
-        value for _, value in QUERY_KEY.findall(url)
-    ]
-    return [form for value in found for form in {value, unquote(value)}]
+    port = parts.port or DEFAULT_PORTS.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", port
 
 
 def is_secure(base_url: str) -> bool:
-    """Is what goes to `base_url` encrypted, or does it stay on this machine?"""
+    """Return True if what is sent to `base_url` is encrypted or stays on this machine."""
     parts = urlsplit(base_url)
     host = parts.hostname or ""
-    if (
-        parts.scheme == "https" or host == "localhost" or host.endswith(".localhost")
-    ):  # RFC 6761, 6.3
+    if parts.scheme == "https":
+        return True
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, 6.3
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -142,52 +128,120 @@ def is_secure(base_url: str) -> bool:
         return False
 
 
+def redirect_target(method: str, url: str, status: int, location: Optional[str]) -> Optional[str]:
+    """Return the URL to send the same request to, after a response with `status` and `location`; or None.
+
+    Only redirects that keep method and body are followed, and only within the origin, as the key goes along.  Any
+    other becomes an error that names its target.
+    """
+    followed = POST_REDIRECTS if method == "POST" else GET_REDIRECTS
+    if not location or status not in followed:
+        return None
+    try:
+        target = urljoin(url, location).partition("#")[0]
+        same_origin = origin(target) == origin(url)
+    except ValueError:  # the location is not a URL
+        return None
+    return target if same_origin else None
+
+
+# ---- keys inside URLs
+
+
+def strip_userinfo(url: str) -> str:
+    """Return `url` without the user:password@ before its host (RFC 3986, 3.2.1)."""
+    return re.sub(r"//[^/?#]*@", "//", url)
+
+
+def redact_url(url: str) -> str:
+    """Return `url` without user:password@, and with the credentials in its query hidden.
+
+    >>> redact_url("https://me:secret@h/v1?api-key=secret&a=b")
+    'https://h/v1?api-key=***&a=b'
+    """
+    return QUERY_SECRET.sub(r"\1***", strip_userinfo(url))
+
+
+def url_secrets(url: str) -> list[str]:
+    """Return the credentials that `redact_url` hides, as they stand in `url` and decoded."""
+    found = []
+    for userinfo in re.findall(r"//([^/?#]*)@", url):
+        found.append(userinfo.partition(":")[2])
+    for _, value in QUERY_SECRET.findall(url):
+        found.append(value)
+    return [form for value in found for form in sorted({value, unquote(value)})]
+
+
+# ---- proxies
+
+
 def network_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings for the network in an environment; a name in small letters wins, as in curl."""
-    return {
-        name.lower(): value
-        for name, value in sorted(environ.items())
-        if name.lower() in NETWORK_VARIABLES and value
-    }
+    """Return the proxy and CA settings of an environment, named in lower case.
+
+    With both spellings set, the lower-case one wins, as in curl.
+    """
+    settings = {}
+    for name, value in sorted(environ.items()):  # capitals sort first and are overwritten
+        if name.lower() in NETWORK_VARIABLES and value:
+            settings[name.lower()] = value
+    return settings
 
 
 def proxies_for(url: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """The proxy for `url`, as requests takes it: {scheme: proxy}; {} for the direct way.  Raises ConfigError."""
-    import urllib.request  # here, not above: it takes longer to import than all of us together
+    """Return the proxy for `url` in the form that requests takes, {scheme: proxy}; {} for a direct connection.
+
+    Raises ConfigError for a proxy that cannot be used.
+    """
+    import urllib.request  # slow to import: only when a transport is made
 
     parts = urlsplit(url)
     proxy = settings.get(f"{parts.scheme}_proxy") or settings.get("all_proxy")
-    bypassed: Callable[..., bool] = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
-    if not proxy or bypassed(parts.netloc, {"no": settings.get("no_proxy", "")}):
+    is_bypassed: Callable[..., bool] = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
+    if not proxy or is_bypassed(parts.netloc, {"no": settings.get("no_proxy", "")}):
         return {}
-    return {parts.scheme: proxy_checked(proxy if "://" in proxy else f"http://{proxy}")}
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    validate_proxy(proxy)
+    return {parts.scheme: proxy}
 
 
-def proxy_checked(proxy: str) -> str:
-    """Return `proxy` if it can be used; else raise a ConfigError, which shows no part of it: it may hold a password."""
+def validate_proxy(proxy: str) -> None:
+    """Raise ConfigError if `proxy` cannot be used; no part of it is shown, as it may hold a password."""
     try:
         parts = urlsplit(proxy)
-        host, port = parts.hostname or "", parts.port  # .port raises ValueError if it is no number
-        unquote(f"{parts.username}{parts.password}").encode(
-            "latin-1"
-        )  # the form of Basic credentials
-        host.encode("idna" if not host.isascii() else "ascii")
+        host, port = parts.hostname or "", parts.port
+        # Basic credentials are sent as Latin-1, the host as ASCII or IDNA.
+        unquote(f"{parts.username}{parts.password}").encode("latin-1")
+        if not host.isascii():
+            host.encode("idna")
     except ValueError:
-        host, port, parts = "", None, urlsplit("")
-    labels = host.rstrip(".").split(".")
-    fits = ":" in host or all(0 < len(label) < 64 and HOST.fullmatch(label) for label in labels)
+        parts, host, port = urlsplit(""), "", None
     if host and parts.scheme.startswith("socks"):
         raise ConfigError(
             "the proxy's URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) names a SOCKS proxy, which is not "
             "supported: use an http:// or https:// proxy, or set NO_PROXY"
         )
-    # A raw / or # in a password ends the authority: what precedes it would be taken for the host.
-    plain = (
-        proxy.isprintable() and not any(sign in proxy for sign in " \\#?") and "@" not in parts.path
+    # A raw / or # in a password ends the authority, and the text before it would be taken for the host.
+    has_raw_special = any(sign in proxy for sign in " \\#?") or "@" in parts.path
+    usable = (
+        is_host_name(host)
+        and port != 0
+        and parts.scheme in ("http", "https")
+        and proxy.isprintable()
+        and not has_raw_special
     )
-    if not (host and fits and plain and port != 0 and parts.scheme in ("http", "https")):
+    if not usable:
         raise ConfigError(
             "the proxy's URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) cannot be used: it has the form "
             "http://host:port or http://user:password@host:port, with special characters as %XX"
         )
-    return proxy
+
+
+def is_host_name(host: str) -> bool:
+    """Return True for an IPv6 address or a name made of labels."""
+    if ":" in host:
+        return True
+    for label in host.rstrip(".").split("."):
+        if len(label) > MAX_LABEL_LENGTH or not HOST_LABEL.fullmatch(label):
+            return False
+    return True

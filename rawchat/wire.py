@@ -1,10 +1,14 @@
-"""The narrow waist: a `Request` goes out, a `Response` comes in, still bytes.
+"""Request and Response: the interface between client and transport; and the headers of both.
 
-A transport is any function `Request -> Response`.  This one answers everything with the same bytes:
+A transport is any function `Request -> Response`.  This one returns the same bytes for every request:
 
->>> transport = lambda request: Response(200, {"content-type": "application/json"}, [b'{"ok":', b' true}'])
+>>> def transport(request):
+...     return Response(200, {"content-type": "application/json"}, [b'{"ok":', b' true}'])
 >>> transport(Request("GET", "http://localhost/v1/models")).read()
 b'{"ok": true}'
+
+Cache, trace and rate limit are wrappers around a transport: they take one and return another.  `Response.tap` lets
+them watch a body while it is read.
 """
 
 import re
@@ -14,44 +18,39 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import quote
 
-from .errors import APIResponseValidationError, ConfigError, one_line
-from .urls import without_user
+from .errors import APIError, APIResponseValidationError, ConfigError, one_line
+from .urls import strip_userinfo
 
 __version__ = "0.1.0"
 
+#: default bound in bytes on one decoded body, event or line; an ordinary response is far below it
+MAX_BYTES = 64 * 2**20
 
-HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
+#: seconds to connect, and seconds for each read of the socket: the SDK's defaults
+TIMEOUT = (5.0, 600.0)
 
+#: a header or URL value shorter than this is a word, not a secret: no real key is so short
+MIN_SECRET_LENGTH = 5
 
-INVALID_HEADER_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")  # in a value, which is Latin-1 (5.5)
+# A token (RFC 9110, 5.6.2).
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+# A character that a header's value, which is Latin-1, cannot hold (RFC 9110, 5.5).
+INVALID_HEADER_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
+# The end of the name of a header whose value is never shown.
 SECRET_HEADER = re.compile(
     r".*(auth|authorization|key|token|secret|password|cookie)", re.IGNORECASE
-)  # a name's end
-
-
-# What makes a header or a query parameter a credential: a word anywhere in its name, or the form of its value.
-CREDENTIAL_NAME = re.compile(
-    r"(?<!idempotency[-_])key|auth|token|secret|passw|cookie|credential|session|signature|jwt"
-    r"|bearer|(?<![a-z])sig(?![a-z])",
-    re.IGNORECASE,
 )
 
 
-CREDENTIAL_VALUE = re.compile(
-    r"\s*(?:bearer|basic|digest|negotiate|api-?key|token)\s+\S|\s*sk-\S", re.IGNORECASE
-)
-
-
-FOREIGN = (
-    "base_url comes from .env, {}: a .env file must not send your key elsewhere; "
-    "put both into .env, or set both yourself"
-)
+# ---- headers
 
 
 class Headers(dict[str, str]):
-    """Header fields, found by name without regard to case (RFC 9110, 5.1); secrets do not show in its repr.
+    """Header fields, found by name without regard to case (RFC 9110, 5.1); secrets are hidden in its repr.
+
+    Each mapping given is a layer over those before it; a value of None removes the header.
 
     >>> Headers({"Accept": "*/*", "X-A": "1"}, {"accept": "text/plain", "x-a": None})
     {'accept': 'text/plain'}
@@ -59,22 +58,24 @@ class Headers(dict[str, str]):
 
     def __init__(self, *layers: Mapping[str, Optional[str]]):
         super().__init__()
-        spelled: dict[str, str] = {}  # every name in small letters -> as it stands here
-        for layer in layers:  # later layers win; None removes
+        spellings: dict[str, str] = {}  # each name in lower case -> the spelling in use
+        for layer in layers:
             for name, value in layer.items():
-                small = name.lower()
-                if small in spelled:
-                    del self[spelled.pop(small)]
+                lowered = name.lower()
+                if lowered in spellings:
+                    del self[spellings.pop(lowered)]
                 if value is not None:
-                    self[name], spelled[small] = value, name
+                    self[name] = value
+                    spellings[lowered] = name
 
     def _spelling(self, name: str) -> str:
+        """Return `name` as it is spelled here; `name` itself if it is missing."""
         if dict.__contains__(self, name):
             return name
-        small = name.lower()
-        for own in self:
-            if own.lower() == small:
-                return own
+        lowered = name.lower()
+        for spelling in self:
+            if spelling.lower() == lowered:
+                return spelling
         return name
 
     def __getitem__(self, name: str) -> str:
@@ -84,96 +85,87 @@ class Headers(dict[str, str]):
         return isinstance(name, str) and super().__contains__(self._spelling(name))
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value of `name`, or `default`."""
+        """Return the value of `name`, or `default`."""
         return super().get(self._spelling(name), default)
 
     def __repr__(self) -> str:
-        return repr(
-            {
-                name: "***" if SECRET_HEADER.fullmatch(name) else value
-                for name, value in self.items()
-            }
-        )
+        shown = {}
+        for name, value in self.items():
+            shown[name] = "***" if SECRET_HEADER.fullmatch(name) else value
+        return repr(shown)
 
     @property
     def secrets(self) -> list[str]:
-        """The credentials, to be kept out of errors; what is shorter than any real key is left to be a word."""
-        values = [
-            value.split(" ", 1)[-1] for name, value in self.items() if SECRET_HEADER.fullmatch(name)
-        ]
-        return [
-            form for value in values if len(value) >= 5 for form in {value, quote(value, safe="")}
-        ]
+        """Return the credentials in these headers, plain and percent-encoded, to be kept out of errors.
 
-
-def is_credential(name: str, value: Any) -> bool:
-    """Return whether a header or query parameter carries a credential; a value of None carries nothing.
-
-    This is wider than SECRET, which decides what is hidden: here a wrong yes costs one clear error, a wrong no a key.
-    """
-    if value is None:
-        return False
-    return bool(CREDENTIAL_NAME.search(str(name)) or CREDENTIAL_VALUE.match(str(value)))
-
-
-def refuse_credentials(headers: Mapping[str, Any], query: Mapping[str, Any], where: str) -> None:
-    """Raise ConfigError if a header or query parameter holds a credential, for a base_url that comes from .env.
-
-    Whoever writes the .env of a folder must not receive what its user gives elsewhere.  `where` says where that was.
-    """
-    for kind, values in (("header", headers), ("query parameter", query)):
-        for name, value in values.items():
-            if is_credential(name, value):
-                raise ConfigError(FOREIGN.format(f"the key from {where} ({kind} {name!r})"))
+        A value shorter than MIN_SECRET_LENGTH is left out: a word like it may stand in any message.
+        """
+        found = []
+        for name, value in self.items():
+            if not SECRET_HEADER.fullmatch(name):
+                continue
+            credential = value.split(" ", 1)[-1]  # without the scheme: "Bearer sk-..."
+            if len(credential) >= MIN_SECRET_LENGTH:
+                found += sorted({credential, quote(credential, safe="")})
+        return found
 
 
 def validate_headers(headers: Headers) -> Headers:
-    """`headers` if they can be sent; else a ConfigError that names the header and the place, never the value."""
+    """Return `headers` if they can be sent.
+
+    Raises ConfigError that names the header and the position, never the value.
+    """
     for name, value in headers.items():
         if not isinstance(value, str):
-            raise ConfigError(
-                f"header {name!r}: the value is not a string but {type(value).__name__}"
-            )
+            kind = type(value).__name__
+            raise ConfigError(f"header {name!r}: the value must be a string, got {kind}")
         if not HEADER_NAME.fullmatch(name):
             raise ConfigError(f"not a header name: {name!r}")
-        bad = INVALID_HEADER_VALUE.search(value)
-        if bad:
+        invalid = INVALID_HEADER_VALUE.search(value)
+        if invalid:
+            position = invalid.start() + 1
             raise ConfigError(
-                f"header {name!r}: U+{ord(bad[0]):04X} at position {bad.start() + 1} cannot be sent"
+                f"header {name!r}: U+{ord(invalid[0]):04X} at position {position} cannot be sent"
             )
     return headers
 
 
-def default_headers(body: bool) -> dict[str, str]:
-    """The headers that every request has, with or without a body; a stream accepts JSON too: what the SDK sends."""
+def default_headers(has_body: bool) -> dict[str, str]:
+    """Return the headers of every request, as the SDK sends them; a streaming request accepts JSON too."""
     headers = {
         "Accept": "application/json",
         "Accept-Encoding": "gzip, deflate",
         "User-Agent": f"rawchat/{__version__} Python/{sys.version_info[0]}.{sys.version_info[1]}",
     }
-    return {**headers, "Content-Type": "application/json"} if body else headers
+    if has_body:
+        headers["Content-Type"] = "application/json"
+    return headers
 
 
-def parse_header_lines(text: str, what: str) -> dict[str, str]:
-    """The headers in the lines of `text`, each 'Name: value'; raises ConfigError that says of `what`."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not all(":" in line for line in lines):
-        raise ConfigError(f"{what}: every line must be 'Name: value'")
-    return {
-        name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)
-    }
+def parse_header_lines(text: str, source: str) -> dict[str, str]:
+    """Return the headers in the lines of `text`, each 'Name: value'.
+
+    Raises ConfigError that names `source`, never the text: it may hold a key.
+    """
+    headers = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ConfigError(f"{source}: every line must be 'Name: value'")
+        headers[name.strip()] = value.strip()
+    return headers
 
 
-MAX_BYTES = (
-    64 * 2**20
-)  #: default bound on one decoded body, event or line: a plain answer is never near it
-
-
-TIMEOUT = (5.0, 600.0)  #: seconds to connect, and for each read of the socket: the SDK's defaults
+# ---- request and response
 
 
 class Request(NamedTuple):
-    """What goes out, whole: nothing is added to it on the way but the key and what HTTP itself needs."""
+    """A complete request: a transport adds nothing but what HTTP itself needs.
+
+    The client adds the API key, if `send_key`, and what is left of the deadline.
+    """
 
     method: str
     url: str
@@ -181,24 +173,27 @@ class Request(NamedTuple):
     body: Optional[bytes] = None
     timeout: tuple[float, float] = TIMEOUT  #: seconds to connect, seconds for each read
     deadline: Optional[float] = None  #: seconds that this attempt may take, to its last byte
-    send_key: bool = True  #: does the client put its key into it?
-    n_choices: int = 1  #: how many answers it asks for (n)
-    model: Optional[str] = None  #: the one that its body names
-    fallback: Optional["Request"] = (
-        None  #: what to ask if that model cannot answer: the same of another one
-    )
+    send_key: bool = True  #: False if the caller gave, or forbade, an Authorization header
+    n_choices: int = 1  #: the number of choices asked for (n)
+    model: Optional[str] = None  #: the model that the body names
+    fallbacks: tuple["Request", ...] = ()  #: the same request for each further model
 
     @property
     def summary(self) -> str:
-        """Method and URL for a message, without user:password@ and the query: some services carry keys there."""
-        return f"{self.method} {without_user(self.url.partition('?')[0])}"
+        """Return method and URL for a message, without user:password@ and query: both may hold keys."""
+        url = self.url.partition("?")[0]
+        return f"{self.method} {strip_userinfo(url)}"
+
+
+def do_nothing() -> None:
+    """Close a response that holds no connection."""
 
 
 class Response:
-    """What comes in: status, headers, and the body in pieces as they arrive, already unpacked (gzip).
+    """Status, headers, and the body in pieces as they arrive, already decompressed.
 
-    `close` frees the connection at once.  `release` is called when the answer is known to be whole, and may
-    read on for a moment so that the connection can be used again.
+    `close` frees the connection at once.  `release` declares that the body is complete: it may read on for a moment,
+    so that the connection can serve the next request.
     """
 
     def __init__(
@@ -206,19 +201,66 @@ class Response:
         status: int,
         headers: Mapping[str, str],
         pieces: Iterable[bytes],
-        close: Callable[[], None] = lambda: None,
+        close: Callable[[], None] = do_nothing,
         release: Optional[Callable[[], None]] = None,
     ):
-        self.status, self.headers, self.pieces = status, Headers(headers), pieces
-        self.close, self.release = close, release or close
-        self.request = Request("?", "?")  # the client fills these in: what was asked,
-        self.retries = 0  # after how many retries it was answered,
-        self.connection_reused: Optional[bool] = (
-            None  # over a connection that had served before? (the transport knows)
-        )
-        self.elapsed: Callable[[], float] = lambda: (
-            0.0
-        )  # and the seconds that the caller has waited so far
+        self.status = status
+        self.headers = Headers(headers)
+        self.pieces = pieces
+        self.close = close
+        self.release = release or close
+        # The transport sets this one, if it knows.
+        self.connection_reused: Optional[bool] = None
+        # The client sets these: the request, the retries before this attempt, the seconds since the call began.
+        self.request = Request("?", "?")
+        self.retries = 0
+        self.elapsed: Callable[[], float] = float
+
+    @property
+    def request_id(self) -> Optional[str]:
+        """Return the server's name for this call, to quote when asking its support."""
+        found: Optional[str] = self.headers.get("x-request-id")
+        return found
+
+    @property
+    def summary(self) -> str:
+        """Return what was requested, for a message: 'POST https://host/path, request id req_1'."""
+        if not self.request_id:
+            return self.request.summary
+        return f"{self.request.summary}, request id {one_line(self.request_id)}"
+
+    def annotate(self, error: APIError) -> None:
+        """Set the fields of `error` that are known from this response, unless it has them already."""
+        if error.status_code is None:
+            error.status_code = self.status
+        if not error.headers:
+            error.headers = self.headers
+        if error.request_id is None:
+            error.request_id = self.request_id
+        if not error.retries:
+            error.retries = self.retries
+
+    def read(self, limit: int = MAX_BYTES) -> bytes:
+        """Return the whole body and close the response.
+
+        Raises APIResponseValidationError for more than `limit` bytes, and what the transport raises.
+        """
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            for piece in self.pieces:
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    error = APIResponseValidationError(
+                        f"the body is over {limit} bytes; raise max_bytes if that is expected"
+                        f" ({self.summary})"
+                    )
+                    self.annotate(error)
+                    raise error
+        finally:
+            self.close()
+        return b"".join(pieces)
 
     def tap(
         self,
@@ -239,43 +281,16 @@ class Response:
         b'Hello, world'
         """
         tap = Tap(self, on_piece, on_end)
-        self.pieces, self.close, self.release = tap.pieces(), tap.close, tap.release
+        self.pieces = tap.pieces()
+        self.close = tap.close
+        self.release = tap.release
         return self
 
-    @property
-    def summary(self) -> str:
-        """What was asked, for a message: 'POST https://host/path, request id req_1'."""
-        name = self.headers.get("x-request-id")
-        return (
-            f"{self.request.summary}, request id {one_line(name)}" if name else self.request.summary
-        )
 
-    @property
-    def error_fields(self) -> dict[str, Any]:
-        """The fields that an error about this response carries."""
-        return {
-            "status_code": self.status,
-            "headers": self.headers,
-            "retries": self.retries,
-            "request_id": self.headers.get("x-request-id"),
-        }
+Transport = Callable[[Request], Response]
 
-    def read(self, limit: int = MAX_BYTES) -> bytes:
-        """The whole body.  Raises APIResponseValidationError over `limit` bytes, and what the transport raises."""
-        whole: list[bytes] = []
-        size = 0
-        try:
-            for piece in self.pieces:
-                whole.append(piece)
-                size += len(piece)
-                if size > limit:
-                    raise APIResponseValidationError(
-                        f"the answer is over {limit} bytes; raise max_bytes if it may be ({self.summary})",
-                        **self.error_fields,
-                    )
-        finally:
-            self.close()
-        return b"".join(whole)
+
+# ---- watching a body
 
 
 class Ending(NamedTuple):
@@ -305,7 +320,7 @@ class Tap:
         self._ended = threading.Lock()
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the pieces of the body, each after `on_piece` has seen it."""
+        """Yield the pieces of the body, each after `on_piece` was called with it."""
         try:
             for piece in self._pieces:
                 if self._on_piece:
@@ -333,6 +348,3 @@ class Tap:
     def _end(self, error: Optional[Exception] = None, released: bool = False) -> None:
         if self._on_end and self._ended.acquire(blocking=False):
             self._on_end(Ending(error, self._exhausted, released))
-
-
-Transport = Callable[[Request], Response]

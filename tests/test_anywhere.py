@@ -72,7 +72,7 @@ for name in {modules}:
 import rawchat
 from rawchat import backoff, stream
 date = "Sun, 06 Nov 1994 08:49:37 GMT"
-if backoff.retry_delay(503, {{"retry-after": date}}, None, 0, lambda: 0, lambda: 784111770.0) != 7: sys.exit("dates")
+if backoff.retry_after({{"retry-after": date}}, lambda: 784111770.0) != 7: sys.exit("dates")
 sent = []
 def transport(request):
     sent.append(json.loads(request.body))

@@ -6,6 +6,7 @@ from typing import Optional
 import pytest
 
 from rawchat import backoff
+from rawchat.errors import APIConnectionError, APIError, APIStatusError
 
 row = pytest.mark.row
 NOW = 1_700_000_000.0
@@ -19,7 +20,9 @@ def delay(
     **headers: str,
 ) -> Optional[float]:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    return backoff.retry_delay(status, fields, code, retries, lambda: random, lambda: NOW)
+    error_class: type[APIError] = APIConnectionError if status is None else APIStatusError
+    failure = error_class("no", status_code=status, headers=fields, code=code, retries=retries)
+    return backoff.retry_delay(failure, backoff.Runtime(random=lambda: random, now=lambda: NOW))
 
 
 @row("3.1")

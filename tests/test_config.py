@@ -83,7 +83,7 @@ def test_a_function_is_asked_each_time() -> None:
     assert (settings.keys(), settings.keys()) == (("sk-1",), ("sk-2",))
     with pytest.raises(ConfigError, match=r"api_key\(\) returned has U\+000A at position 3 of 4"):
         settings.keys()
-    with pytest.raises(ConfigError, match="not a string but int"):
+    with pytest.raises(ConfigError, match="must be a string, got int"):
         settings.keys()
 
 
@@ -96,7 +96,7 @@ def test_a_function_is_asked_each_time() -> None:
         ("sk secret", r"U\+0020 at position 3 of 9"),
         ("sk-secret\u200b", r"U\+200B at position 10"),
         ("sk-secret\x00x", r"U\+0000 at position 10"),
-        (b"sk-secret", "not a string but bytes"),
+        (b"sk-secret", "must be a string, got bytes"),
         (7, "not iterable"),
     ],
 )
@@ -638,7 +638,7 @@ def test_a_setting_that_is_misspelt_is_refused_and_the_right_one_is_named(
     name: str, meant: str
 ) -> None:
     with pytest.raises(
-        TypeError, match=f"{name}= is no setting.*did you mean .*{meant}="
+        TypeError, match=f"{name}= is not a setting.*did you mean .*{meant}="
     ) as caught:
         rawchat.Client(base_url=LOCAL, environ={}, **{name: "sk-hunter2"})
     assert "hunter2" not in str(caught.value)

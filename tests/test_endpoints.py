@@ -66,7 +66,7 @@ def test_the_query_of_the_base_stays_and_more_is_added() -> None:
         request.url
         == "https://h/v1/chat/completions?api-version=x&y&a=1&a=two%20words&b=true&d=false"
     )
-    with pytest.raises(TypeError, match="query parameter 'a': no place for dict"):
+    with pytest.raises(TypeError, match="query parameter 'a' cannot be a dict"):
         chat(extra_query={"a": {"b": 1}})
 
 
@@ -140,8 +140,8 @@ def test_an_authorization_of_the_callers_keeps_the_key_out() -> None:
         ({"X Y": "1"}, "not a header name"),
         ({"X\n": "1"}, "not a header name"),
         ({"": "1"}, "not a header name"),
-        ({"X": 1}, "not a string but int"),
-        ({"X": b"secret"}, "not a string but bytes"),
+        ({"X": 1}, "must be a string, got int"),
+        ({"X": b"secret"}, "must be a string, got bytes"),
     ],
 )
 def test_a_header_that_cannot_be_sent_is_refused_without_its_value(headers: Any, say: str) -> None:
@@ -205,10 +205,10 @@ def test_the_callers_values_are_not_changed() -> None:
 @pytest.mark.parametrize(
     ("value", "kind", "say"),
     [
-        (b"x", TypeError, r"messages\[0\].content: bytes has no form in JSON"),
+        (b"x", TypeError, r"messages\[0\].content: bytes cannot be represented in JSON"),
         ({1, 2}, TypeError, r"messages\[0\].content: set"),
         (object, TypeError, r"messages\[0\].content"),
-        (pathlib.Path("x"), TypeError, "Path has no form"),
+        (pathlib.Path("x"), TypeError, "Path cannot be represented"),
         (float("nan"), ValueError, r"messages\[0\].content: JSON has no nan"),
         (
             [{"text": [1, float("inf")]}],
@@ -218,7 +218,7 @@ def test_the_callers_values_are_not_changed() -> None:
         (
             "ab\ud800c",
             ValueError,
-            r"messages\[0\].content: U\+D800 at position 3 is half of a character",
+            r"messages\[0\].content: lone surrogate U\+D800 at position 3",
         ),
     ],
 )
@@ -235,7 +235,7 @@ def test_a_bad_name_and_a_loop_are_refused_too() -> None:
         chat(metadata={"\ud800": "x"})
     loop: list[Any] = []
     loop.append(loop)
-    with pytest.raises(ValueError, match="holds itself"):
+    with pytest.raises(ValueError, match="contains itself"):
         chat(metadata=loop)
 
 

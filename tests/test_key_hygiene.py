@@ -124,6 +124,7 @@ def test_every_class_that_a_call_can_raise_is_provoked() -> None:
         for name, home in rawchat.HOMES.items()
         if home == "errors" and issubclass(getattr(errors, name), errors.APIError)
     }
+    ours.remove("CircuitOpenError")  # nothing was sent: see tests/limits
     assert set(CALLS) == ours
 
 

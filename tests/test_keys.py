@@ -134,13 +134,13 @@ def test_a_key_is_free_at_the_moment_that_the_server_named() -> None:
 def test_a_key_without_quota_is_set_aside_too(field: str) -> None:
     world = World()
     ring = KeyPool(lambda: tuple(map(rawchat.keys.Key, KEYS)), lambda: world.time, lambda: 0.0)
-    choice = ring.choice()
-    assert choice.next() == KEYS[0]
+    choice = ring.selector()
+    assert choice.pick() == KEYS[0]
     assert (
-        choice.failed(RateLimitError("no", status_code=429, **{field: "insufficient_quota"})) == 0
+        choice.report(RateLimitError("no", status_code=429, **{field: "insufficient_quota"})) == 0
     )
     world.time += 1e9
-    assert [ring.choice().next() for _ in range(3)] == [KEYS[1], KEYS[2], KEYS[1]]
+    assert [ring.selector().pick() for _ in range(3)] == [KEYS[1], KEYS[2], KEYS[1]]
 
 
 def test_with_all_keys_set_aside_one_is_still_asked() -> None:
@@ -190,7 +190,7 @@ def test_a_call_that_finds_all_keys_at_rest_waits_for_the_first_and_sends_nothin
     world = World(k1=busy(50), k2=busy(40))
     client = world.client(KEYS[:2], max_retries=1)
     with pytest.raises(
-        RateLimitError, match=r"; key 2 of 2 \(the first to be free is key 2 of 2, in 40 s\);"
+        RateLimitError, match=r"; key 2 of 2 \(next available: key 2 of 2, in 40 s\);"
     ):
         client.models()
     world.time += 10
@@ -213,7 +213,9 @@ def test_or_the_error_says_when(settings: dict[str, Any], kind: type[Exception])
     for _ in range(2):
         with pytest.raises((RateLimitError, DeadlineExceededError)):
             client.models()
-    with pytest.raises(kind, match=rf"all 2 keys rest; key 1 of 2 is free in {seconds} s"):
+    with pytest.raises(
+        kind, match=rf"all 2 API keys are rate-limited; key 1 of 2 is available in {seconds} s"
+    ):
         client.models()
     assert world.asked == [1, 2]
 
@@ -221,7 +223,7 @@ def test_or_the_error_says_when(settings: dict[str, Any], kind: type[Exception])
 def test_an_error_after_all_keys_says_which_is_free_when() -> None:
     world = World(k1=busy(300), k2=busy(400))
     with pytest.raises(
-        RateLimitError, match=r"key 2 of 2 \(.* free is key 1 of 2, in 300 s\)"
+        RateLimitError, match=r"key 2 of 2 \(next available: key 1 of 2, in 300 s\)"
     ) as caught:
         world.client(KEYS[:2]).models()
     assert caught.value.key.startswith("key 2 of 2")
@@ -245,7 +247,9 @@ def test_rotate_after_changes_keys_by_age() -> None:
     assert (
         pickle.loads(pickle.dumps(rawchat.Client("sk-1", rotate_after=9))).config.rotate_after == 9
     )
-    with pytest.raises(rawchat.ConfigError, match="rotate_after is seconds, more than 0"):
+    with pytest.raises(
+        rawchat.ConfigError, match="rotate_after must be a positive number of seconds"
+    ):
         world.client(rotate_after=0)
 
 

@@ -211,7 +211,9 @@ def test_the_public_names_are_all_there() -> None:
     classes = {
         name
         for name, thing in vars(errors).items()
-        if isinstance(thing, type) and thing.__module__ == errors.__name__
+        if isinstance(thing, type)
+        and issubclass(thing, BaseException)
+        and thing.__module__ == errors.__name__
     }
     assert classes == {name for name, home in rawchat.HOMES.items() if home == "errors"}
 

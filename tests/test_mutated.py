@@ -453,7 +453,7 @@ def test_an_answer_that_ends_in_half_an_emoji_is_stored_shown_and_sent_again() -
 
 def test_half_an_emoji_of_the_caller_is_still_refused_with_its_place() -> None:
     with pytest.raises(
-        ValueError, match=r"messages\[0\].content: U\+D83D at position 6 is half of a character"
+        ValueError, match=r"messages\[0\].content: lone surrogate U\+D83D at position 6"
     ):
         History(client(message())).ask(HALF)
 

@@ -95,7 +95,7 @@ def test_what_is_no_json_object_is_an_error_with_an_excerpt(
         read_reply(response(body, kind))
     assert say in str(caught.value)
     assert "request id req_1" in str(caught.value)
-    assert (caught.value.status_code, caught.value.request_id, caught.value.cut) == (
+    assert (caught.value.status_code, caught.value.request_id, caught.value.truncated) == (
         200,
         "req_1",
         False,
@@ -117,7 +117,7 @@ def test_an_error_in_a_200_is_an_error() -> None:
 def test_json_that_stops_half_way_is_cut(body: bytes) -> None:
     with pytest.raises(APIResponseValidationError, match="stops half way") as caught:
         read_reply(response(body))
-    assert caught.value.cut
+    assert caught.value.truncated
 
 
 @row("8.6")

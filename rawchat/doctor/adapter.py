@@ -42,7 +42,7 @@ def keys_of(loaded: config.Config) -> list[str]:
 
 def secrets_of(loaded: config.Config) -> list[str]:
     """Return all that must not be shown: keys, and what is secret in headers and in the URL."""
-    found = [*keys_of(loaded), *urls.keys_in(loaded.base_url)]
+    found = [*keys_of(loaded), *urls.url_secrets(loaded.base_url)]
     for layer in loaded.headers:
         found += [value for name, value in layer.items() if value and SECRET_HEADER.fullmatch(name)]
     return found

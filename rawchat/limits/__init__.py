@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Callable, Optional
 
-from ..errors import APIConnectionError, ConfigError, DeadlineExceededError
+from ..errors import APIConnectionError, CircuitOpenError, ConfigError, DeadlineExceededError
 from ..wire import Request, Response, Transport
 from .ratelimiter import RateLimiter
 
@@ -87,7 +87,7 @@ def breaker(
     """Return a transport that fails at once while the server behind `transport` is down.
 
     The circuit opens after `failures` failed attempts in a row; an attempt fails without a response or with a 5xx.
-    While it is open, one request is let through every `cooldown` seconds, and the others raise APIConnectionError,
+    While it is open, one request is let through every `cooldown` seconds, and the others raise CircuitOpenError,
     which is not retried.  The first good response closes the circuit.
     """
     circuit = CircuitBreaker(failures, cooldown, clock)
@@ -121,16 +121,15 @@ class CircuitBreaker:
         self._next_attempt_at = -math.inf
 
     def check(self, request: Request) -> None:
-        """Raise APIConnectionError if the circuit is open and no attempt is due."""
+        """Raise CircuitOpenError if the circuit is open and no attempt is due."""
         with self._lock:
             if self._failures_in_row < self._max_failures:
                 return
             seconds = self._next_attempt_at - self._clock()
             if seconds > 0:
-                raise APIConnectionError(
+                raise CircuitOpenError(
                     f"circuit open after {self._failures_in_row} failures; "
                     f"next attempt in {seconds:.3g} s ({request.summary})",
-                    headers={"x-should-retry": "false"},
                 )
             # This request is the probe.  If it never returns, the next one is.
             self._next_attempt_at = self._clock() + self._cooldown

@@ -239,7 +239,7 @@ def estimate_tokens(body: bytes) -> float:
 
 def limit_error(reason: str) -> RateLimitError:
     """Return the error of our own limit.  It has no status, as the server sent nothing, and is not retried."""
-    return RateLimitError(f"rate limit: {reason}", headers={"x-should-retry": "false"})
+    return RateLimitError(f"rate limit: {reason}")
 
 
 def deadline_error(request: Request) -> DeadlineExceededError:

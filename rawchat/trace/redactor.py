@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from ..keys import redact
-from ..urls import keys_in
+from ..urls import url_secrets
 from ..wire import SECRET_HEADER, Request
 
 MIN_SECRET_LENGTH = 5  #: characters; anything shorter than a real key may be an ordinary word
@@ -23,7 +23,7 @@ def secrets(request: Request) -> list[str]:
 
     Values shorter than MIN_SECRET_LENGTH are left out.  The longest come first, as a Redactor needs them.
     """
-    credentials = [*request.headers.secrets, *keys_in(request.url)]
+    credentials = [*request.headers.secrets, *url_secrets(request.url)]
     for name, value in request.headers.items():
         # The value of an Authorization header begins with a scheme; `headers.secrets` holds the rest.
         has_scheme = name.lower().endswith("authorization")

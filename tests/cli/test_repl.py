@@ -348,7 +348,7 @@ def test_errors_are_one_line_and_keep_the_session() -> None:
 
 def test_parameters_that_cannot_be_sent_are_one_line() -> None:
     with chatting(says("x"), argv=["--no-stream", "-o", "stream", "true"]) as (chat, server):
-        assert chat.enter("Hi").startswith("rawchat: stream= is another verb")
+        assert chat.enter("Hi").startswith("rawchat: stream= is not a parameter")
         assert server.requests == []
 
 
