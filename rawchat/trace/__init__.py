@@ -256,7 +256,7 @@ def format_request(request: Request) -> str:
     lines = [f"{request.method} {redact_url(request.url)}"]
     for name, value in redact_headers(request.headers).items():
         lines.append(f"{name}: {value}")
-    lines += ["", (request.body or b"").decode()]
+    lines += ["", (request.body or b"").decode("utf-8", "replace")]
     return "\n".join(lines)
 
 

@@ -392,10 +392,12 @@ def test_options_reach_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (first.json["model"], second.json["model"]) == ("from-variable", "from-word")
 
 
-def test_a_deadline_bounds_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deadline_bounds_a_row() -> None:
     write("a\n")
-    with serving([threading.Event()]) as server:
+    late = threading.Event()
+    with serving([late]) as server:
         assert run(server, "--deadline", "0.05") == 1
+        late.set()
     assert results()[0]["error"]["code"] == "DeadlineExceededError"
 
 
