@@ -3,8 +3,12 @@
 The chapters, in reading order:
 
     settings      each setting, its value and where it comes from; the proxy and the CA bundle
+    plan          what stage 1 has to know of the settings
     certificate   what a TLS certificate says
-    steps         the sockets: resolve, connect, CONNECT, TLS, one HTTP exchange
+    sockets       the error of a step, and a bound on the time of a read
+    proxies       CONNECT and SOCKS
+    tls           the handshake, with and without verification
+    steps         resolve, connect, one HTTP exchange; and by import all of the above
     remedies      for each cause of a failure: what to do
     responses     what the HTTP responses on the way mean
     route         stage 1: the connection: name, TCP, proxy, TLS

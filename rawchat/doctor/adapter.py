@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .. import config, endpoints, urls
 from ..errors import (
@@ -14,14 +14,18 @@ from ..errors import (
     error_from_status,
 )
 from ..sse import events
-from ..wire import SECRET_HEADER, Request, __version__
+from ..wire import SECRET_HEADER, Headers, Request, __version__
 from .exchanges import Exchange, Outcome
 from .settings import is_loopback
+
+if TYPE_CHECKING:
+    from ..transport import Http
 
 __all__ = ["ConfigError", "MissingKeyError", "__version__"]
 
 DEFAULT_URL = urls.DEFAULT_BASE_URL
 DEFAULT_MODEL = config.DEFAULT_CHAT_MODEL
+CONNECT_SECONDS = 10.0  #: bound on connecting, within the bound of one call
 
 
 def read_dotenv() -> dict[str, str]:
@@ -83,9 +87,10 @@ def request_of(
     loaded: config.Config, method: str, path: str, body: Optional[dict[str, Any]] = None
 ) -> tuple[str, dict[str, str]]:
     """Return the URL and the headers that rawchat would send for `path`, the key among them."""
-    content: Optional[dict[str, Any]] = (
-        None if body is None else {}
-    )  # which headers depend on, no more
+    # The headers depend on whether there is a body, not on what it holds.
+    content: Optional[dict[str, Any]] = None
+    if body is not None:
+        content = {}
     request = endpoints.build_request(loaded, method, path, content, {})
     headers = dict(request.headers)
     keys = loaded.keys()
@@ -107,7 +112,7 @@ def error_text(status: int, headers: Mapping[str, str], body: bytes) -> str:
 
 
 def is_overflow(status: int, headers: Mapping[str, str], body: bytes) -> bool:
-    """Tell whether rawchat would recognise this response as an overflow of the context."""
+    """Return whether rawchat would recognise this response as an overflow of the context."""
     return isinstance(error_from_status(status, headers, body, ""), ContextLengthExceededError)
 
 
@@ -115,13 +120,14 @@ def timed_events(pieces: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float,
     """Yield the data of each server-sent event, with the seconds after which its last byte was there."""
     arrived = 0.0
 
-    def watched() -> Iterator[bytes]:
+    def read_pieces() -> Iterator[bytes]:
+        """Yield each piece after its time is noted."""
         nonlocal arrived
         for seconds, piece in pieces:
             arrived = seconds
             yield piece
 
-    for event in events(watched()):
+    for event in events(read_pieces()):
         yield arrived, event.data
 
 
@@ -139,53 +145,50 @@ def make_sender(
 
 
 class Sender:
-    """Send one request at a time, without retries, and write down what comes back and when."""
+    """Send one request at a time, without retries, and record what comes back and when."""
 
     def __init__(
-        self, loaded: config.Config, transport: Any, clock: Callable[[], float] = time.monotonic
+        self,
+        loaded: config.Config,
+        transport: "Http",
+        clock: Callable[[], float] = time.monotonic,
     ):
-        self._loaded, self._transport, self._clock = loaded, transport, clock
+        self._loaded = loaded
+        self._transport = transport
+        self._clock = clock
 
     def __call__(self, exchange: Exchange, timeout: float) -> Outcome:
-        """Return the outcome of an exchange; a failure of the network is one too."""
-        built = endpoints.build_request(self._loaded, exchange.method, exchange.path, None, {})
-        url, headers = request_of(self._loaded, exchange.method, exchange.path, exchange.body)
-        body = exchange.encoded()
-        request: Request = built._replace(
-            url=url,
-            headers=type(built.headers)(headers),
-            body=body,
-            timeout=(min(timeout, 10.0), timeout),
-            deadline=timeout,
-        )
+        """Return the outcome of an exchange; a failure of the network is one, too."""
+        request = self._build(exchange, timeout)
         start = self._clock()
-        pieces: list[tuple[float, bytes]] = []
         try:
             response = self._transport(request)
-            try:
-                for piece in response.pieces:
-                    pieces.append((self._clock() - start, piece))
-                response.release()
-            except RawchatError as error:
-                response.close()
-                return Outcome(
-                    response.status,
-                    dict(response.headers),
-                    pieces,
-                    self._clock() - start,
-                    response.connection_reused,
-                    str(error),
-                )
         except APIConnectionError as error:
             return Outcome(0, {}, [], self._clock() - start, None, error.message)
-        headers_seen = {name.lower(): value for name, value in response.headers.items()}
-        return Outcome(
-            response.status,
-            headers_seen,
-            pieces,
-            self._clock() - start,
-            response.connection_reused,
-            "",
+        pieces: list[tuple[float, bytes]] = []
+        failure = ""
+        try:
+            for piece in response.pieces:
+                pieces.append((self._clock() - start, piece))
+            response.release()
+        except RawchatError as error:
+            response.close()
+            failure = str(error)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        spent = self._clock() - start
+        reused = response.connection_reused
+        return Outcome(response.status, headers, pieces, spent, reused, failure)
+
+    def _build(self, exchange: Exchange, timeout: float) -> Request:
+        """Return the Request of an exchange, with the key and a bound on its time."""
+        url, headers = request_of(self._loaded, exchange.method, exchange.path, exchange.body)
+        return Request(
+            exchange.method,
+            url,
+            Headers(headers),
+            exchange.encode(),
+            timeout=(min(timeout, CONNECT_SECONDS), timeout),
+            deadline=timeout,
         )
 
     def close(self) -> None:

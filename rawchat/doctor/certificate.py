@@ -61,7 +61,7 @@ class Certificate(NamedTuple):
 
     @property
     def self_signed(self) -> bool:
-        """Tell whether the certificate names itself as its issuer."""
+        """Return whether the certificate names itself as its issuer."""
         return self.subject == self.issuer
 
     @property

@@ -11,6 +11,7 @@ WAIT = 0.5  #: seconds before the first event that make a stream worth a second 
 FEW_EVENTS = 5  #: fewer tell nothing about how they are delivered
 BURST_GAP = 0.05  #: seconds between two bursts, at least
 BURST = 10  #: events in one burst, on average, that show a buffer
+FLOW = 0.1  #: share of the time within the bursts, at most: a buffer is emptied at once
 
 
 def chat(session: Session) -> Verdict:
@@ -26,7 +27,7 @@ def chat(session: Session) -> Verdict:
         missing.append("text")
     if not exchanges.finish_reason(payload):
         missing.append("finish_reason")
-    if not exchanges.counted(payload):
+    if not exchanges.has_usage(payload):
         missing.append("usage")
     if missing:
         return Verdict(DIFFERS, f"without {' and '.join(missing)}")
@@ -64,16 +65,28 @@ def stream(session: Session) -> Verdict:
 
 
 def is_late(times: Sequence[float]) -> bool:
-    """Tell whether all events came at once after a wait; a slow start and a fast model look so, too."""
+    """Return whether all events came at once after a wait; a slow start and a fast model look so, too."""
     if len(times) < FEW_EVENTS:
         return False
     return times[0] >= WAIT and times[-1] - times[0] < 0.1 * times[0]
 
 
 def count_bursts(times: Sequence[float]) -> int:
-    """Return the number of groups of events between which nothing came."""
+    """Return the number of bursts in which the events came; 1 for a stream that flows.
+
+    A server that pauses now and then is no buffer: between its pauses, the events take their time.
+
+    >>> count_bursts([0.0, 0.0, 0.0, 0.6, 0.6, 0.6])
+    2
+    >>> count_bursts([0.0, 0.03, 0.06, 0.66, 0.69, 0.72])
+    1
+    """
     gaps = [later - earlier for earlier, later in zip(times, times[1:])]
-    return 1 + len([gap for gap in gaps if gap >= BURST_GAP])
+    pauses = [gap for gap in gaps if gap >= BURST_GAP]
+    waited = sum(pauses)
+    if waited < WAIT or sum(gaps) - waited > FLOW * sum(gaps):
+        return 1
+    return 1 + len(pauses)
 
 
 def held_back(session: Session, how: str) -> Verdict:
@@ -120,11 +133,11 @@ def stream_usage(session: Session) -> Verdict:
         return Verdict(NO, "stream_options is refused", 4)
     for event in session.events(session.stream):
         payload = event.json
-        if exchanges.counted(payload):
+        if exchanges.has_usage(payload):
             return Verdict(OK)
-        if isinstance(payload, dict) and exchanges.counted(payload.get("x_groq")):
+        if isinstance(payload, dict) and exchanges.has_usage(payload.get("x_groq")):
             return Verdict(DIFFERS, "under x_groq")
-        if any(exchanges.counted(choice) for choice in exchanges.choices(payload)):
+        if any(exchanges.has_usage(choice) for choice in exchanges.choices(payload)):
             return Verdict(DIFFERS, "within the choices")
     return Verdict(NO, "stream_options is ignored", 5)
 
@@ -139,19 +152,31 @@ def n(session: Session) -> Verdict:
 
 
 def stop(session: Session) -> Verdict:
-    """Ask the first question again, with a word from the middle of its answer as `stop`."""
+    """Ask the first question again, with a piece from the middle of its answer as `stop`."""
     assert session.plain
-    text = exchanges.text(session.plain.json)
-    words = text.split()
-    if len(words) < 3:
+    piece = middle_piece(exchanges.text(session.plain.json))
+    if not piece:
         return Verdict(NOT_TRIED, "the answer to `chat` is too short to stop within")
-    word = words[len(words) // 2]
-    outcome = session.chat(COUNT, 96, temperature=0, stop=[word])
+    outcome = session.chat(COUNT, 96, temperature=0, stop=[piece])
     if not outcome.answered:
         return refused(outcome)
-    if word in exchanges.text(outcome.json):
-        return Verdict(NO, "ignored: the answer holds the stop word", 5)
+    if piece in exchanges.text(outcome.json):
+        return Verdict(NO, "ignored: the answer holds the stop sequence", 5)
     return Verdict(OK)
+
+
+def middle_piece(text: str) -> str:
+    """Return at most four characters without a blank from the middle of a text; "" if it is too short.
+
+    A small model may count without blanks or commas, so words cannot be relied on.
+
+    >>> middle_piece("1, 2, 3, 4, 5"), middle_piece("12345678910"), middle_piece("ok")
+    ('3,', '6789', '')
+    """
+    if len(text) < 5:
+        return ""
+    words = text[len(text) // 2 :].split()
+    return words[0][:4] if words else ""
 
 
 def seed(session: Session) -> Verdict:

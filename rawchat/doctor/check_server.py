@@ -56,13 +56,11 @@ def embeddings(session: Session) -> Verdict:
     if not data:
         return Verdict(NO, "the response has no data", 5)
     vector = data[0].get("embedding")
-    if (
-        isinstance(vector, list)
-        and vector
-        and all(isinstance(number, (int, float)) for number in vector)
-    ):
-        return Verdict(OK, f"{len(vector)} dimensions")
-    return Verdict(DIFFERS, "the embedding is not a list of numbers")
+    if not isinstance(vector, list) or not vector:
+        return Verdict(DIFFERS, "the embedding is not a list of numbers")
+    if not all(isinstance(number, (int, float)) for number in vector):
+        return Verdict(DIFFERS, "the embedding is not a list of numbers")
+    return Verdict(OK, f"{len(vector)} dimensions")
 
 
 def errors(session: Session) -> Verdict:
@@ -100,14 +98,16 @@ def overflow(session: Session) -> Verdict:
     size = context_size(session)
     if "overflow" not in session.named and (size is None or size > LARGE_CONTEXT):
         known = f"the context is {size} tokens" if size else "the size of the context is not known"
-        return Verdict(NOT_TRIED, f"{known}, and to fill it may be dear: --probe=overflow does")
+        return Verdict(
+            NOT_TRIED, f"{known}, and filling it may be expensive: --probe=overflow tries it"
+        )
     words = int(size * 1.2) if size else BLIND_CONTEXT
     outcome = session.chat("a " * words, 1)
     if outcome.failure or outcome.status == 429:
         return refused(outcome)
     if outcome.answered:
         return Verdict(
-            DIFFERS, "accepted: the prompt is cut without a word, or the context is larger"
+            DIFFERS, "accepted: the server truncates the prompt silently, or the context is larger"
         )
     if adapter.is_overflow(outcome.status, outcome.headers, outcome.body):
         return Verdict(OK)

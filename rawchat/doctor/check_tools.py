@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any
 
 from . import exchanges
 from .exchanges import Event, Outcome
@@ -71,12 +71,12 @@ def fault_of_call(call: dict[str, Any]) -> str:
     arguments = function.get("arguments")
     if isinstance(arguments, dict):
         return "the arguments are an object, not JSON text"
-    if not isinstance(parsed(arguments), dict):
+    if not isinstance(parse_json(arguments), dict):
         return "the arguments are not the JSON of an object"
     return ""
 
 
-def parsed(text: Any) -> Any:
+def parse_json(text: Any) -> Any:
     """Return the JSON in a text; None if it is none."""
     try:
         return json.loads(text)
@@ -196,7 +196,7 @@ def json_schema(session: Session) -> Verdict:
     text = exchanges.text(outcome.json)
     fault = fault_of_json(text, exchanges.finish_reason(outcome.json))
     if not fault:
-        fault = misfit(parsed(text)) or ""
+        fault = schema_fault(parse_json(text))
     return _judge_json(fault)
 
 
@@ -210,26 +210,25 @@ def _judge_json(fault: str) -> Verdict:
 
 def fault_of_json(text: str, reason: Any) -> str:
     """Return what keeps a text from being a JSON object; '' if it is one."""
-    if isinstance(parsed(text), dict):
+    if isinstance(parse_json(text), dict):
         return ""
     if reason == "length":
         return "cut at the limit of tokens"
-    stripped = text.strip()
-    if stripped.startswith("```") and isinstance(
-        parsed(stripped.strip("`").partition("\n")[2]), dict
-    ):
-        return "fenced: the JSON is in a block of Markdown"
+    if text.strip().startswith("```"):
+        # The first line of a block of Markdown is the name of its language.
+        inside = text.strip().strip("`").partition("\n")[2]
+        if isinstance(parse_json(inside), dict):
+            return "fenced: the JSON is in a block of Markdown"
     return "the answer is not a JSON object"
 
 
-def misfit(value: Any) -> Optional[str]:
-    """Return how an object fails to fit the schema of the check; None if it fits."""
+def schema_fault(value: dict[str, Any]) -> str:
+    """Return how an object fails to fit the schema of the check; "" if it fits."""
     if set(value) != {"name", "age"}:
         return "the answer has other keys than the schema"
-    if (
-        not isinstance(value["name"], str)
-        or not isinstance(value["age"], int)
-        or isinstance(value["age"], bool)
-    ):
+    age = value["age"]
+    # A bool is an int in Python, not in JSON.
+    is_integer = isinstance(age, int) and not isinstance(age, bool)
+    if not isinstance(value["name"], str) or not is_integer:
         return "the answer has other types than the schema"
-    return None
+    return ""

@@ -11,10 +11,10 @@ from typing import Any, Callable, Optional
 from . import adapter, probe, remedies, settings, steps
 from .check_server import CHECKS
 from .options import UsageError, parse_args, read_key
+from .plan import MODEL_SECONDS, STEP_SECONDS, Plan
 from .report import Report
-from .route import Plan
 from .settings import Setting
-from .steps import StepError
+from .sockets import StepError
 from .way import NO, Step, Way
 
 TRUE = ("1", "true", "yes", "on")
@@ -32,8 +32,12 @@ class Doctor:
         now: Callable[[], float],
         network: Any,
     ):
-        self._options, self._environ, self._report = options, environ, report
-        self._clock, self._now, self._network = clock, now, network
+        self._options = options
+        self._environ = environ
+        self._report = report
+        self._clock = clock
+        self._now = now
+        self._network = network
         self._given = self._arguments()
         self._config: Any = None
         self._proxy_url = ""
@@ -57,6 +61,7 @@ class Doctor:
             code = remedies.exit_code(error.cause)
             remedy = remedies.remedy(error.cause, error.fields)
             self._report.step(Step("settings", NO, error.detail, None, error.cause, remedy, code))
+            self._report.end_of_way()
             self._report.end(code)
             return code
         way = Way(plan, self._clock, self._now, self._network)
@@ -64,6 +69,7 @@ class Doctor:
         for step in way.walk():
             self._report.step(step)
             code = code or step.code
+        self._report.end_of_way()
         if not code and self._options.probe is not None:
             code = self._probe(plan, way)
         self._report.end(code)
@@ -83,7 +89,8 @@ class Doctor:
             if options.proxy is None:
                 self._proxy_url = adapter.proxy_for(base_url, environ)
         except adapter.ConfigError as error:
-            self._proxy_url = ":"  # which cannot be read either
+            # This cannot be read either, so that the step of the proxy reports the problem.
+            self._proxy_url = ":"
             problem = str(error)
         proxy = settings.proxy_setting(
             target.scheme, target.host, self._proxy_url, options.proxy, environ
@@ -104,7 +111,8 @@ class Doctor:
             has_key=bool(adapter.keys_of(self._config)),
             model=next(setting.value for setting in listing if setting.name == "model"),
             request=self._request,
-            timeout=options.timeout,
+            timeout=options.timeout or STEP_SECONDS,
+            model_timeout=options.timeout or MODEL_SECONDS,
         )
 
     def _listing(self) -> list[Setting]:
@@ -118,9 +126,8 @@ class Doctor:
             self._config = self._load({setting.name: setting for setting in listing})
         except adapter.ConfigError as error:
             listing = settings.collect(self._given, self._environ, dotenv, defaults)
-            unchecked = [
-                setting for setting in listing if setting.name != "base_url"
-            ]  # it may be a key
+            # A base_url that was refused may be a key that was pasted into the wrong place.
+            unchecked = [setting for setting in listing if setting.name != "base_url"]
             self._report.settings(self._version(), unchecked)
             cause = "no-key" if isinstance(error, adapter.MissingKeyError) else "settings"
             raise StepError(cause, str(error)) from None
@@ -200,6 +207,7 @@ class Doctor:
                 self._report.result(result)
         finally:
             send.close()
+        self._report.end_of_probe()
         return probe.exit_code(results, names)
 
 
@@ -227,7 +235,6 @@ def main(
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # so that the exit does not fail again
+        # Python flushes standard output once more when it exits; that must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

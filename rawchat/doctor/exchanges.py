@@ -12,7 +12,7 @@ class Exchange(NamedTuple):
     path: str
     body: Optional[dict[str, Any]] = None
 
-    def encoded(self) -> Optional[bytes]:
+    def encode(self) -> Optional[bytes]:
         """Return the body as JSON; None without one."""
         return None if self.body is None else json.dumps(self.body).encode()
 
@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
 
     @property
     def answered(self) -> bool:
-        """Tell whether the server did what was asked for, by its status."""
+        """Return whether the server did what was asked for, by its status."""
         return not self.failure and 200 <= self.status < 300
 
 
@@ -85,8 +85,8 @@ def finish_reason(payload: Any) -> Any:
     return None
 
 
-def counted(payload: Any) -> bool:
-    """Tell whether a reply or chunk holds a usage with token counts."""
+def has_usage(payload: Any) -> bool:
+    """Return whether a reply or chunk holds a usage with token counts."""
     usage = payload.get("usage") if isinstance(payload, dict) else None
     return isinstance(usage, dict) and isinstance(usage.get("completion_tokens"), int)
 

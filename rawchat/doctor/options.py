@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .check_server import CHECKS
-from .steps import describe
+from .plan import MODEL_SECONDS, STEP_SECONDS
+from .sockets import describe
 
 EPILOG = """Without --probe the requests are free of charge: GET /models, and one with an empty body.  Only a model
 that is not in the server's list is asked for one token.  Nothing is written to any file; keys are shown by their
@@ -51,7 +52,10 @@ def make_parser() -> Parser:
         "--allow-http", action="store_true", help="allow a key over http:// to another machine"
     )
     parser.add_argument(
-        "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="bound on each step (10)"
+        "--timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help=f"bound on each step (default: {STEP_SECONDS:g}; {MODEL_SECONDS:g} for an answer of the model)",
     )
     parser.add_argument(
         "--probe",

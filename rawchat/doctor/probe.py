@@ -14,10 +14,8 @@ from .exchanges import Event, Exchange, Outcome
 OK, NO, DIFFERS, NOT_TRIED = "ok", "no", "differs", "not tried"
 MAX_SECONDS = 300.0  #: bound on all checks together
 CALL_SECONDS = 60.0  #: bound on one call
-ESSENTIAL = (
-    "chat",
-    "stream",
-)  #: what every server has to do: decides the exit code unless checks were named
+#: What every server has to do: these checks decide the exit code unless others were named.
+ESSENTIAL = ("chat", "stream")
 
 
 class Verdict(NamedTuple):
@@ -56,23 +54,25 @@ class Session:
         inspector: str = "",
         named: Sequence[str] = (),
     ):
-        self._send, self._clock = send, clock
-        self.model, self.host, self.proxy, self.inspector, self.named = (
-            model,
-            host,
-            proxy,
-            inspector,
-            named,
-        )
-        self.calls, self._max_calls = 0, max_calls
+        self._send = send
+        self._clock = clock
+        self.model = model
+        self.host = host
+        self.proxy = proxy
+        self.inspector = inspector
+        self.named = named
+        self.calls = 0
+        self._max_calls = max_calls
         self._end = clock() + max_seconds
-        self.limit_name = (
-            "max_tokens"  #: or max_completion_tokens, once a server has asked for that
-        )
-        self.include_usage = True  #: until a server refuses stream_options
+        #: The name of the token limit: max_completion_tokens once a server has asked for that.
+        self.limit_name = "max_tokens"
+        #: True until a server refuses stream_options.
+        self.include_usage = True
         self.models: list[dict[str, Any]] = []
-        self.plain: Optional[Outcome] = None  #: of the check `chat`
-        self.stream: Optional[Outcome] = None  #: of the check `stream`
+        #: The outcome of the check `chat`.
+        self.plain: Optional[Outcome] = None
+        #: The outcome of the check `stream`.
+        self.stream: Optional[Outcome] = None
         self.outcomes: list[Outcome] = []
         self.results: dict[str, Verdict] = {}
 

@@ -7,14 +7,13 @@ The texts are `str.format` templates; the fields come from the step that failed:
 from collections.abc import Mapping
 from typing import Any
 
-NETWORK, USAGE, NO_KEY, REFUSED, SERVER, LIMIT = (
-    7,
-    2,
-    3,
-    4,
-    5,
-    6,
-)  #: exit codes of the README's table
+# Exit codes of the README's table.
+USAGE = 2
+NO_KEY = 3
+REFUSED = 4
+SERVER = 5
+LIMIT = 6
+NETWORK = 7
 
 REMEDIES: dict[str, tuple[int, str]] = {
     # settings
@@ -217,6 +216,11 @@ REMEDIES: dict[str, tuple[int, str]] = {
     "model-failed": (
         REFUSED,
         "see what the server says about the model; -m or OPENAI_MODEL names another one",
+    ),
+    "model-silent": (
+        NETWORK,
+        "the server works, but the model does not answer in time: it is still loading, or busy; try again, or give it "
+        "longer with --timeout SECONDS",
     ),
     # clock
     "clock": (

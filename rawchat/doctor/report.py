@@ -9,7 +9,7 @@ from typing import Any, Optional, Protocol
 
 from .probe import Result
 from .settings import Setting
-from .way import DIFFERS, NO, Step
+from .way import DIFFERS, NO, NOT_TRIED, OK, Step
 
 NAME_WIDTH = 20
 VALUE_WIDTH = 40
@@ -29,7 +29,9 @@ class Report:
     """Collect the results, and print them as they come unless `as_json`."""
 
     def __init__(self, out: Writable, err: Writable, as_json: bool = False):
-        self._out, self._err, self._as_json = out, err, as_json
+        self._out = out
+        self._err = err
+        self._as_json = as_json
         self._secrets: list[str] = []
         self._settings: list[Setting] = []
         self._steps: list[Step] = []
@@ -110,20 +112,32 @@ class Report:
             self._out.write(self.clean(text) + "\n")
             self._out.flush()
 
+    def end_of_way(self) -> None:
+        """Show the verdict on the steps, in one line."""
+        problems = [step.name for step in self._steps if step.status in (NO, DIFFERS)]
+        if not problems:
+            self._line("the way is clear")
+        elif self._steps[-1].status == NO:
+            self._line(f"the way ends at: {problems[-1]}")
+        else:
+            self._line(f"the way is clear, but look at: {', '.join(problems)}")
+
+    def end_of_probe(self) -> None:
+        """Show how many checks had which result, in one line."""
+        counts = []
+        for status in (OK, DIFFERS, NO, NOT_TRIED):
+            number = len([result for result in self._results if result.verdict.status == status])
+            if number:
+                counts.append(f"{number} {status}")
+        self._clear()
+        self._line(f"{len(self._results)} checks: {', '.join(counts)}")
+
     def end(self, code: int) -> None:
-        """Show the verdict: a line, or all results as JSON."""
+        """Write all results as JSON, if that was asked for."""
         self._clear()
         if self._as_json:
             self._out.write(json.dumps(self.as_json(code), indent=2, ensure_ascii=False) + "\n")
             self._out.flush()
-            return
-        problems = [step.name for step in self._steps if step.status in (NO, DIFFERS)]
-        if not problems:
-            self._line("the way is clear")
-        elif code and self._steps[-1].status == NO:
-            self._line(f"the way ends at: {problems[-1]}")
-        else:
-            self._line(f"the way is clear, but look at: {', '.join(problems)}")
 
     def as_json(self, code: int) -> dict[str, Any]:
         """Return all results, as they are written by --json."""

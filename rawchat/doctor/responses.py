@@ -55,9 +55,8 @@ def judge_http(answer: Answer, through_proxy: bool) -> str:
         return "proxy-upstream"
     if 300 <= status < 400:
         return "redirect"
-    if (
-        status == 400 and b"HTTPS port" in answer.body
-    ):  # nginx, Apache: a plain request on a TLS port
+    # nginx and Apache answer so to a plain request on a TLS port.
+    if status == 400 and b"HTTPS port" in answer.body:
         return "tls-on-plain-port"
     if status in (401, 403):
         return ""
@@ -86,7 +85,7 @@ def judge_refusal(answer: Answer, has_key: bool) -> str:
 
 
 def is_page(answer: Answer) -> bool:
-    """Tell whether the body is a web page."""
+    """Return whether the body is a web page."""
     return answer.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
@@ -138,7 +137,7 @@ def model_ids(answer: Answer) -> list[str]:
 
 
 def is_about_model(answer: Answer) -> bool:
-    """Tell whether a refusal says that there is no such model."""
+    """Return whether a refusal says that there is no such model."""
     text = answer.body.decode("utf-8", "replace").lower()
     return answer.status == 404 or "model" in text
 

@@ -8,73 +8,40 @@ A route remembers the addresses, so that the later steps can open connections of
 import ssl
 import time
 from collections.abc import Mapping
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
 
 from .certificate import Certificate
+from .plan import Plan
 from .responses import build_request, parse_date, show_date
-from .settings import Proxy, Target, bracketed, is_loopback
-from .steps import Address, Answer, StepError
+from .settings import bracketed, is_loopback
+from .sockets import StepError
+from .steps import Address, Answer
 
 RENEWAL = 14 * 86400.0  #: seconds before its end when a certificate is worth a word
 ONE_LOOK = 3.0  #: seconds for a look at a port that is only to explain a failure
 UNTRUSTED = ("certificate-unknown-ca", "certificate-self-signed", "certificate-refused")
 OUT_OF_TIME = ("certificate-expired", "certificate-not-yet-valid")
 
-Ask = Callable[[str, str, Optional[dict[str, Any]]], tuple[str, dict[str, str]]]
-
-
-class Plan(NamedTuple):
-    """All that stage 1 has to know of the settings."""
-
-    base_url: str
-    target: Target
-    proxy: Optional[Proxy]
-    ca_bundle: str
-    sources: Mapping[str, str]  #: by the name of the setting
-    has_key: bool
-    model: str
-    request: Ask  #: method, path and body -> URL and headers, the key among them
-    timeout: float = 10.0
-
 
 class Route:
     """The way to one server, as far as TLS.  `network` is the module `steps`, or its stand-in."""
 
     def __init__(self, plan: Plan, network: Any, now: Callable[[], float]):
-        self.plan, self._network, self._now = plan, network, now
+        self.plan = plan
+        self._network = network
+        self._now = now
         self._addresses: list[Address] = []
-        self._sock: Any = None  # the open connection, from one step to the next
-        self.inspector = ""  #: the product that inspects TLS on the way, if one does
-
-    # ---- what the plan says
-
-    @property
-    def is_socks(self) -> bool:
-        """Tell whether the proxy is a SOCKS proxy."""
-        return bool(self.plan.proxy and self.plan.proxy.scheme.startswith("socks"))
-
-    @property
-    def is_secure(self) -> bool:
-        """Tell whether the server is reached over TLS; an HTTP proxy is then asked for a tunnel."""
-        return self.plan.target.scheme == "https"
-
-    @property
-    def is_forwarded(self) -> bool:
-        """Tell whether the proxy receives whole requests in place of a tunnel."""
-        return bool(self.plan.proxy) and not self.is_secure and not self.is_socks
-
-    @property
-    def first_stop(self) -> tuple[str, int]:
-        """Return host and port of the first connection: the proxy's if there is one."""
-        place = self.plan.proxy or self.plan.target
-        return place.host, place.port
+        # The open connection, from one step to the next.
+        self._sock: Any = None
+        #: The product that inspects TLS on the way, or "".
+        self.inspector = ""
 
     # ---- the steps
 
     def resolve(self) -> str:
         """Resolve the name of the first stop."""
-        host, port = self.first_stop
+        host, port = self.plan.first_stop
         self._addresses = self._network.resolve(host, port)
         shown = list(dict.fromkeys(str(each[4][0]) for each in self._addresses))
         who = "the proxy " if self.plan.proxy else ""
@@ -113,8 +80,9 @@ class Route:
         """Have the proxy open a tunnel to the server."""
         proxy, target = self.plan.proxy, self.plan.target
         assert proxy
-        if self.is_socks:
-            self.close()  # PySocks makes its own connection
+        if self.plan.is_socks:
+            # PySocks makes its own connection.
+            self.close()
         else:
             self._secure_proxy()
         self._enter_tunnel()
@@ -130,7 +98,7 @@ class Route:
     def _enter_tunnel(self) -> None:
         plan, proxy, target = self.plan, self.plan.proxy, self.plan.target
         assert proxy
-        if self.is_socks:
+        if self.plan.is_socks:
             parts = proxy._asdict()
             self._sock = self._network.connect_socks(parts, target.host, target.port, plan.timeout)
         else:
@@ -217,7 +185,7 @@ class Route:
         return parse_date(answer.headers.get("date"))
 
     def _system_trusts(self) -> bool:
-        """Tell whether the operating system's store trusts the certificate."""
+        """Return whether the operating system's store trusts the certificate."""
         plan = self.plan
         try:
             self._reopen()
@@ -228,7 +196,7 @@ class Route:
         return True
 
     def _speaks_http(self) -> bool:
-        """Tell whether the port answers a plain HTTP request; it holds no key."""
+        """Return whether the port answers a plain HTTP request; it holds no key."""
         request = build_request("HEAD", f"{self.plan.target.origin}/", {}, None, False, "")
         try:
             self._reopen()
@@ -249,12 +217,12 @@ class Route:
     def _reopen(self) -> None:
         """Open a new connection, as far as TLS, by the steps that are known to work."""
         self.close()
-        if self.is_socks:
+        if self.plan.is_socks:
             self._enter_tunnel()
             return
         self._sock = self._network.connect(self._addresses, self.plan.timeout)
         self._secure_proxy()
-        if self.plan.proxy and self.is_secure:
+        if self.plan.proxy and self.plan.is_secure:
             self._enter_tunnel()
 
     def close(self) -> None:
@@ -264,31 +232,39 @@ class Route:
             self._sock = None
 
     def ask(
-        self, url: str, method: str, headers: Mapping[str, str], body: Optional[bytes] = None
+        self,
+        url: str,
+        method: str,
+        headers: Mapping[str, str],
+        body: Optional[bytes] = None,
+        timeout: Optional[float] = None,
     ) -> Answer:
-        """Send one request over the connection that the steps have opened, or over a new one."""
+        """Send one request over the connection that the steps have opened, or over a new one.
+
+        `timeout` is the bound on the exchange in seconds; None is the plan's.
+        """
         plan, proxy = self.plan, self.plan.proxy
         if self._sock is None:
             self._reopen()
-            if self.is_secure:
+            if self.plan.is_secure:
                 secured = self._network.secure(
                     self._sock, plan.target.host, plan.ca_bundle, plan.timeout
                 )
                 self._sock = secured.sock
-        elif self.is_forwarded:
+        elif self.plan.is_forwarded:
             self._secure_proxy()
         credentials = ""
-        if proxy and self.is_forwarded:
+        if proxy and self.plan.is_forwarded:
             credentials = proxy.credentials
-        request = build_request(method, url, headers, body, self.is_forwarded, credentials)
+        request = build_request(method, url, headers, body, self.plan.is_forwarded, credentials)
         try:
-            answer: Answer = self._network.exchange(self._sock, request, plan.timeout)
+            answer: Answer = self._network.exchange(self._sock, request, timeout or plan.timeout)
         finally:
             self.close()
         return answer
 
     def speaks_tls(self) -> bool:
-        """Tell whether the port speaks TLS, whatever its certificate is worth."""
+        """Return whether the port speaks TLS, whatever its certificate is worth."""
         try:
             self._reopen()
             host = self.plan.target.host

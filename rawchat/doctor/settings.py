@@ -146,7 +146,7 @@ def target_of(base_url: str) -> Target:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` is this machine (RFC 6761, 6.3)."""
+    """Return whether `host` is this machine (RFC 6761, 6.3)."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -14,6 +14,7 @@ from typing import Any, Callable, NamedTuple, Optional
 from urllib.parse import quote
 
 from . import adapter, remedies, steps
+from .plan import Plan
 from .responses import (
     MISSING_ENDPOINT,
     candidates,
@@ -29,9 +30,10 @@ from .responses import (
     shown_text,
     title_of,
 )
-from .route import Plan, Route
+from .route import Route
 from .settings import bracketed
-from .steps import Answer, StepError
+from .sockets import StepError
+from .steps import Answer
 
 OK, NO, DIFFERS, NOT_TRIED = "ok", "no", "differs", "not tried"
 CLOCK_TOLERANCE = 300.0  #: seconds that two clocks may differ: what signed requests allow
@@ -71,10 +73,14 @@ class Way:
         now: Callable[[], float] = time.time,
         network: Any = steps,
     ):
-        self.plan, self._clock, self._now = plan, clock, now
+        self.plan = plan
+        self._clock = clock
+        self._now = now
         self.route = Route(plan, network, now)
-        self._models: Optional[Answer] = None  # of GET /models
-        self._empty_chat: Optional[Answer] = None  # of POST /chat/completions with {}
+        # The response to GET /models.
+        self._models: Optional[Answer] = None
+        # The response to POST /chat/completions with an empty body.
+        self._empty_chat: Optional[Answer] = None
 
     def walk(self) -> Iterator[Step]:
         """Yield each step as it is taken; the last one is the first that fails."""
@@ -91,9 +97,9 @@ class Way:
             ("resolve", self._step_of(route.resolve)),
             ("connect", self._step_of(route.connect)),
         ]
-        if self.plan.proxy and not route.is_forwarded:
+        if self.plan.proxy and not self.plan.is_forwarded:
             order.append(("proxy", self._step_of(route.pass_proxy)))
-        if route.is_secure:
+        if self.plan.is_secure:
             order.append(("TLS", self._step_of(route.secure)))
         order.append(("HTTP", self._speak_http))
         order.append(("clock", self._compare_clocks))
@@ -127,7 +133,7 @@ class Way:
     def _fields(self) -> dict[str, Any]:
         """Return the words that any remedy may use."""
         plan = self.plan
-        host, port = self.route.first_stop
+        host, port = self.plan.first_stop
         rest = plan.base_url.partition("://")[2]
         source = plan.proxy.source if plan.proxy else f"base_url ({plan.sources['base_url']})"
         return {
@@ -144,18 +150,24 @@ class Way:
 
     # ---- HTTP
 
-    def _ask(self, method: str, path: str, body: Optional[dict[str, Any]] = None) -> Answer:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Optional[dict[str, Any]] = None,
+        timeout: Optional[float] = None,
+    ) -> Answer:
         """Ask for a path under base_url; redirections within the origin are followed, as rawchat does."""
         url, headers = self.plan.request(method, path, body)
         encoded = None if body is None else json.dumps(body).encode()
-        answer = self.route.ask(url, method, headers, encoded)
+        answer = self.route.ask(url, method, headers, encoded, timeout)
         for _ in range(REDIRECTS):
             location = answer.headers.get("location")
             target = adapter.redirect_target(method, url, answer.status, location)
             if target is None:
                 break
             url = target
-            answer = self.route.ask(url, method, headers, encoded)
+            answer = self.route.ask(url, method, headers, encoded, timeout)
         return answer
 
     def _speak_http(self) -> Finding:
@@ -171,7 +183,7 @@ class Way:
                 return Finding(
                     f"{answer.status} for the list of models, but chat completions are there"
                 )
-        cause = judge_http(answer, self.route.is_forwarded)
+        cause = judge_http(answer, self.plan.is_forwarded)
         if cause:
             raise self._http_failure(cause, answer)
         return Finding(f"{answer.status} {server_of(answer)}".strip())
@@ -196,7 +208,7 @@ class Way:
 
     def _explain_http(self, error: StepError) -> StepError:
         """Return the error; where a plain request met something odd, the port may speak TLS."""
-        if self.plan.proxy or self.route.is_secure or error.cause not in ("no-http", "http-silent"):
+        if self.plan.proxy or self.plan.is_secure or error.cause not in ("no-http", "http-silent"):
             return error
         if not self.route.speaks_tls():
             return error
@@ -209,7 +221,8 @@ class Way:
 
     def _suggest(self) -> str:
         """Return a base_url of the same origin at which there is an API; '' if none is found."""
-        headers: Mapping[str, str] = {"Accept": "application/json"}  # no key: it is a guess
+        # Without the key, as the URL is a guess.
+        headers: Mapping[str, str] = {"Accept": "application/json"}
         for url in candidates(self.plan.base_url):
             try:
                 answer = self.route.ask(f"{url}/models", "GET", headers)
@@ -222,7 +235,8 @@ class Way:
     def _compare_clocks(self) -> Finding:
         assert self._models
         served = parse_date(self._models.headers.get("date"))
-        if served is None or "age" in self._models.headers:  # a cache's date is old (RFC 9111, 5.1)
+        # The date of a response out of a cache is old (RFC 9111, 5.1).
+        if served is None or "age" in self._models.headers:
             return Finding("the server sends no date", NOT_TRIED)
         off = self._now() - served
         if abs(off) <= CLOCK_TOLERANCE:
@@ -255,7 +269,7 @@ class Way:
             return Finding(f"{model} is known to the server")
         messages = [{"role": "user", "content": "Hi"}]
         body = {"model": model, "messages": messages, "max_tokens": 1}
-        answer = self._ask("POST", "/chat/completions", body)
+        answer = self._ask_model(body)
         about_limit = answer.status in (400, 422) and b"max_" in answer.body
         if answer.status < 300 or about_limit:
             where = "not in the server's list" if known else "the server has no list"
@@ -263,3 +277,12 @@ class Way:
         cause = "no-such-model" if is_about_model(answer) else "model-failed"
         detail = f"{model} ({self.plan.sources['model']}): {answer.status}: {self._words(answer)}"
         raise StepError(cause, detail, close=close_names(model, known))
+
+    def _ask_model(self, body: dict[str, Any]) -> Answer:
+        """Ask for a completion; a server may have to load the model first, which takes its time."""
+        try:
+            return self._ask("POST", "/chat/completions", body, self.plan.model_timeout)
+        except StepError as error:
+            if error.cause != "http-silent":
+                raise
+            raise StepError("model-silent", f"{self.plan.model}: {error.detail}") from None

@@ -81,6 +81,7 @@ class Api:
     ):
         self.defect, self.clock, self.key = defect, clock or Clock(), key
         self.date = time.time() if date is None else date
+        self.separator = ", "
         self._calls = 0
 
     def __call__(self, seen: Seen) -> Answer:
@@ -137,6 +138,9 @@ class Api:
     def chat(self, body: dict[str, Any]) -> Answer:
         if not body.get("messages"):
             return self.refuse_empty()
+        if body["model"] == "loading":
+            # Nothing is sent until the client gives up.
+            return [lambda sock: sock.recv(1)]
         if body["model"] != MODEL:
             return self.fail(404, f"The model `{body['model']}` does not exist", "model_not_found")
         refusal = self.refuse(body)
@@ -239,7 +243,7 @@ class Api:
             )
         if "seed" in body:
             return f"Argo {self._calls}" if self.defect == "seed-ignored" else "Argo"
-        text = ", ".join(str(number) for number in range(1, NUMBERS + 1))
+        text = self.separator.join(str(number) for number in range(1, NUMBERS + 1))
         for word in body.get("stop", []):
             if self.defect != "stop-ignored":
                 text = text.partition(word)[0]

@@ -5,11 +5,12 @@ import socket
 import sys
 import threading
 import time
+import types
 from typing import Any
 
 import pytest
 
-from rawchat.doctor import steps
+from rawchat.doctor import steps, tls
 
 from ..server import answer, head
 from .certificates import NAME
@@ -267,6 +268,30 @@ def test_17_a_model_that_answers_unlisted_is_fine(diagnose: Any) -> None:
     assert diagnosis.way["model"]["detail"] == "m-1 answers (the server has no list)"
 
 
+def test_17_a_model_that_does_not_answer(diagnose: Any) -> None:
+    with Replying(Api()) as server:
+        diagnosis = diagnose(server.url, "-m", "loading", "--timeout", "0.3")
+    expect(diagnosis, "model", 7, "model-silent", "still loading", "--timeout SECONDS")
+
+
+def test_17_a_model_has_more_time_than_a_step(diagnose: Any) -> None:
+    bounds = []
+
+    def exchange(sock: Any, request: bytes, timeout: float) -> Any:
+        bounds.append((request.split(b" ")[1], timeout))
+        return steps.exchange(sock, request, timeout)
+
+    network = types.SimpleNamespace(**{**vars(steps), "exchange": exchange})
+    with Replying(Api("models-missing")) as server:
+        diagnosis = diagnose(server.url, network=network)
+    assert diagnosis.code == 0
+    assert bounds == [
+        (b"/v1/models", 10.0),
+        (b"/v1/chat/completions", 10.0),
+        (b"/v1/chat/completions", 60.0),
+    ]
+
+
 def test_18_a_server_that_buffers_streams(diagnose: Any) -> None:
     clock = Clock()
     with Replying(Api("stream-buffered", clock)) as server:
@@ -500,12 +525,12 @@ def test_a_model_that_is_not_listed_but_known_is_not_asked(diagnose: Any) -> Non
 def test_a_certificate_that_only_the_system_trusts(
     diagnose: Any, certificates: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trust = steps.trust
+    trust = tls.trust
 
     def with_system(ca_bundle: str) -> Any:
         return trust(ca_bundle or str(certificates.folder / "unknown" / "ca.pem"))
 
-    monkeypatch.setattr(steps, "trust", with_system)
+    monkeypatch.setattr(tls, "trust", with_system)
     with Replying(Api(), certificates["unknown"]) as server, Proxy({NAME: server.port}) as proxy:
         environ = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": certificates.path}
         diagnosis = diagnose(f"https://{NAME}/v1", environ=environ)

@@ -1,13 +1,21 @@
 """The probe on an API with one defect at a time: it finds that one, and reports no other."""
 
+import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from rawchat.doctor import probe
+from rawchat.config import load_config
+from rawchat.doctor import check_chat, probe
+from rawchat.doctor.adapter import Sender
 from rawchat.doctor.check_server import CHECKS
 from rawchat.doctor.exchanges import Exchange, Outcome
+from rawchat.errors import APIConnectionError
+from rawchat.wire import Request, Response
 
+from ..server import event
 from .servers import KEY, MODEL, Api, Clock, Replying
 
 NEEDS_STREAM = {"[DONE]": "not tried", "stream_usage": "not tried", "tools_stream": "not tried"}
@@ -86,6 +94,61 @@ def test_a_defect_is_found_and_no_other_is_reported(
     with Replying(Api(defect, clock)) as server:
         diagnosis = diagnose(server.url, "--probe", clock=clock)
     assert (found(diagnosis), diagnosis.code) == (expected, code), diagnosis.text
+
+
+@pytest.mark.parametrize(
+    ("gap", "pause", "status"),
+    [(0.0, 0.4, "differs"), (0.03, 0.4, "ok"), (0.0, 0.1, "ok")],
+    ids=["a buffer", "a busy server that flows", "a fast server that pauses shortly"],
+)
+def test_bursts_are_a_buffer_unless_the_events_flow_within(
+    gap: float, pause: float, status: str
+) -> None:
+    pieces = []
+    at = 0.1
+    for number in range(60):
+        at += pause if number in (20, 40) else gap
+        delta = {"choices": [{"index": 0, "delta": {"content": "1"}}]}
+        pieces.append((at, event(delta)))
+    finish = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    pieces.append((at, event(finish)))
+
+    def send(exchange: Exchange, timeout: float) -> Outcome:
+        return Outcome(200, {}, pieces, at)
+
+    session = probe.Session(send, MODEL, max_calls=9, clock=Clock())
+    assert check_chat.stream(session).status == status
+
+
+def test_an_answer_without_blanks_can_be_stopped_within(diagnose: Any) -> None:
+    api = Api()
+    api.separator = ""
+    with Replying(api) as server:
+        assert found(diagnose(server.url, "--probe=stop")) == {}
+    assert json.loads(server.requests[-1].body)["stop"] == ["1314"]
+
+
+def test_headers_have_small_letters_where_the_body_breaks() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"data: 1"
+        raise APIConnectionError("connection lost")
+
+    def transport(request: Request) -> Response:
+        return Response(200, {"Content-Encoding": "gzip"}, broken())
+
+    config = load_config({"base_url": "http://127.0.0.1:1/v1", "api_key": KEY}, {})
+    outcome = Sender(config, transport, Clock())(Exchange("GET", "/models"), 5.0)  # type: ignore[arg-type]
+    assert (outcome.status, outcome.headers) == (200, {"content-encoding": "gzip"})
+    assert outcome.pieces == [(0.0, b"data: 1")]
+    assert outcome.failure.startswith("connection lost")
+
+
+def test_the_embedded_model(diagnose: Any, local_url: str) -> None:
+    """llama.cpp, which does not compress, and serves no embeddings; this small model calls no tool."""
+    diagnosis = diagnose(local_url, "--probe", "--timeout", "60", clock=time.monotonic)
+    assert (diagnosis.code, diagnosis.found) == (0, [])
+    tools = {"tools": "no", **NEEDS_TOOLS}
+    assert found(diagnosis) == {**tools, "embeddings": "no", "gzip": "no"}
 
 
 def test_every_defect_of_the_api_is_in_the_list() -> None:

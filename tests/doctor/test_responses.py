@@ -4,7 +4,7 @@ from typing import Any, Optional
 
 import pytest
 
-from rawchat.doctor import remedies, responses, steps
+from rawchat.doctor import proxies, remedies, responses, tls
 from rawchat.doctor.steps import Answer
 
 PAGE = b"\xef\xbb\xbf\r\n<html><title>\n Log\x1b[2J in </title>"
@@ -46,8 +46,8 @@ def test_every_cause_has_a_remedy_that_can_be_filled_in() -> None:
         filled = remedies.remedy(cause, dict.fromkeys(re.findall(r"{(\w+)}", text), "FIELD"))
         assert "{" not in filled
     named = [
-        *steps.VERIFY_CAUSES.values(),
-        *(steps.proxy_cause(status) for status in (403, 407, 502)),
+        *tls.VERIFY_CAUSES.values(),
+        *(proxies.proxy_cause(status) for status in (403, 407, 502)),
     ]
     assert {*named} <= remedies.REMEDIES.keys()
 
