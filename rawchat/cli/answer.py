@@ -33,12 +33,22 @@ COMPLETE = ("stop", "tool_calls", "function_call", None)
 LISTED_KINDS = ("image", "moderate", "models")
 
 
+class AnswerInterrupted(KeyboardInterrupt):
+    """Ctrl-C stopped an answer while it was being printed; `partial` is the Reply so far."""
+
+    def __init__(self, partial: Reply):
+        # the message is what the log shows
+        super().__init__("KeyboardInterrupt")
+        self.partial = partial
+
+
 def send_query(context: Context, history: "Optional[History]" = None) -> int:
     """Send the query, print the answer, and return the exit code.
 
     history     a conversation that ends with the question; the answer is added to it
 
-    Raises RawchatError for a call that failed, UsageError for a query that cannot be sent.
+    Raises RawchatError for a call that failed, UsageError for a query that cannot be sent, AnswerInterrupted for
+    Ctrl-C while the answer is printed.
     """
 
     def send(messages: "list[Message]") -> Reply:
@@ -131,6 +141,12 @@ def print_stream(context: Context, query: Query, request: Request) -> Reply:
             if at_the_end and error.partial is not None:
                 stdout.write(text_of(error.partial, query))
             raise
+        except KeyboardInterrupt:
+            if at_the_end:
+                # nothing has been printed
+                raise
+            stream.close()
+            raise AnswerInterrupted(stream.reply) from None
         if at_the_end:
             stdout.write(text_of(stream.reply, query))
         if not jsonl:

@@ -6,6 +6,7 @@ from typing import Any, Callable, NamedTuple, Optional
 from ..errors import one_line
 from ..history import History, text_of
 from ..history.window import turn_starts
+from .answer import AnswerInterrupted
 from .conversation import ConversationFile
 from .inputs import UsageError, expand_at_file
 
@@ -149,11 +150,26 @@ class Session:
     def _turn(self, content: Any, start: int) -> None:
         """Replace the conversation from `start` on by a turn that begins with `content`.
 
-        If the call is stopped or fails, the conversation stays as it was.
+        If the call fails, the conversation stays as it was.  So it does if Ctrl-C stops the call before anything is
+        printed, or if the turn is a second try of one that has an answer; that is a plain KeyboardInterrupt.
+        Otherwise what was printed becomes the answer, and the error is AnswerInterrupted.
         """
-        with self.history.turn():
-            self.history[start:] = [{"role": "user", "content": content}]
-            self._send(self.history, self.model)
+        question = {"role": "user", "content": content}
+        try:
+            with self.history.turn():
+                self.history[start:] = [question]
+                self._send(self.history, self.model)
+        except AnswerInterrupted as interrupted:
+            text = interrupted.partial.text
+            if not text or start < len(self.history):
+                raise KeyboardInterrupt from None
+            self.history += [question, {"role": "assistant", "content": text}]
+            self._finish_turn()
+            raise
+        self._finish_turn()
+
+    def _finish_turn(self) -> None:
+        """Note that the last message has its answer."""
         self._unanswered = None
         self._on_change(self.history)
 

@@ -15,7 +15,7 @@ from ..errors import RawchatError
 from ..history import History, text_of
 from ..history.window import turn_starts
 from ..urls import redact_url
-from .answer import send_query
+from .answer import AnswerInterrupted, send_query
 from .commands import Session, ignore_change
 from .context import Context
 from .terminal import escape_control, use_color
@@ -37,6 +37,7 @@ HIDDEN_START = "\001"
 HIDDEN_END = "\002"
 
 STOPPED = "stopped; the conversation is as it was before (/retry asks again)"
+STOPPED_PART = "stopped; what was printed stays in the conversation (/retry asks again)"
 
 
 def run_repl(context: Context) -> int:
@@ -109,6 +110,9 @@ def repl_step(context: Context, session: Session, read_line: ReadLine) -> bool:
         return False
     try:
         session.handle(text, literal)
+    except AnswerInterrupted:
+        stdout.stop()
+        stderr.warn(STOPPED_PART)
     except KeyboardInterrupt:
         stdout.stop()
         stderr.warn(STOPPED)

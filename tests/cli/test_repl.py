@@ -28,6 +28,7 @@ row = pytest.mark.row
 edited = pytest.mark.skipif(TERM == "dumb", reason="PyPy edits lines in a way of its own")
 SOON = 0.2  # seconds that Ctrl-C may take
 STOPPED = "rawchat: stopped; the conversation is as it was before (/retry asks again)\n"
+STOPPED_PART = "rawchat: stopped; what was printed stays in the conversation (/retry asks again)\n"
 BOOM = answer({"error": {"message": "out of order"}}, 500)
 
 
@@ -276,11 +277,32 @@ def test_ctrl_c_stops_an_answer_and_keeps_the_session(never: threading.Event) ->
             chat.enter("q1")
             chat.type("q2\r")
             chat.until("Hel")
-            soon(chat, "^C\n" + STOPPED)
+            soon(chat, "^C\n" + STOPPED_PART)
             assert chat.enter("q3") == "a2\n"
-            assert asked(server) == ["q1", "a1", "q3"]
+            assert asked(server) == ["q1", "a1", "q2", "Hel", "q3"]
 
     within(attempt)
+
+
+def test_what_ctrl_c_left_of_an_answer_is_saved_and_retry_replaces_it(
+    never: threading.Event, tmp_path: pathlib.Path
+) -> None:
+    file = tmp_path / "talk.jsonl"
+    argv = [f"--conversation={file}"]
+    stalled = streamed([event(delta("Hel")), never])
+    with chatting(stalled, says("Hello"), stalled, argv=argv) as (chat, server):
+        chat.type("Hi\r")
+        chat.until("Hel")
+        chat.type(CTRL_C)
+        assert chat.prompt().endswith(STOPPED_PART)
+        assert '"Hel"' in file.read_text()
+        assert chat.enter("/retry") == "Hello\n"
+        assert asked(server) == ["Hi"]
+        chat.type("/retry\r")
+        chat.until("Hel")
+        chat.type(CTRL_C)
+        assert chat.prompt().endswith(STOPPED)
+        assert '"Hello"' in file.read_text()
 
 
 def test_ctrl_c_before_the_first_byte_and_retry_asks_again(never: threading.Event) -> None:
