@@ -1,6 +1,10 @@
 """A conversation at the chat prompt: send what the person types, and run the commands that begin with /."""
 
 import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
 from ..errors import one_line
@@ -8,7 +12,8 @@ from ..history import History, text_of
 from ..history.window import turn_starts
 from .answer import AnswerInterrupted
 from .conversation import ConversationFile
-from .inputs import UsageError, expand_at_file
+from .inputs import UsageError, expand_at_file, read_file
+from .terminal import escape_control
 
 #: characters of a message that /undo shows
 UNDO_EXCERPT = 60
@@ -111,6 +116,18 @@ class Session:
         self._print("the conversation is empty")
         self._on_change(self.history)
 
+    def show(self, _: str) -> None:
+        """Print the conversation, without its instructions."""
+        self._print(self.history.show() or "nothing has been said yet")
+
+    def edit(self, text: str) -> None:
+        """Open the editor on a message, and send what is saved there."""
+        message = edit_in_editor(text, os.environ)
+        if not message.strip():
+            raise UsageError("the file is empty: nothing was sent")
+        self._print(message)
+        self._ask(message)
+
     def save(self, path: str) -> None:
         """Write the conversation to a new file; a file of this session may be written again."""
         if not path:
@@ -181,6 +198,26 @@ class Session:
         return starts[-1]
 
 
+def edit_in_editor(text: str, environ: Mapping[str, str]) -> str:
+    """Let the person edit `text` in $VISUAL or $EDITOR (default: vi; Notepad on Windows), and return the result.
+
+    Raises UsageError if the editor cannot be started, if it fails, or if it leaves no text in UTF-8.
+    """
+    default = "notepad" if os.name == "nt" else "vi"
+    command = environ.get("VISUAL") or environ.get("EDITOR") or default
+    with tempfile.TemporaryDirectory(prefix="rawchat-") as folder:
+        path = os.path.join(folder, "message.md")
+        with open(path, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+        try:
+            code = subprocess.call([*shlex.split(command, posix=os.name != "nt"), path])
+        except (OSError, ValueError) as error:
+            raise UsageError(f"EDITOR: {command}: {error}") from None
+        if code != 0:
+            raise UsageError(f"EDITOR: {command}: exit code {code}; nothing was sent")
+        return read_file(path)
+
+
 class Command(NamedTuple):
     """A command of the chat prompt."""
 
@@ -197,6 +234,8 @@ COMMANDS = {
     "/retry": Command(Session.retry, "", "send the last message again"),
     "/undo": Command(Session.undo, "", "remove the last turn"),
     "/reset": Command(Session.reset, "", "remove the conversation, but not the instructions"),
+    "/show": Command(Session.show, "", "show the conversation"),
+    "/edit": Command(Session.edit, "[TEXT]", "write a message in $EDITOR, and send it"),
     "/save": Command(Session.save, "FILE", "write the conversation to a new FILE"),
     "/tokens": Command(Session.show_tokens, "", "show the size of the conversation and the usage"),
     "/help": Command(Session.show_help, "", "show this help"),
@@ -205,8 +244,50 @@ COMMANDS = {
 KEYS_HELP = [
     "exit             leave; so do quit and Ctrl-D",
     "Ctrl-C           stop the answer, or clear the line",
+    "Tab              complete a command or a path",
     "",
     'A line that ends in \\ continues on the next one. """ begins a text of several',
     'lines, and """ ends it. A pasted text is one message, with all its lines.',
     "// begins a message with /.",
 ]
+
+
+# ---- completion
+
+
+def completions(line: str, word: str) -> list[str]:
+    """Return what Tab can complete `word` to; `line` is the text from the beginning of the line to its end.
+
+    A word that begins the line with / is a command.  Any other is a path if it looks like one (~/x, ./x, a/b, @x), or
+    if it is the FILE of /save.
+    """
+    if line == word and word.startswith("/"):
+        return [name + " " for name in COMMANDS if name.startswith(word)]
+    prefix = ""
+    if word.startswith("@"):
+        prefix = "@"
+        word = word[1:]
+    is_path = prefix or line.startswith("/save ") or "/" in word or os.sep in word
+    if not is_path:
+        return []
+    return [prefix + path for path in paths_with_prefix(word)]
+
+
+def paths_with_prefix(prefix: str) -> list[str]:
+    """Return the paths that begin with `prefix`, a ~ included; folders end in a separator."""
+    directory, name = os.path.split(prefix)
+    try:
+        entries = sorted(os.listdir(os.path.expanduser(directory) or "."))
+    except OSError:
+        return []
+    paths = []
+    for entry in entries:
+        hidden = entry.startswith(".") and not name.startswith(".")
+        # readline prints the names as they are
+        if hidden or not entry.startswith(name) or entry != escape_control(entry):
+            continue
+        path = os.path.join(directory, entry)
+        if os.path.isdir(os.path.expanduser(path)):
+            path += os.sep
+        paths.append(path)
+    return paths

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from ..config import DEFAULT_CHAT_MODEL
 from ..errors import RawchatError
@@ -16,7 +16,7 @@ from ..history import History, text_of
 from ..history.window import turn_starts
 from ..urls import redact_url
 from .answer import AnswerInterrupted, send_query
-from .commands import Session, ignore_change
+from .commands import Session, completions, ignore_change
 from .context import Context
 from .terminal import escape_control, use_color
 
@@ -192,4 +192,22 @@ def load_readline(messages: Iterable[str]) -> bool:
             readline.add_history(text)
     # the default since readline 8.1
     readline.parse_and_bind("set enable-bracketed-paste on")
+    readline.set_completer(complete_word)
+    readline.set_completer_delims(" \t\n")
+    # libedit stands in for readline on macOS, and has a syntax of its own
+    if "libedit" in (readline.__doc__ or ""):
+        readline.parse_and_bind("bind ^I rl_complete")
+    else:
+        readline.parse_and_bind("tab: complete")
     return True
+
+
+def complete_word(word: str, index: int) -> Optional[str]:
+    """Return the completion of that index for the word before the cursor, None after the last: readline's protocol."""
+    import readline
+
+    line = readline.get_line_buffer()[: readline.get_endidx()]
+    found = completions(line, word)
+    if index < len(found):
+        return found[index]
+    return None

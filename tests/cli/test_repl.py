@@ -14,7 +14,7 @@ from typing import Any, Optional
 import pytest
 
 import rawchat
-from rawchat.cli.commands import COMMANDS
+from rawchat.cli.commands import COMMANDS, completions
 
 from ..command import ran
 from ..server import CLOSE, HELLO, Server, answer, completion, delta, event, serving, streamed
@@ -242,6 +242,70 @@ def test_what_is_typed_is_utf8_whatever_the_locale() -> None:
         os.write(chat._master, b"bad \xff\r")
         chat.until("Grüße €\n")
         assert asked(server) == ["Zoë €", "Grüße €", "bad \ufffd"]
+
+
+# ---- completion, /show, /edit
+
+
+def test_what_tab_completes(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "sub").mkdir()
+    for name in ("talk.jsonl", "tale.txt", ".hidden", "t\x1b[2J"):
+        (tmp_path / name).touch()
+    assert completions("/sh", "/sh") == ["/show "]
+    assert completions("/", "/") == [f"{name} " for name in COMMANDS]
+    assert completions("what is /sh", "/sh") == []
+    assert completions("/save ta", "ta") == ["tale.txt", "talk.jsonl"]
+    assert completions("/system @su", "@su") == ["@sub/"]
+    assert completions("read ./ta", "./ta") == ["./tale.txt", "./talk.jsonl"]
+    assert completions("read ~/s", "~/s") == ["~/sub/"]
+    assert completions("read ~/t", "~/t") == ["~/tale.txt", "~/talk.jsonl"]
+    assert completions("read nowhere/x", "nowhere/x") == []
+    assert completions("a ta", "ta") == []
+
+
+@edited
+def test_tab_on_a_terminal() -> None:
+    with chatting(says("ok")) as (chat, server):
+        chat.type("/und\t")
+        chat.until("/undo ")
+        assert "nothing has been said yet" in chat.enter("")
+        chat.type("/retr\t\r")
+        assert "nothing has been said yet" in chat.prompt()
+        assert server.requests == []
+
+
+def test_show_prints_the_conversation() -> None:
+    with chatting(says("a1")) as (chat, _):
+        assert chat.enter("/show") == "nothing has been said yet\n"
+        chat.enter("q1")
+        assert chat.enter("/show") == "user: q1\n\nassistant: a1\n"
+
+
+def test_edit_opens_the_editor_and_sends_what_it_leaves(tmp_path: pathlib.Path) -> None:
+    editor = tmp_path / "an editor.sh"
+    editor.write_text('#!/bin/sh\nprintf "/line 1\\nline 2\\n" >>"$1"\n')
+    editor.chmod(0o700)
+    env = {"EDITOR": f"'{editor}'", "VISUAL": None}
+    with chatting(says("ok"), env=env) as (chat, server):
+        assert chat.enter("/edit") == "/line 1\nline 2\nok\n"
+        assert chat.enter("/edit It is: ") == "It is:/line 1\nline 2\nok\n"
+        assert asked(server) == ["/line 1\nline 2", "ok", "It is:/line 1\nline 2"]
+
+
+@pytest.mark.parametrize(
+    ("editor", "said"),
+    [
+        ("true", "the file is empty: nothing was sent"),
+        ("false", "EDITOR: false: exit code 1; nothing was sent"),
+        ("no-such-editor", "EDITOR: no-such-editor: [Errno 2] No such file"),
+    ],
+)
+def test_an_editor_that_leaves_nothing_sends_nothing(editor: str, said: str) -> None:
+    with chatting(says("ok"), env={"EDITOR": editor, "VISUAL": None}) as (chat, server):
+        assert chat.enter("/edit").startswith(f"rawchat: {said}")
+        assert server.requests == []
 
 
 # ---- Ctrl-C
