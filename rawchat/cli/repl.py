@@ -36,6 +36,9 @@ PLAIN = "\x1b[0m"
 HIDDEN_START = "\001"
 HIDDEN_END = "\002"
 
+#: seconds between the lines of a pasted text, at most
+PASTE_PAUSE = 0.05
+
 STOPPED = "stopped; the conversation is as it was before (/retry asks again)"
 STOPPED_PART = "stopped; what was printed stays in the conversation (/retry asks again)"
 
@@ -159,22 +162,48 @@ def make_line_editor(stdin: Any, colour: bool, dumb: bool, messages: Iterable[st
     dumb        the terminal has no control sequences: leave readline out
     messages    earlier texts, for the up arrow
 
-    With readline, the lines of a pasted text stay together.
+    The lines of a pasted text stay together: readline marks them, and without it they arrive at once.
     """
     stdin.reconfigure(encoding="utf-8", errors="replace")
-    if dumb or not load_readline(messages):
-        bold, plain = BOLD, PLAIN
-    else:
+    has_readline = not dumb and load_readline(messages)
+    bold = plain = ""
+    if colour and has_readline:
         bold = HIDDEN_START + BOLD + HIDDEN_END
         plain = HIDDEN_START + PLAIN + HIDDEN_END
-    if not colour:
-        return input
+    elif colour:
+        bold = BOLD
+        plain = PLAIN
 
     def read_line(prompt: str) -> str:
-        """Read a line after a bold prompt."""
+        """Read a line after a prompt; with readline, a pasted text."""
         return input(f"{bold}{prompt}{plain}")
 
-    return read_line
+    def read_lines(prompt: str) -> str:
+        """Read a line after a prompt, and those that arrive together with it: they were pasted."""
+        text = read_line(prompt)
+        # Ctrl-D right after a line ends the text
+        with contextlib.suppress(EOFError):
+            while is_input_waiting(stdin):
+                text += "\n" + input()
+        return text
+
+    return read_line if has_readline else read_lines
+
+
+def is_input_waiting(stdin: Any) -> bool:
+    """Return whether another line arrives within PASTE_PAUSE, faster than anybody types.
+
+    The last line of a pasted text does not count before Enter ends it: until then the terminal keeps it.
+    """
+    if os.name == "nt":
+        # select works with sockets only on Windows
+        import msvcrt
+
+        return bool(msvcrt.kbhit())  # type: ignore[attr-defined,unused-ignore]
+    import select
+
+    ready, _, _ = select.select([stdin], [], [], PASTE_PAUSE)
+    return bool(ready)
 
 
 def load_readline(messages: Iterable[str]) -> bool:

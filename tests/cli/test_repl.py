@@ -165,7 +165,11 @@ def test_several_lines_make_one_message() -> None:
             '"""exit"""',
             '"""seven\reight"""  ',
         ):
-            chat.type(text + "\r")
+            *lines, last = text.split("\r")
+            for line in lines:
+                chat.type(line + "\r")
+                chat.until(". ")
+            chat.type(last + "\r")
             chat.until("ok\n")
             chat.prompt()
         messages = [asked(server, at)[-1] for at in range(4)]
@@ -181,6 +185,16 @@ def test_what_is_pasted_is_one_message_as_it_stands() -> None:
             chat.prompt()
         messages = [asked(server, at)[-1] for at in range(3)]
     assert messages == ["/reset\nexit\n\\", '"""Doc."""\nimport x', "one line"]
+
+
+def test_without_readline_lines_that_arrive_at_once_are_one_message() -> None:
+    with chatting(says("ok"), env={"TERM": "dumb"}) as (chat, server):
+        chat.type("/reset\rexit\r  two\r")
+        chat.until("ok\n")
+        chat.prompt()
+        chat.type("three\r")
+        chat.until("ok\n")
+        assert asked(server) == ["/reset\nexit\n  two", "ok", "three"]
 
 
 @edited
@@ -697,8 +711,10 @@ def test_without_readline_it_talks_too(tmp_path: pathlib.Path, never: threading.
         chat.prompt()
         chat.type("half")
         chat.interrupt("> ")
-        assert chat.enter("q3 \\\r...").endswith("again\n")
-        assert asked(server) == ["Hi", "Hello", "q3 \n..."]
+        chat.type("q3 \\\r")
+        chat.until(". ")
+        assert chat.enter("...").endswith("again\n")
+        assert asked(server) == ["Hi", "Hello", "q2", "Hel", "q3 \n..."]
         assert "\x1b[1m> \x1b[0m" in chat.all
         assert "\x01" not in chat.all
         chat.type(CTRL_D)
