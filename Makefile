@@ -17,7 +17,7 @@ help:  ## list the targets
 
 run: $(VENV)/run  ## ask the embedded model a question (PROMPT="…" asks yours; OPENAI_API_KEY set asks OpenAI)
 	@echo "asking: $$ASK" >&2
-	@$(BIN)/python -m rawchat "$$ASK" </dev/null
+	@test -n "$$OPENAI_API_KEY$$OPENAI_BASE_URL" || set -- --local; $(BIN)/python -m rawchat "$$@" "$$ASK" </dev/null
 export ASK = $(value PROMPT)
 
 test: $(VENV)/dev  ## run all tests (about two minutes on two cores)

@@ -1,14 +1,17 @@
-"""The client that the options ask for, and the local server around it where that is wanted or all there is."""
+"""Make the client that the options describe, and the local server around it; print requests for --dry-run and --curl."""
 
 import contextlib
+import functools
+import json
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 from .. import trace
 from ..config import load_config
+from ..endpoints import encode_json
 from ..errors import MissingKeyError
-from ..wire import Headers
+from ..wire import Headers, Request, Response, Transport
 from .inputs import UsageError, read_file
 from .options import Options
 from .query import Query
@@ -17,9 +20,19 @@ from .terminal import Stderr
 if TYPE_CHECKING:
     from ..client import Client
 
+LOCAL_URL = "http://127.0.0.1:8080/v1"  #: where the README lets `python -m rawchat.local` serve
+
+NO_KEY_HELP = (
+    "no API key: set OPENAI_API_KEY (or --key-file FILE), or name a server that needs none with "
+    "--base-url, or {}"
+)
+
+
+# ---- settings
+
 
 def client_settings(options: Options) -> dict[str, Any]:
-    """The arguments for `Client`, or for `config.load`; None is what they look up themselves.  Raises UsageError."""
+    """Return the arguments of `Client` or `load_config`; one that is None is looked up there.  Raises UsageError."""
     return {
         "base_url": options.base_url,
         "model": options.model,
@@ -32,101 +45,165 @@ def client_settings(options: Options) -> dict[str, Any]:
     }
 
 
+def local_settings(settings: dict[str, Any], base_url: str) -> dict[str, Any]:
+    """Return the settings for a local server: neither a key nor the environment reaches it."""
+    from .. import local
+
+    model = settings["model"] or local.model_name()
+    return {**settings, "base_url": base_url, "api_key": "", "environ": {}, "model": model}
+
+
 def read_key(path: Optional[str]) -> Optional[str]:
-    """The key in a file; None without a file."""
-    key = read_file(path).strip() if path is not None else None
-    if key == "":
+    """Return the key in a file, or None without a file."""
+    if path is None:
+        return None
+    key = read_file(path).strip()
+    if not key:
         raise UsageError(f"{path}: no key in it")
     return key
 
 
 def parse_headers(lines: Sequence[str]) -> dict[str, str]:
-    """{'Name': 'value'} of lines 'Name: value'."""
+    """Return the headers in lines 'Name: value'."""
+    headers: dict[str, str] = {}
     for line in lines:
-        if ":" not in line:
-            raise UsageError("-H wants 'Name: value'")
-    return {
-        name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)
-    }
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise UsageError("--header expects 'Name: value'")
+        headers[name.strip()] = value.strip()
+    return headers
 
 
-LOCAL_URL = "http://127.0.0.1:8080/v1"  # where `python -m rawchat.local` serves
+# ---- --dry-run and --curl
 
 
-def render_request(question: Query, options: Options, notes: Stderr) -> str:
-    """The request as text, or as a curl command.  Where no key is, a word says what stands for it."""
-    settings, shown = client_settings(options), "$OPENAI_API_KEY" if options.curl else "***"
+def render_request(query: Query, options: Options, stderr: Stderr) -> str:
+    """Return the request as text, or as a curl command.
+
+    The key is hidden; if there is none, a placeholder stands for it, and a line on standard error says so.
+    """
+    settings = client_settings(options)
     if options.local:
-        from .. import local  # few commands need it
-
-        settings.update(
-            base_url=LOCAL_URL,
-            api_key="",
-            environ={},
-            model=settings["model"] or local.model_name(),
+        settings = local_settings(settings, LOCAL_URL)
+        stderr.warn(
+            f"--local serves on any free port; {LOCAL_URL} stands for it, where "
+            "python -m rawchat.local serves"
         )
-        notes.warn(
-            f"--local serves on any free port; {LOCAL_URL} stands for it, where python -m rawchat.local serves"
-        )
+    placeholder = "***"
+    if options.curl:
+        placeholder = "$OPENAI_API_KEY"
     environ = settings.pop("environ", os.environ)
     try:
         config = load_config(settings, environ)
     except MissingKeyError:
         config = load_config({**settings, "api_key": "none"}, environ)
-        notes.warn(f"no API key: {shown} stands for it")
-    request = question.request(config)
-    if config.keys() and request.send_key:
-        request = request._replace(
-            headers=Headers(request.headers, {"Authorization": f"Bearer {config.keys()[0]}"})
-        )
-    return trace.curl(request) if options.curl else trace.format_request(request)
+        stderr.warn(f"no API key: {placeholder} stands for it")
+
+    request = query.request(config)
+    keys = config.keys()
+    if keys and request.send_key:
+        authorization = {"Authorization": f"Bearer {keys[0]}"}
+        request = request._replace(headers=Headers(request.headers, authorization))
+    if options.curl:
+        return trace.curl(request)
+    return trace.format_request(request)
 
 
-NO_KEY_HELP = (
-    "no API key: set OPENAI_API_KEY (or --key-file FILE), or name a server that needs none with --base-url, "
-    "or install the local model and use --local ({})"
-)
+# ---- the client
 
 
 @contextlib.contextmanager
-def open_client(options: Options, notes: Stderr) -> "Iterator[Client]":
-    """The client to ask while the block runs."""
-    from ..client import Client  # loads requests
+def open_client(options: Options, stderr: Stderr) -> "Iterator[Client]":
+    """Give the block the client that the options describe, and serve the local model around it if that is used.
+
+    Raises MissingKeyError without a key, unless the local model may answer instead.
+    """
+    from ..client import Client
 
     settings = client_settings(options)
     with contextlib.ExitStack() as stack:
+        wrap = None
         if options.trace or options.har or options.tools:
-            from .report import tracing  # here, not above, as all that few commands need
+            from .report import tracing
 
-            watched = stack.enter_context(tracing(options, notes))
-        client = None if options.local else client_or_none(settings, notes)
-        if client is None:
+            wrap = stack.enter_context(tracing(options, stderr))
+
+        if options.local or local_model_stands_in(settings, stderr):
             from .. import local
 
-            settings.update(
-                base_url=stack.enter_context(local.serve()),
-                api_key="",
-                environ={},
-                model=settings["model"] or local.model_name(),
-            )
-            client = Client(**settings)
-        if options.trace or options.har:
-            client = Client(**settings, transport=watched(client.transport))
+            settings = local_settings(settings, stack.enter_context(local.serve()))
+
+        client = Client(**settings)
+        transport: Optional[Transport] = None
+        if wrap is not None and (options.trace or options.har):
+            transport = wrap(client.transport)
+        if options.max_tokens is not None and not options.complete:
+            transport = rename_max_tokens(transport or client.transport)
+        if transport is not None:
+            client = Client(**settings, transport=transport)
         yield stack.enter_context(client)
 
 
-def client_or_none(settings: dict[str, Any], notes: Stderr) -> "Optional[Client]":
-    """The client for a server elsewhere; None, and a word of it, if there is no key but a local model to take over."""
-    from ..client import Client
+def local_model_stands_in(settings: dict[str, Any], stderr: Stderr) -> bool:
+    """Return whether the local model answers as there is no key, and print a line that says so.
 
+    It does if no server and no model were named, and a person reads standard error: a script must not take the words of
+    a toy for those of the model that it wants.  Otherwise raises MissingKeyError.
+    """
     try:
-        return Client(**settings)
+        load_config(settings, os.environ)
+        return False
     except MissingKeyError:
-        from .. import local
+        pass
+    from .. import local
 
-        if settings["base_url"] or not local.available():
-            raise MissingKeyError(NO_KEY_HELP.format(local.INSTALL)) from None
-    notes.warn(
-        "no API key, so the small local model answers; --local asks for it without this line"
-    )
-    return None
+    config = load_config({**settings, "api_key": "none"}, os.environ)
+    named = settings["base_url"] or config.model
+    if not local.available():
+        raise MissingKeyError(
+            NO_KEY_HELP.format(f"install the local model and use --local ({local.INSTALL})")
+        )
+    if named or not stderr.terminal:
+        raise MissingKeyError(NO_KEY_HELP.format("use the small local model with --local"))
+    stderr.warn("no API key: using the local model (--local hides this message)")
+    return True
+
+
+def rename_max_tokens(transport: Transport) -> Transport:
+    """Return a transport that repeats a request once with max_completion_tokens, if the server wants that name.
+
+    OpenAI's newer models refuse max_tokens with a 400 that names the other parameter; older servers know only the old
+    name, so it is sent first.  Later requests use the name that worked.
+    """
+    renamed = False
+
+    @functools.wraps(transport, assigned=())
+    def send(request: Request) -> Response:
+        nonlocal renamed
+        new_request = with_max_completion_tokens(request)
+        if renamed:
+            return transport(new_request)
+        response = transport(request)
+        if response.status != 400 or new_request is request:
+            return response
+        body = response.read()
+        if b"max_completion_tokens" not in body:
+            response.pieces = [body]
+            return response
+        renamed = True
+        return transport(new_request)
+
+    return send
+
+
+def with_max_completion_tokens(request: Request) -> Request:
+    """Return the request with its max_tokens renamed; the same one if it has none."""
+    body = json.loads(request.body or b"{}")
+    if "max_tokens" not in body or "max_completion_tokens" in body:
+        return request
+    renamed = {}
+    for name, value in body.items():
+        if name == "max_tokens":
+            name = "max_completion_tokens"
+        renamed[name] = value
+    return request._replace(body=encode_json(renamed))

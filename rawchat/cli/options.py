@@ -107,7 +107,11 @@ class Options:
         "-t", "--temperature", metavar="T", type=float, help="sampling temperature, 0 to 2"
     )
     max_tokens: Optional[int] = value(
-        "--max-tokens", metavar="N", type=int, help="maximum number of tokens to generate"
+        "--max-tokens",
+        metavar="N",
+        type=int,
+        help="maximum number of tokens to generate; sent again as max_completion_tokens if the "
+        "model wants that",
     )
     top_p: Optional[float] = value(
         "--top-p",

@@ -24,6 +24,7 @@ import pytest
 import rawchat
 from rawchat import cli, local
 from rawchat.cli.inputs import build_prompt
+from rawchat.cli.terminal import Stderr
 
 from ..command import PLAIN, ROOT, Ran, Run, line, ran, started
 from ..conftest import need_model
@@ -212,6 +213,68 @@ def test_an_option_has_its_place_in_the_body(
     pathlib.Path("v.txt").write_text("some\ntext\n", encoding="utf-8")
     body = asked(run, *argv, "Q")
     assert {name: body[name] for name in part} == part
+
+
+NEWER_MODEL = answer(
+    {
+        "error": {
+            "message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+            "'max_completion_tokens' instead.",
+            "param": "max_tokens",
+            "code": "unsupported_parameter",
+        }
+    },
+    400,
+)
+
+
+@pytest.mark.parametrize("way", [[], ["--no-stream"], ["--json"]])
+def test_max_tokens_is_sent_once_more_by_the_name_that_a_newer_model_wants(
+    run: Run, way: list[str]
+) -> None:
+    hello = answer(completion()) if way else streamed()
+    with serving(NEWER_MODEL, hello) as server:
+        result = run("--base-url", server.url, *way, "--max-tokens", "7", "-t", "0", "Q")
+    assert (result.code, result.err) == (0, "")
+    old, new = (seen.json for seen in server.requests)
+    assert old.pop("max_tokens") == new.pop("max_completion_tokens") == 7
+    assert old == new
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["-o", "max_tokens", "7"],  # what -o says is never changed
+        ["--max-tokens", "7", "-o", "max_completion_tokens", "8"],
+        ["--max-tokens", "7"],
+    ],
+)
+def test_another_refusal_is_not_sent_again(run: Run, argv: list[str]) -> None:
+    refusal = NEWER_MODEL
+    if argv == ["--max-tokens", "7"]:
+        refusal = answer({"error": {"message": "max_tokens is too large: 7"}}, 400)
+    with serving(refusal, streamed()) as server:
+        result = run("--base-url", server.url, *argv, "Q")
+    assert (result.code, len(server.requests)) == (4, 1)
+    assert "max_tokens" in line(result)
+
+
+def test_the_chat_and_the_tools_remember_the_name(run: Run) -> None:
+    from rawchat.cli.client import rename_max_tokens
+    from rawchat.wire import Request, Response
+
+    bodies: list[Any] = []
+
+    def transport(request: Request) -> Response:
+        bodies.append(json.loads(request.body or b""))
+        if "max_tokens" in bodies[-1]:
+            return Response(400, {}, [b"Use 'max_completion_tokens'"])
+        return Response(200, {}, [b"{}"])
+
+    send = rename_max_tokens(transport)
+    request = Request("POST", "http://localhost/v1", body=b'{"max_tokens":7,"n":1}')
+    assert [send(request).status, send(request).status] == [200, 200]
+    assert bodies == [{"max_tokens": 7, "n": 1}, *[{"max_completion_tokens": 7, "n": 1}] * 2]
 
 
 def test_what_is_not_given_is_not_sent(run: Run) -> None:
@@ -751,7 +814,7 @@ def write(name: str, data: bytes) -> None:
         (["-s", "\udcff", "Q"], "--system is not valid UTF-8: byte 0xFF at position 1"),
         (["-o", "user", "\ud83d", "Q"], "-o user is not valid UTF-8: U+D83D at position 1"),
         (["Q \udce4"], "the prompt is not valid UTF-8: byte 0xE4 at position 3"),
-        (["-H", "no colon", "Q"], "-H wants 'Name: value'"),
+        (["-H", "no colon", "Q"], "--header expects 'Name: value'"),
         (["-H", "a b: c", "Q"], "not a header name: 'a b'"),
         (["-H", "X: a\nb", "Q"], "header 'X': U+000A"),
         (["--timeout", "0", "Q"], "timeout"),
@@ -891,11 +954,51 @@ def played(monkeypatch: pytest.MonkeyPatch, hello: Server) -> Server:
     return hello
 
 
+@pytest.fixture
+def person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard error is a terminal."""
+
+    class OnTerminal(Stderr):
+        def __init__(self, file: Any) -> None:
+            super().__init__(file)
+            self.terminal = True
+
+    monkeypatch.setattr(cli, "Stderr", OnTerminal)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.mark.usefixtures("person")
 def test_no_key_with_the_local_model_there_uses_it_and_says_so(run: Run, played: Server) -> None:
     result = run("Q")
     assert (result.code, result.out) == (0, b"Hello\n")
-    assert line(result).startswith("no API key, so the small local model answers")
+    assert line(result) == "no API key: using the local model (--local hides this message)"
     assert "authorization" not in played.requests[0].headers
+
+
+@pytest.mark.usefixtures("person")
+@pytest.mark.parametrize("name", ["-m", "RAWCHAT_MODEL", "OPENAI_MODEL", "MODEL_NAME", ".env"])
+def test_a_model_that_was_named_is_not_replaced_by_the_local_one(
+    run: Run, played: Server, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    argv = ["Q"]
+    if name == "-m":
+        argv += ["-m", "gpt-4o"]
+    elif name == ".env":
+        write(".env", b"OPENAI_MODEL=gpt-4o\n")
+    else:
+        monkeypatch.setenv(name, "gpt-4o")
+    result = run(*argv)
+    assert (result.code, result.out, played.requests) == (3, b"", [])
+    assert line(result).startswith("no API key: set OPENAI_API_KEY")
+    assert "--local" in line(result)
+
+
+def test_a_script_without_a_key_is_3_not_an_answer_of_the_local_model(
+    run: Run, played: Server
+) -> None:
+    result = run("Q")
+    assert (result.code, result.out, played.requests) == (3, b"", [])
+    assert line(result).endswith("or use the small local model with --local")
 
 
 def test_local_is_used_in_silence_and_no_key_or_proxy_goes_there(
@@ -911,12 +1014,13 @@ def test_local_is_used_in_silence_and_no_key_or_proxy_goes_there(
     assert not any(KEY.encode() in seen.head for seen in played.requests)
 
 
+@pytest.mark.usefixtures("person")
 def test_the_local_model_is_asked_by_its_name(
     run: Run, played: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rawchat.local.server.weights", lambda: pathlib.Path("models/tiny.gguf"))
     for argv in (["Q"], ["--local", "Q"], ["--local", "-m", "mine", "Q"]):
-        run(*argv)
+        assert run(*argv).code == 0
     assert [seen.json["model"] for seen in played.requests] == ["tiny", "tiny", "mine"]
     assert b'"model":"tiny"' in run("--local", "--dry-run", "Q").out
     monkeypatch.setattr("rawchat.local.server.weights", lambda: None)
@@ -924,6 +1028,7 @@ def test_the_local_model_is_asked_by_its_name(
     assert played.requests[-1].json["model"] == "gpt-4o-mini"
 
 
+@pytest.mark.usefixtures("person")
 def test_openai_asked_for_by_name_is_not_replaced_by_the_local_model(
     run: Run, played: Server
 ) -> None:
