@@ -11,35 +11,19 @@ if __name__ == "__main__":
 
 
 import argparse
-import contextlib
-import copy
-import io
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from types import FrameType
-from typing import Any, BinaryIO, Optional
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
 
 from ..cli.inputs import UsageError, expand_at_file, json_or_text, read_file
 from ..cli.parser import HelpFormatter, Parser
 from ..config import MisnamedError
-from ..endpoints import encode_mended
-from ..errors import APIStatusError, AuthenticationError, MissingKeyError, RawchatError
+from ..errors import MissingKeyError, RawchatError
 from ..wire import parse_header_lines
-from .progress import Progress, print_remark
-from .resume import DoneRows, drop_failed, load_done, open_output, skip_done, write_flushed
-from .run import DEFAULT_WORKERS, Run, ask_rows, make_client
-from .source import InputError, count_lines, read_rows
-
-EXIT_OK = 0
-EXIT_FAILED_ROWS = 1
-EXIT_USAGE = 2
-EXIT_KEY = 3
-EXIT_RATE_LIMIT = 6
-EXIT_SIGNAL = 128  #: plus the number of the signal: 130 for Ctrl-C, 143 for SIGTERM
-EXIT_CLOSED_PIPE = 141
+from .job import EXIT_CLOSED_PIPE, EXIT_KEY, EXIT_USAGE, Job, fail, run_job
+from .run import DEFAULT_WORKERS, make_client
+from .source import InputError
 
 EPILOG = """\
 IN has one row in each line:
@@ -244,8 +228,18 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     options = Options(input="IN", output="OUT")
     try:
         make_parser().parse_args(words, options)
-        with contextlib.ExitStack() as stack:
-            return run_file(options, stack)
+        if options.workers < 1:
+            raise UsageError("--workers must be at least 1")
+        job = Job(
+            options.input,
+            options.output,
+            options.workers,
+            options.resume,
+            options.retry_failed,
+            options.price,
+        )
+        with make_client(options.rpm, options.tpm, **client_settings(options)) as client:
+            return run_job(job, client)
     except MisnamedError as error:
         # For example -o retries 0.
         return fail(f"-o {error}", EXIT_USAGE)
@@ -260,139 +254,6 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         os._exit(EXIT_CLOSED_PIPE)
     except OSError as error:
         return fail(f"{error.filename or options.output}: {error.strerror}", EXIT_USAGE)
-
-
-def fail(message: str, code: int) -> int:
-    """Print a message to standard error and return the exit code."""
-    print(f"rawchat: {message}", file=sys.stderr)
-    return code
-
-
-def run_file(options: Options, stack: contextlib.ExitStack) -> int:
-    """Ask for every row of the input that has no result in the output; return the exit code."""
-    if options.workers < 1:
-        raise UsageError("--workers must be at least 1")
-    client = stack.enter_context(make_client(options.rpm, options.tpm, **client_settings(options)))
-    rows = stack.enter_context(open_input(options.input))
-    output, done = open_results(options, stack)
-    progress = Progress(count_pending(rows, done), options.price)
-    run = Run(halts=True, on_pause=show_pause)
-    signals = stack.enter_context(drain_on_signals(run.stop))
-    for result in ask_rows(skip_done(read_rows(rows), done), options.workers, client, run):
-        write_flushed(output, encode_mended(result) + b"\n")
-        progress.count(result)
-        progress.show()
-    progress.show(last=True)
-    report_done(options.output, done)
-    if run.error:
-        code = EXIT_KEY if isinstance(run.error, AuthenticationError) else EXIT_RATE_LIMIT
-        return fail(describe_refusal(run.error), code)
-    if signals:
-        return fail("stopped; the same command goes on from here", EXIT_SIGNAL + signals[0])
-    if progress.failed or done.skipped_failures:
-        return EXIT_FAILED_ROWS
-    return EXIT_OK
-
-
-def open_input(path: str) -> io.BufferedReader:
-    """Return the input, open for reading bytes."""
-    if path == "-":
-        return io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False))
-    return io.BufferedReader(io.FileIO(path))
-
-
-def open_results(options: Options, stack: contextlib.ExitStack) -> tuple[BinaryIO, DoneRows]:
-    """Return the output, ready for appending, and the rows that have a result in it."""
-    path = options.output
-    if path == "-":
-        return sys.stdout.buffer, DoneRows()
-    if is_same_file(path, options.input):
-        raise UsageError("IN and OUT are the same file")
-    if options.resume and options.retry_failed and os.path.exists(path):
-        drop_failed(path)
-    output = stack.enter_context(open_output(path))
-    if not options.resume:
-        output.truncate(0)
-    return output, load_done(output, path)
-
-
-def is_same_file(first: str, second: str) -> bool:
-    """Return whether two paths lead to one file that exists."""
-    try:
-        return os.path.samefile(first, second)
-    except OSError:
-        return False
-
-
-def count_pending(rows: io.BufferedReader, done: DoneRows) -> Optional[int]:
-    """Return the number of rows to ask for; None if the input cannot be read twice.
-
-    Raises InputError if a row is not text: it is better to refuse the file than to send half of it.
-    """
-    if not rows.seekable():
-        return None
-    count = count_lines(rows)
-    rows.seek(0)
-    if done.total:
-        count = sum(1 for _ in skip_done(read_rows(rows), copy.deepcopy(done)))
-        rows.seek(0)
-    return count
-
-
-@contextlib.contextmanager
-def drain_on_signals(stop: threading.Event) -> Iterator[list[int]]:
-    """Set `stop` at Ctrl-C or SIGTERM, and yield the list of signals received; a second one ends the process at once.
-
-    Python lets only the main thread handle signals, so in any other one nothing happens.
-    """
-    received: list[int] = []
-
-    def on_signal(signum: int, frame: Optional[FrameType]) -> None:
-        if received:
-            # Results are written whole, and flushed.
-            os._exit(EXIT_SIGNAL + signum)
-        received.append(signum)
-        stop.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    previous = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, on_signal)
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler or signal.SIG_DFL)
-
-
-# ---- reports
-
-
-def show_pause(seconds: float) -> None:
-    """Print to a terminal why nothing moves."""
-    print_remark(f"rate limit: all workers pause for {seconds:.3g} s")
-
-
-def report_done(path: str, done: DoneRows) -> None:
-    """Print what the output held before this run."""
-    if not done.total:
-        return
-    text = f"{path} already held {done.total} results"
-    if done.skipped_failures:
-        text += f"; {done.skipped_failures} rows failed before (--retry-failed asks again)"
-    print(f"rawchat: {text}", file=sys.stderr)
-
-
-def describe_refusal(error: APIStatusError) -> str:
-    """Return why the server refuses every row, and what to do."""
-    reason = error.message
-    if isinstance(error.body, dict) and error.body.get("message"):
-        reason = f"{error.status_code}: {error.body['message']}"
-    if isinstance(error, AuthenticationError):
-        return f"{reason}; with a better key the same command goes on from here"
-    return f"{reason}; once the limit allows it, the same command goes on from here"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 import rawchat
 from rawchat import trace
 from rawchat.errors import ConfigError
-from rawchat.trace import har
+from rawchat.trace import har, replay
 from rawchat.transport import over_http
 from rawchat.wire import Response
 
@@ -85,7 +85,7 @@ def test_a_stream_keeps_its_pieces() -> None:
     ],
 )
 def test_the_pieces_of_a_body(body: bytes, sizes: list[int], pieces: list[bytes]) -> None:
-    assert list(har.replay_pieces(body, sizes, None)) == pieces
+    assert list(replay.replay_pieces(body, sizes, None)) == pieces
 
 
 def test_an_exchange_that_broke_breaks_again() -> None:
