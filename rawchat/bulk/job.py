@@ -64,6 +64,8 @@ def run_with_files(job: Job, client: Client, stack: contextlib.ExitStack) -> int
     rows = stack.enter_context(open_input(job.input))
     output, done = open_results(job, stack)
     progress = Progress(count_pending(rows, done), job.price)
+    # A person should not wait for the first row before a screen that is empty.
+    progress.show(first=True)
     run = Run(halts=True, on_pause=show_pause)
     signals = stack.enter_context(drain_on_signals(run.stop))
     for result in ask_rows(skip_done(read_rows(rows), done), job.workers, client, run):

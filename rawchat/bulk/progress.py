@@ -72,15 +72,15 @@ class Progress:
         parts.append(f"{self.failed} failed")
         return ", ".join(parts)
 
-    def show(self, last: bool = False) -> None:
-        """Show the state, if it is time for it; `last` shows it in any case and ends the line."""
+    def show(self, first: bool = False, last: bool = False) -> None:
+        """Show the state, if it is time for it; `first` and `last` show it in any case, and `last` ends the line."""
         if self._bar is not None:
             self._show_bar(last)
         elif sys.stderr is None:
             # A program without a console.
             return
         elif stderr_is_terminal():
-            self._rewrite_line(last)
+            self._rewrite_line(first, last)
         elif last:
             print(self, file=sys.stderr, flush=True)
 
@@ -91,9 +91,10 @@ class Progress:
         if last:
             self._bar.close()
 
-    def _rewrite_line(self, last: bool) -> None:
+    def _rewrite_line(self, first: bool, last: bool) -> None:
         """Show the state over the last one."""
-        if not last and self._clock() - self._printed_at < PROGRESS_INTERVAL:
+        is_due = self._clock() - self._printed_at >= PROGRESS_INTERVAL
+        if not (first or last or is_due):
             return
         self._printed_at = self._clock()
         end = "\n" if last else ""

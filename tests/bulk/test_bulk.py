@@ -429,6 +429,18 @@ def test_progress_on_a_terminal_is_written_over_itself(monkeypatch: pytest.Monke
     assert shown.count("\n") == 1
 
 
+def test_progress_on_a_terminal_begins_before_the_first_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    progress = Progress(3, (0.0, 0.0), clock=lambda: 0.0)
+    progress.show()
+    assert sys.stderr.getvalue() == ""
+    progress.show(first=True)
+    assert sys.stderr.getvalue() == "\r0 of 3 done, 0.0 a second, 0 tokens, 0 failed\x1b[K"
+
+
 def test_progress_on_a_terminal_is_by_tqdm_if_that_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
