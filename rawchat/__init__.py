@@ -1,49 +1,27 @@
 """rawchat: an OpenAI-compatible client made by hand, to be read.
 
-The path of a request, in reading order; an import only ever points to what stands above, or beside:
+The life of one call, in reading order; `make read` prints these files:
 
-    errors      all that can go wrong, as a tree
-    backoff     is it worth another try, and when?
-    wire        Request and Response: the narrow waist          headers   their fields, checked, secrets hidden
-    reply       the JSON of an answer, with names               refusals  what comes instead of one
-    config      arguments > environment > .env > defaults       dotenv, bounds   that file; what is a number
-                                                                keys, ring   credentials, hidden; whose turn it is
-                                                                urls      where requests may go
-    endpoints   arguments → Request                             encode, fallback   its body; of several models
-    stream      bytes → events → chunks → Reply                 events, chunk, merge   each of these steps
-    transport   the network                                     connection, chunked, alarm   what HTTP needs here
-    client      the verbs, and the life of a request            base, default   how it is made, and the first
+    errors      the tree of exceptions; an error response -> its exception
+    wire        Headers, Request, Response: the interface between client and transport
+    urls        the base URL, its origin, redirects, proxies
+    keys        API keys: validate, choose, keep secret
+    config      settings: arguments > environment > .env > defaults
+    endpoints   one function per endpoint -> Request
+    backoff     the retry decision and its delays
+    deadline    a bound on the whole call, and cancellation
+    sse         bytes -> server-sent events
+    reply       Reply, Chunk, or the error that they contain
+    merge       deltas -> one message
+    stream      Stream: a reply read while it is generated
+    client      the verbs, and `send`
+    transport/  the network: over_http
 
-and what people do with it:
-
-    schema, typed, parsed       Python types → JSON schema; JSON → instances; for `parse`   (fields: what is in a type)
-    usage, estimate             tokens that were used, and their price; tokens that nobody has counted yet
-    history     conversations                                   window, jsonl   which messages are sent; in a file
-    tools       functions that the model may call               calls     what becomes of a call
-    images      pictures in messages, and out of replies
-    limits      how much goes out, and when it is no use        gate, turns, budget   where it waits, and for what
-    cache       the same question, the same answer
-    bulk        many prompts at once                            batch     the lines that they come in
-    aio         the verbs, awaited                              threads   that do the work
-
-The files on the left are the path; what stands beside one of them is a detail that it needs.  `trace` and `har` watch a
-transport from outside.
-
-and its doors: `local`, a small real model on this machine, and `cli` (python -m rawchat):
-
-    options     every option, as data                           precedence  which of them apply; completion: scripts
-    prompt      the words, standard input, files                attach      pictures and texts beside them
-    shorthand   what --schema means                             fit         does an answer fit it?
-    question    what is asked                                   preview     ... shown, not sent
-    settings    whom to ask                                     connect     a client for it; watch: what it does
-    answer      what comes, shown                               toolbox     functions of a file, each call approved
-    verdict     is it what was asked for?
-    talk        the chat prompt                                 lines, session   what is typed there; what it does
-    saved       -c: a conversation that goes on                 state       where it lies
-    output      standard output                                 notes       standard error
-    record      -v and --log                                    facts       of a call
-                                                                private     files for their owner only
-    approval    may the model call it?                      safe_path   no module from the working directory
+Beside it: `normalise` (messages in one shape), `cache` (the smallest wrapper of a transport), `images`, `usage`,
+`safe_path` (for commands).  Built on it, each folder under its public name: `schema` (structured output),
+`history` (conversations), `tools` (the tool loop), `limits` (rate limiter, circuit breaker), `trace` (watch the wire),
+`aio` (await the verbs), `bulk` (many prompts), `local` (a small model on this machine), `doctor` (find what fails
+between here and a model), `cli` (python -m rawchat).
 
 >>> import rawchat
 >>> reply = rawchat.chat("Say hi")                                                  # doctest: +SKIP
@@ -51,7 +29,8 @@ and its doors: `local`, a small real model on this machine, and `cli` (python -m
 ...     for piece in stream.texts():
 ...         print(piece, end="", flush=True)
 
-Importing it reads nothing, opens nothing and loads nothing more: each name below is loaded when it is first used.
+Importing rawchat reads no file and no environment, opens nothing, and loads nothing more: each name below is loaded
+when it is first used.
 """
 
 # ruff: noqa: F405, RUF022  # the names of errors come by a star; the order is: classes, verbs
@@ -60,8 +39,42 @@ import importlib
 # `typing` is not imported here: this file is run before `python -m rawchat` takes the working directory off sys.path.
 TYPE_CHECKING = False  # type checkers take this name for True, wherever it comes from
 if TYPE_CHECKING:
-    from typing import Any, overload
+    from typing import Any, Union, overload
 
+    from . import (
+        aio as aio,
+    )
+    from . import (
+        bulk as bulk,
+    )
+    from . import (
+        cache as cache,
+    )
+    from . import (
+        errors as errors,
+    )
+    from . import (
+        limits as limits,
+    )
+    from . import (
+        local as local,
+    )
+    from . import (
+        schema as schema,
+    )
+    from . import (
+        stream as stream,
+    )
+    from . import (
+        tools as tools,
+    )
+    from . import (
+        trace as trace,
+    )
+    from . import (
+        transport as transport,
+    )
+    from .aio import AsyncClient as AsyncClient
     from .client import Client as Client
     from .client import Instance
     from .endpoints import Messages
@@ -85,6 +98,7 @@ __all__ = [
     "APIResponseValidationError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncClient",
     "AuthenticationError",
     "BadRequestError",
     "Chunk",
@@ -128,7 +142,25 @@ __all__ = [
     "model",
     "__version__",
 ]
+
+# The modules that users name; with __all__, they are what `dir(rawchat)` shows.
+PUBLIC_MODULES = [
+    "aio",
+    "bulk",
+    "cache",
+    "errors",
+    "limits",
+    "local",
+    "schema",
+    "stream",
+    "tools",
+    "trace",
+    "transport",
+]
+
+# The module of each class that is loaded when it is first used.
 HOMES = {
+    "AsyncClient": "aio",
     "Client": "client",
     "Chunk": "reply",
     "Headers": "wire",
@@ -147,19 +179,19 @@ HOMES = {
 
 
 def default_client() -> "Client":
-    """The client behind the verbs of this module: made at the first call, with settings from the environment."""
+    """Return the client behind the functions of this module, made at the first call from the environment."""
     from .client import default_client
 
     return default_client()
 
 
 def chat(messages: "Messages", **params: "Any") -> "Reply":
-    """Ask, and wait for the whole answer: `Client.chat` of the default client."""
+    """Send `messages` and return the whole Reply: `Client.chat` of the default client."""
     return default_client().chat(messages, **params)
 
 
 def stream_chat(messages: "Messages", **params: "Any") -> "Stream":
-    """Ask, and read the answer while it is made: `Client.stream_chat` of the default client."""
+    """Send `messages` and return the reply as a Stream: `Client.stream_chat` of the default client."""
     return default_client().stream_chat(messages, **params)
 
 
@@ -173,44 +205,44 @@ if TYPE_CHECKING:
 else:
 
     def parse(messages: "Messages", into: "Any", **params: "Any") -> "Any":
-        """Ask for an instance of a dataclass or other type: `Client.parse` of the default client."""
+        """Return the reply as an instance of a dataclass or another type: `Client.parse` of the default client."""
         return default_client().parse(messages, into, **params)
 
 
-def complete(prompt: "Any", **params: "Any") -> "Reply":
-    """Go on with a text: `Client.complete` of the default client."""
+def complete(prompt: "Union[str, list[Any]]", **params: "Any") -> "Reply":
+    """Continue a text: `Client.complete` of the default client."""
     return default_client().complete(prompt, **params)
 
 
-def stream_complete(prompt: "Any", **params: "Any") -> "Stream":
-    """Go on with a text, read while it is made: `Client.stream_complete` of the default client."""
+def stream_complete(prompt: "Union[str, list[Any]]", **params: "Any") -> "Stream":
+    """Continue a text, read while it is generated: `Client.stream_complete` of the default client."""
     return default_client().stream_complete(prompt, **params)
 
 
-def moderate(input: "Any", **params: "Any") -> "Reply":
-    """Is this text harmful?  `Client.moderate` of the default client."""
+def moderate(input: "Union[str, list[Any]]", **params: "Any") -> "Reply":
+    """Classify a text as harmful or not: `Client.moderate` of the default client."""
     return default_client().moderate(input, **params)
 
 
 def image(prompt: str, **params: "Any") -> "Pictures":
-    """Draw a picture: `Client.image` of the default client."""
+    """Generate pictures: `Client.image` of the default client."""
     return default_client().image(prompt, **params)
 
 
 def models(**params: "Any") -> "Reply":
-    """The models that the server has: `Client.models` of the default client."""
+    """List the models of the server: `Client.models` of the default client."""
     return default_client().models(**params)
 
 
 def model(id: str, **params: "Any") -> "Reply":
-    """What the server says about one model: `Client.model` of the default client."""
+    """Return what the server knows about one model: `Client.model` of the default client."""
     return default_client().model(id, **params)
 
 
-if not TYPE_CHECKING:  # a type checker shall see a name that is not there
+if not TYPE_CHECKING:  # or a type checker would accept every name
 
     def __getattr__(name: str) -> "Any":
-        """A public name or a module, loaded when it is first used (PEP 562)."""
+        """Load a public name or a module when it is first used (PEP 562)."""
         if name in HOMES:
             return getattr(importlib.import_module(f".{HOMES[name]}", __name__), name)
         missing = AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -223,8 +255,4 @@ if not TYPE_CHECKING:  # a type checker shall see a name that is not there
 
 
 def __dir__() -> list[str]:
-    import pkgutil
-
-    return sorted(
-        {*globals(), *__all__, *(module.name for module in pkgutil.iter_modules(__path__))}
-    )
+    return sorted([*__all__, *PUBLIC_MODULES])

@@ -203,7 +203,8 @@ def test_the_public_names_are_all_there() -> None:
     modules = sorted({name.split(".")[0] for name in MODULES if not name.startswith("_")})
     for name in modules:
         assert isinstance(getattr(rawchat, name), type(pytest)) or name in rawchat.__all__
-    assert {*rawchat.__all__, *modules} <= set(dir(rawchat))
+    assert set(rawchat.PUBLIC_MODULES) <= set(modules)
+    assert dir(rawchat) == sorted([*rawchat.__all__, *rawchat.PUBLIC_MODULES])
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = rawchat.nonsense
     from rawchat import errors
