@@ -4,7 +4,6 @@
 an API key for every attempt, and turns to the next model if several are given.
 """
 
-import itertools
 import logging
 import os
 import random as chance
@@ -13,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
-from . import backoff, endpoints, images, reply
+from . import backoff, compat, endpoints, images, reply
 from .backoff import Runtime, should_fall_back
 from .config import Timeout, check_params, load_config
 from .endpoints import Messages
@@ -122,6 +121,7 @@ class Client:
         self._transport = transport
         self._on_reply = on_reply
         self._runtime = Runtime(sleep, random, now, clock)
+        self._refused: set[str] = set()  # what this server does not take: see `compat`
         self._lock = threading.Lock()
         self._closed = False
         if base_url is None:
@@ -243,7 +243,8 @@ class Client:
 
         Returns what `read` makes of the 2xx Response; without `read` the Response, its body not yet read.  A body that
         breaks while `read` reads it counts as a failed attempt.  When the retries are used up, the request's fallbacks
-        are sent in the same way.  Raises the APIError of the last attempt; DeadlineExceededError if no time is left.
+        are sent in the same way.  What rawchat added to the body and the server refuses is left out, at once (see `compat`).
+        Raises the APIError of the last attempt; DeadlineExceededError if no time is left.
         """
         if self._closed:
             raise RawchatError("this client is closed; make a new one")
@@ -258,8 +259,10 @@ class Client:
             at_home = origin(candidate.url) == origin(self.config.base_url)
             if at_home and self.config.from_dotenv:
                 refuse_credentials(candidate.headers, {}, "the arguments")
-            for retries in itertools.count():
-                attempt = self._prepare(candidate, elapsed)
+            refused = set(self._refused)
+            retries = 0
+            while True:
+                attempt = self._prepare(compat.adapt(candidate, refused), elapsed)
                 try:
                     if at_home:  # never send the key to another origin
                         attempt = authorize(attempt, keys.pick())
@@ -268,16 +271,24 @@ class Client:
                     response.retries = retries
                     response.elapsed = elapsed
                     if 200 <= response.status < 300:
-                        return response if read is None else read(response)
+                        result = response if read is None else read(response)
+                        self._refused.update(refused)
+                        return result
                     failure = error_from_response(response, self.config.max_bytes)
                 except APIError as error:
                     failure = error
                 failure.retries = retries
                 redact_error(attempt.headers.secrets, failure)
+                refusal = compat.find_refusal(failure, attempt, refused)
+                if refusal is not None:
+                    log.info("the server refuses %s; sending the request without it", refusal)
+                    refused.add(refusal)
+                    continue
                 delay = self._retry_delay(failure, keys.report(failure), elapsed)
                 if delay is None:
                     break
                 self._runtime.sleep(delay)
+                retries += 1
             if not should_fall_back(failure):
                 break
         # Raised outside `except`, so that __context__ holds no frame with the key.

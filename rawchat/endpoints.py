@@ -27,10 +27,14 @@ from .config import (
 from .keys import refuse_credentials
 from .normalise import mend
 from .urls import SEGMENT_SAFE, join_url
-from .wire import Headers, Request, default_headers, validate_headers
+from .wire import Added, Headers, Request, default_headers, validate_headers
 
 Message = Mapping[str, Any]
 Messages = Union[str, Iterable[Message]]
+
+INCLUDE_USAGE = Added(
+    include_usage=True
+)  #: the `stream_options` that ask for the usage of a stream
 
 # Made once: json.dumps with options makes a new encoder in each call.
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -169,11 +173,11 @@ def with_body(request: Request, body: dict[str, Any]) -> Request:
     models: Any = body.get("model")
     names_several = isinstance(models, (list, tuple)) and len(models) > 0
     if not names_several:
-        return request._replace(body=encode_json(body), model=models)
+        return request._replace(body=encode_json(body), model=models, draft=body)
     candidates = []
     for model in models:
-        encoded = encode_json({**body, "model": model})
-        candidates.append(request._replace(body=encoded, model=model))
+        draft = {**body, "model": model}
+        candidates.append(request._replace(body=encode_json(draft), model=model, draft=draft))
     first, *others = candidates
     return first._replace(fallbacks=tuple(others))
 

@@ -161,6 +161,10 @@ def parse_header_lines(text: str, source: str) -> dict[str, str]:
 # ---- request and response
 
 
+class Added(dict[str, Any]):
+    """A part of a body that rawchat, not the caller, put there: `compat` may leave it out if a server refuses it."""
+
+
 class Request(NamedTuple):
     """A complete request: a transport adds nothing but what HTTP itself needs.
 
@@ -177,6 +181,7 @@ class Request(NamedTuple):
     n_choices: int = 1  #: the number of choices asked for (n)
     model: Optional[str] = None  #: the model that the body names
     fallbacks: tuple["Request", ...] = ()  #: the same request for each further model
+    draft: Optional[dict[str, Any]] = None  #: the body before it was encoded, for `compat`
 
     @property
     def summary(self) -> str:

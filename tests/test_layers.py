@@ -27,6 +27,7 @@ ROOT_ORDER = [
     "deadline",
     "config",
     "endpoints",
+    "compat",
     "merge",
     "sse",
     "usage",

@@ -6,8 +6,8 @@ from typing import Any, Callable, NamedTuple, Optional, TextIO
 
 from .. import endpoints
 from ..config import Config
-from ..endpoints import choice_count
-from ..wire import Request
+from ..endpoints import INCLUDE_USAGE, choice_count
+from ..wire import Added, Request
 from .inputs import UsageError, Warn, build_prompt, expand_at_file, json_or_text
 from .options import Options
 
@@ -107,7 +107,7 @@ def build_chat_query(
     stream = is_streamed(options)
     params = chat_params(options)
     if stream:
-        params["stream_options"] = {"include_usage": True}
+        params["stream_options"] = INCLUDE_USAGE
     functions: Sequence[Callable[..., Any]] = ()
     if options.tools:
         from .tools import load_functions, tool_specs
@@ -167,7 +167,7 @@ def response_format(options: Options) -> Optional[dict[str, Any]]:
 
         schema = parse_schema_arg(options.schema)
         json_schema = {"name": "answer", "schema": schema, "strict": True}
-        return {"type": "json_schema", "json_schema": json_schema}
+        return Added({"type": "json_schema", "json_schema": json_schema})
     if options.json_mode:
         return {"type": "json_object"}
     return None

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..client import Client, default_client
+from ..endpoints import INCLUDE_USAGE
 from ..errors import APIResponseValidationError, ContextLengthExceededError
 from ..normalise import normalise
 from ..reply import Reply
@@ -110,7 +111,7 @@ class History(list[Message]):
 
         Asks the server for its count of the tokens at the end of the stream, unless `stream_options` says otherwise.
         """
-        params = {"stream_options": {"include_usage": True}, **params}
+        params = {"stream_options": INCLUDE_USAGE, **params}
         message = {"role": "user", "content": content}
         with self.turn():
             self.append(message)

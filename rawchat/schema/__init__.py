@@ -18,6 +18,7 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from ..wire import Added
 from .fields import (
     NO_DEFAULT,
     QUALIFIERS,
@@ -67,10 +68,8 @@ def response_format(type_: Any) -> dict[str, Any]:
     """Return the parameter `response_format` that asks for an instance of `type_`; raise TypeError as `schema` does."""
     object_type = as_object(type_)
     name = re.sub(r"[^a-zA-Z0-9_-]", "_", object_type.__name__)
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": name[:MAX_NAME], "schema": schema(object_type), "strict": True},
-    }
+    json_schema = {"name": name[:MAX_NAME], "schema": schema(object_type), "strict": True}
+    return Added({"type": "json_schema", "json_schema": json_schema})
 
 
 def as_object(type_: Any) -> Any:

@@ -14,13 +14,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Optional, Union
 
 from ..client import Client, default_client
-from ..endpoints import Messages, as_messages
+from ..endpoints import INCLUDE_USAGE, Messages, as_messages
 from ..errors import APIResponseValidationError, ToolRoundsError
 from ..history import History
 from ..history.window import Message, to_store, transaction
 from ..reply import Reply
 from ..schema import schema
 from ..schema.fields import fields
+from ..wire import Added
 from .calls import Function, Tool, run_calls
 
 
@@ -100,7 +101,7 @@ def spec(function: Function) -> dict[str, Any]:
         details["description"] = " ".join(paragraph.split())
     details["parameters"] = schema(function)
     details["strict"] = True
-    return {"type": "function", "function": details}
+    return Added({"type": "function", "function": details})
 
 
 def tools_by_name(
@@ -136,7 +137,7 @@ def request_reply(
     """Send one request and return its reply; with `on_text` it is streamed, and its usage asked for."""
     if on_text is None:
         return client.chat(messages, **params)
-    params = {"stream_options": {"include_usage": True}, **params}
+    params = {"stream_options": INCLUDE_USAGE, **params}
     with client.stream_chat(messages, **params) as stream:
         for piece in stream.texts():
             on_text(piece)
