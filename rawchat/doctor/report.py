@@ -68,9 +68,9 @@ class Report:
         """Tell what the probe will cost at most."""
         self._bounds = {"checks": checks, "calls": calls, "tokens": tokens, "seconds": seconds}
         self._line("what the server can do")
-        self._line(
-            f"  {checks} checks: at most {calls} calls, {tokens} tokens of answers, {seconds:g} s"
-        )
+        number = count_of(checks, "check")
+        cost = f"{count_of(calls, 'call')}, {tokens} tokens of answers, {seconds:g} s"
+        self._line(f"  {number}: at most {cost}")
 
     def progress(self, name: str) -> None:
         """Show on a terminal what is under way."""
@@ -130,7 +130,7 @@ class Report:
             if number:
                 counts.append(f"{number} {status}")
         self._clear()
-        self._line(f"{len(self._results)} checks: {', '.join(counts)}")
+        self._line(f"{count_of(len(self._results), 'check')}: {', '.join(counts)}")
 
     def end(self, code: int) -> None:
         """Write all results as JSON, if that was asked for."""
@@ -173,6 +173,15 @@ class Report:
             "server": server,
             "exit_code": code,
         }
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> count_of(1, "check"), count_of(2, "check")
+    ('1 check', '2 checks')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def rounded(seconds: Optional[float]) -> Optional[float]:
