@@ -7,6 +7,7 @@
 import contextlib
 import re
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import APIError, APIResponseValidationError
@@ -28,6 +29,12 @@ EXIT_FLAGGED = 11
 
 #: finish reasons of an answer that is complete; some servers send none
 COMPLETE = ("stop", "tool_calls", "function_call", None)
+
+# The line that begins a fenced code block, in a list too: its indentation, and its fence (CommonMark 0.31, 4.5).
+OPENING_FENCE = re.compile("([ \t]*)(`{3,}|~{3,})[^`\n]*")
+
+#: fields of a message that hold reasoning: of DeepSeek and most servers, of OpenRouter and vLLM
+REASONING_FIELDS = ("reasoning_content", "reasoning")
 
 #: kinds of query whose answer is a list, not a text
 LISTED_KINDS = ("image", "moderate", "models")
@@ -110,6 +117,7 @@ def print_body(context: Context, request: Request) -> Reply:
         return body, decode_reply(body, response)
 
     body, reply = context.client.send(request, read)
+    print_reasoning(context, reply)
     context.stdout.put(body)
     if context.stdout.terminal and not body.endswith(b"\n"):
         context.stdout.put(b"\n")
@@ -119,11 +127,13 @@ def print_body(context: Context, request: Request) -> Reply:
 def print_stream(context: Context, query: Query, request: Request) -> Reply:
     """Print a stream as it arrives: its text, or with --jsonl its chunks.
 
-    Several choices are mixed in a stream, and half of a JSON document is of no use: both are printed at the end.
+    Several choices are mixed in a stream, and half of a JSON document is of no use: both are printed at the end, and
+    so is what --extract takes out of an answer.
     """
     stdout = context.stdout
     jsonl = context.options.jsonl
-    at_the_end = (query.choices > 1 or query.schema is not None) and not jsonl
+    at_the_end = query.choices > 1 or query.schema is not None or context.options.extract
+    at_the_end = at_the_end and not jsonl
 
     def read(response: Response) -> Stream:
         """Return the stream of as many choices as were asked for."""
@@ -132,6 +142,7 @@ def print_stream(context: Context, query: Query, request: Request) -> Reply:
     with context.client.send(request, read) as stream:
         try:
             for chunk in stream:
+                print_reasoning(context, chunk)
                 if jsonl:
                     # line ends in JSON are white space
                     stdout.put(utf8(re.sub("[\r\n]+", " ", chunk.data)) + b"\n")
@@ -139,7 +150,7 @@ def print_stream(context: Context, query: Query, request: Request) -> Reply:
                     stdout.write(chunk.text)
         except APIError as error:
             if at_the_end and error.partial is not None:
-                stdout.write(text_of(error.partial, query))
+                stdout.write(text_of(context, query, error.partial))
             raise
         except KeyboardInterrupt:
             if at_the_end:
@@ -148,7 +159,7 @@ def print_stream(context: Context, query: Query, request: Request) -> Reply:
             stream.close()
             raise AnswerInterrupted(stream.reply) from None
         if at_the_end:
-            stdout.write(text_of(stream.reply, query))
+            stdout.write(text_of(context, query, stream.reply))
         if not jsonl:
             stdout.end()
         return stream.reply
@@ -156,19 +167,26 @@ def print_stream(context: Context, query: Query, request: Request) -> Reply:
 
 def print_reply(context: Context, query: Query, reply: Reply) -> None:
     """Print a reply that arrived in one piece."""
+    print_reasoning(context, reply)
     if query.kind in LISTED_KINDS:
         lines = list_reply(context, query, reply)
         # white space in a name must not break its line
         lines = [" ".join(line.split()) + "\n" for line in lines]
         context.stdout.put(utf8("".join(lines)))
     else:
-        context.stdout.write(text_of(reply, query))
+        context.stdout.write(text_of(context, query, reply))
         context.stdout.end()
 
 
-def text_of(reply: Reply, query: Query) -> str:
-    """Return the text of the first choice; if several were asked for, all, with a blank line between two."""
+def text_of(context: Context, query: Query, reply: Reply) -> str:
+    """Return the text of the first choice; if several were asked for, all, with a blank line between two.
+
+    With --extract it is the first fenced code block of each; a text without one stays as it is.
+    """
     texts = reply.texts
+    if context.options.extract:
+        blocks = [first_fenced_block(text) for text in texts]
+        texts = [text if block is None else block for text, block in zip(texts, blocks)]
     if query.schema is not None:
         # here, not above: few commands need it
         from ..schema.build import find_json
@@ -177,6 +195,58 @@ def text_of(reply: Reply, query: Query) -> str:
     if query.choices > 1:
         return "\n\n".join(text.strip("\r\n") for text in texts)
     return texts[0] if texts else ""
+
+
+def first_fenced_block(text: str) -> Optional[str]:
+    """Return the content of the first fenced code block of a Markdown text, None if there is none.
+
+    CommonMark 0.31, 4.5: the fence that ends a block is at least as long as the one that begins it; without one the
+    block lasts to the end of the text.  Lines lose as much indentation as the first fence has.
+    """
+    block: Optional[list[str]] = None
+    indent = fence = ""
+    for line in text.splitlines():
+        if block is None:
+            opening = OPENING_FENCE.fullmatch(line)
+            if opening:
+                indent, fence = opening.groups()
+                block = []
+        elif line.strip().strip(fence[0]) == "" and line.strip().startswith(fence):
+            break
+        else:
+            block.append(line[len(indent) :] if line.startswith(indent) else line.lstrip())
+    if block is None:
+        return None
+    return "\n".join(block)
+
+
+def print_reasoning(context: Context, payload: Mapping[str, Any]) -> None:
+    """Print, with --reasoning show, the reasoning in the first choice of a reply or of a chunk.
+
+    That of a chunk leaves its line open for the next; a chunk without any ends the line.
+    """
+    if context.options.reasoning != "show":
+        return
+    text = reasoning_of(payload)
+    if text:
+        context.stderr.write(text)
+    if not text or isinstance(payload, Reply):
+        context.stderr.end_line()
+
+
+def reasoning_of(payload: Mapping[str, Any]) -> str:
+    """Return the reasoning in the first choice of a reply or of a chunk, "" if there is none."""
+    for choice in only_dicts(payload.get("choices")):
+        if choice.get("index"):
+            continue
+        message = choice.get("delta") or choice.get("message")
+        if not isinstance(message, dict):
+            continue
+        for name in REASONING_FIELDS:
+            text = message.get(name)
+            if isinstance(text, str) and text:
+                return text
+    return ""
 
 
 def list_reply(context: Context, query: Query, reply: Reply) -> list[str]:
@@ -220,6 +290,7 @@ def run_tools(context: Context, history: "Optional[History]") -> Reply:
     def on_reply(reply: Reply, messages: "list[Message]") -> None:
         """Log a reply and print its text, or end the line of the text that `on_text` has printed."""
         log.add(client.config, {"messages": messages}, reply, None, reply.elapsed)
+        print_reasoning(context, reply)
         if not query.stream:
             stdout.write(reply.text)
         if reply.text or not reply.tool_calls:
@@ -251,16 +322,19 @@ def check_answer(context: Context, reply: Reply) -> int:
     stderr = context.stderr
     shortfall = describe_shortfall(reply)
     mismatch = schema_error(reply, context.query)
+    no_block = context.options.extract and None in map(first_fenced_block, reply.texts)
     if shortfall:
         stderr.warn(shortfall)
     elif mismatch:
         stderr.warn(f"the answer does not fit: {mismatch}")
+    elif no_block:
+        stderr.warn("the answer holds no fenced code block, and is printed as it is")
     elif reply.tool_calls and not reply.text:
         stderr.warn("the answer is tool calls, no text; --json shows them")
 
     if context.query.kind == "moderate" and is_flagged(reply):
         return EXIT_FLAGGED
-    if mismatch:
+    if mismatch or no_block:
         return EXIT_SCHEMA
     if shortfall and context.options.strict:
         return EXIT_TRUNCATED

@@ -190,7 +190,21 @@ class Options:
     no_stream: bool = flag("--no-stream", help="wait for the complete answer")
     json: bool = flag("--json", help="print the server's JSON, byte for byte")
     jsonl: bool = flag("--jsonl", help="print each chunk of the stream as a line of JSON")
-    strict: bool = flag("--strict", help="exit with 9 if the answer was truncated")
+    extract: bool = flag(
+        "-x",
+        "--extract",
+        help="print only the first fenced code block of the answer; exit with 10 if there is none",
+    )
+    reasoning: str = value(
+        "--reasoning",
+        metavar="WHEN",
+        choices=("show", "hide"),
+        default="hide",
+        help="show prints the model's reasoning to standard error (default: hide)",
+    )
+    strict: bool = flag(
+        "--strict", help="exit with 9 if the answer was truncated or refused, or ended unusually"
+    )
 
     base_url: Optional[str] = value(
         "--base-url",
@@ -311,6 +325,7 @@ CHAT_ONLY = (
     "schema",
     "json_mode",
     "jsonl",
+    "extract",
     "strict",
     "continue_",
     "conversation",
@@ -349,6 +364,7 @@ CONFLICTS = (
     Conflict("schema", ("json_mode", "tools")),
     Conflict("json_mode", ("tools",)),
     Conflict("tools", ("json", "jsonl", "n")),
+    Conflict("extract", ("json", "jsonl", "schema", "json_mode", "tools")),
     Conflict("dry_run", ("curl",)),
 )
 

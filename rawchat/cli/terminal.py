@@ -20,7 +20,8 @@ CONTROL = re.compile(
 )
 
 # The colours of a line on standard error by its first word (ECMA-48, 8.3.117): red, cyan, green, faint.
-STYLES = {"rawchat:": "31", ">": "36", "<": "32", "*": "2"}
+FAINT = "2"
+STYLES = {"rawchat:": "31", ">": "36", "<": "32", "*": FAINT}
 
 #: characters of a warning; a longer one is cut
 MAX_WARNING = 2000
@@ -206,6 +207,7 @@ class Stderr:
         self._file = file
         self.terminal = file is not None and file.isatty()
         self.colour = False
+        self._line_open = False  # `write` has begun a line
         #: where the answer goes to the same terminal: `Output.pending_newline`
         self.pending_newline: Callable[[], str] = no_newline
 
@@ -222,10 +224,29 @@ class Stderr:
             first = f"\x1b[{STYLES[first]}m{first}\x1b[0m"
         self.put(f"{first}{blank}{rest}\n")
 
+    def write(self, text: str) -> None:
+        """Write a piece of a longer text, which is not empty; `end_line`, or any other line, ends it."""
+        # else `put` would end the line
+        self._line_open = False
+        ends_line = text.endswith("\n")
+        if self.terminal:
+            text = escape_control(text)
+        if self.colour:
+            text = f"\x1b[{FAINT}m{text}\x1b[0m"
+        self.put(text)
+        self._line_open = not ends_line
+
+    def end_line(self) -> None:
+        """End the line that `write` has begun."""
+        if self._line_open:
+            self._line_open = False
+            self.put("\n")
+
     def put(self, text: str) -> None:
         """Write `text` as it is, in UTF-8; an error of standard error itself is ignored."""
         if self._file is None:
             return
+        self.end_line()
         try:
             # what the functions of --tools have printed comes first
             self._file.flush()

@@ -35,6 +35,68 @@ def told(text: str, finish: str = "stop") -> Any:
     return streamed([*parts, event(delta(finish=finish)), event("[DONE]")])
 
 
+# ---- --extract, --reasoning
+
+FENCED = "Sure:\n\n  ```sh\n  echo 1\n\n    echo `2`\n  ```\nand\n```\nno\n```\n"
+
+
+@pytest.mark.parametrize("way", [[], ["--no-stream"]])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (FENCED, "echo 1\n\n  echo `2`\n"),
+        ("~~~~\n```\n~~~\n~~~~ \nb", "```\n~~~\n"),
+        ("```python\nx = 1", "x = 1\n"),
+        ("```\n```", "\n"),
+    ],
+)
+def test_extract_prints_the_first_fenced_block_alone(
+    run: Run, way: list[str], text: str, expected: str
+) -> None:
+    with serving(answer(completion(text)) if way else told(text)) as server:
+        assert run("--base-url", server.url, "-x", *way, "Q") == (0, expected.encode(), "")
+
+
+def test_extract_keeps_the_whole_answer_in_the_conversation(run: Run) -> None:
+    with serving(told(FENCED), told("```\nx\n```")) as server:
+        for expected in (b"echo 1\n\n  echo `2`\n", b"x\n"):
+            result = run("--base-url", server.url, "-x", "--conversation", "talk.jsonl", "Q")
+            assert result == (0, expected, "")
+    assert server.requests[1].json["messages"][1]["content"] == FENCED
+
+
+def test_an_answer_without_a_fenced_block_is_printed_and_is_10(run: Run) -> None:
+    with serving(told("No ``` here.")) as server:
+        result = run("--base-url", server.url, "--extract", "Q")
+    assert (result.code, result.out) == (10, b"No ``` here.\n")
+    assert line(result) == "the answer holds no fenced code block, and is printed as it is"
+
+
+@pytest.mark.parametrize("other", [["--json"], ["--jsonl"], ["--json-mode"], ["--tools", "x.py"]])
+def test_extract_does_not_go_with_other_forms(run: Run, other: list[str]) -> None:
+    result = run("-x", *other, "Q")
+    assert (result.code, result.out) == (2, b"")
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("way", [[], ["--no-stream"], ["--json"]])
+def test_reasoning_is_hidden_unless_it_is_asked_for(run: Run, name: str, way: list[str]) -> None:
+    whole = completion("Rome")
+    whole["choices"][0]["message"][name] = "Let me\nthink."
+    deltas = [{"role": "assistant"}, {name: "Let me\nth"}, {name: "ink.", "content": None}]
+    parts = [event(delta(part)) for part in (*deltas, {"content": "Ro"}, {"content": "me"})]
+    script = streamed([*parts, event(delta({}, "stop")), event("[DONE]")])
+    with serving(answer(whole) if way else script) as server:
+        for argv, expected in (
+            (["--reasoning", "show"], "Let me\nthink.\n"),
+            (["--reasoning", "hide"], ""),
+            ([], ""),
+        ):
+            result = run("--base-url", server.url, *way, *argv, "Q")
+            assert (result.code, result.err) == (0, expected)
+            assert b"Rome" in result.out
+
+
 # ---- --schema, --json-mode
 
 
