@@ -1,9 +1,12 @@
-"""The bound on a whole exchange: when it rings, it shuts the socket down, which ends any read at once.
+"""Bound a whole exchange in time, and cancel one from another thread.
 
-A timeout alone bounds each read: a server that sends a byte now and then would never end.
+A timeout bounds a single read, so a server that sends a byte now and then would never end.  A deadline bounds the
+exchange: a timer shuts the connection's socket down, which ends any read from it at once.  A cancel token does the
+same when another thread calls `cancel`.  Code that finds its connection closed asks `expired` for the reason.
 """
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -14,87 +17,118 @@ from .errors import ConfigError, DeadlineExceededError
 
 
 class CancelToken:
-    """Ends from another thread what is done under it: one that is waited for no longer has reached its deadline."""
+    """Cancels, from any thread, the exchanges that are made under it: the present one and every later one."""
 
     def __init__(self) -> None:
-        self.cancelled = threading.Event()
-        self.sock: Optional[socket.socket] = None  # that the exchange reads from
+        self._event = threading.Event()
+        self._sock: Optional[socket.socket] = None
+
+    @property
+    def cancelled(self) -> bool:
+        """True once `cancel` was called."""
+        return self._event.is_set()
 
     def cancel(self) -> None:
-        """End the exchange now; there will be no further one."""
-        self.cancelled.set()
-        sock = self.sock
+        """End the present exchange now, and allow no further one."""
+        self._event.set()
+        sock = self._sock
         if sock:
             shutdown_socket(sock)
 
+    def wait(self, seconds: float) -> None:
+        """Sleep for `seconds`, or until `cancel` is called."""
+        self._event.wait(seconds)
 
-cancel_token: ContextVar[Optional[CancelToken]] = ContextVar(
-    "cut", default=None
-)  #: what this thread's exchanges are under
+    def attach(self, sock: socket.socket) -> None:
+        """Let `cancel` shut `sock` down; do it now if it was called already."""
+        self._sock = sock
+        if self.cancelled:
+            shutdown_socket(sock)
+
+    def detach(self) -> None:
+        """Forget the socket: it may serve another exchange by now."""
+        self._sock = None
+
+
+#: The token of the calls that the current thread makes; `aio` sets it, the transport reads it once per request.
+cancel_token: ContextVar[Optional[CancelToken]] = ContextVar("cancel_token", default=None)
 
 
 class Deadline:
-    """Rings `deadline` seconds from now, if at all, or by the thread's Cut; `where` says of what, for the error."""
+    """The end of one exchange: `seconds` from now (None: no bound), or the moment that `token` is cancelled.
 
-    def __init__(self, deadline: Optional[float], where: str):
-        self._end = None if deadline is None else time.monotonic() + deadline
-        self._where = where
+    `summary` names the request in the error message.
+    """
+
+    def __init__(self, seconds: Optional[float], summary: str, token: Optional[CancelToken] = None):
+        self._end = math.inf
+        if seconds is not None:
+            self._end = time.monotonic() + seconds
+        self._summary = summary
+        self._token = token
         self._timer: Optional[threading.Timer] = None
-        self._cut = cancel_token.get()
 
-    def over(self) -> bool:
-        """Has it rung, or should it have?"""
-        return bool(self._cut and self._cut.cancelled.is_set()) or (
-            self._end is not None and time.monotonic() >= self._end
-        )
+    def expired(self) -> bool:
+        """Return True if the time is over or the token was cancelled."""
+        if self._token and self._token.cancelled:
+            return True
+        return self._end != math.inf and time.monotonic() >= self._end
 
-    def check(self) -> None:
+    def error(self) -> DeadlineExceededError:
+        """Return the error for an exchange that outlived this deadline."""
+        return DeadlineExceededError(f"the deadline has passed ({self._summary})")
+
+    def raise_if_expired(self) -> None:
         """Raise DeadlineExceededError if the time is over."""
-        if self.over():
-            raise self.late()
+        if self.expired():
+            raise self.error()
 
-    def late(self) -> DeadlineExceededError:
-        """The error that says so."""
-        return DeadlineExceededError(f"the deadline has passed ({self._where})")
+    def clamp(self, timeout: tuple[float, float]) -> tuple[float, float]:
+        """Return `timeout` (connect, read), neither longer than the time that is left.
 
-    def within(self, timeout: tuple[float, float]) -> tuple[float, float]:
-        """The timeouts for connecting and reading, within what is left; raises if nothing is."""
-        self.check()
-        left = float("inf") if self._end is None else self._end - time.monotonic()
-        return min(timeout[0], left), min(timeout[1], left)
+        Raises DeadlineExceededError if no time is left.
+        """
+        self.raise_if_expired()
+        if self._end == math.inf:
+            return timeout
+        remaining = self._end - time.monotonic()
+        connect, read = timeout
+        return min(connect, remaining), min(read, remaining)
 
-    def watch(self, sock: socket.socket) -> None:
-        """Begin to bound what is read from `sock`."""
-        if self._cut:
-            self._cut.sock = sock
-            if self._cut.cancelled.is_set():
-                shutdown_socket(sock)
-        if self._end is not None:
-            self._timer = threading.Timer(
-                max(0, self._end - time.monotonic()), shutdown_socket, [sock]
-            )
-            self._timer.daemon = True
-            try:
-                self._timer.start()
-            except RuntimeError:  # WebAssembly, or a limit on processes
-                raise ConfigError(
-                    "a deadline needs a thread, and no more can be started here"
-                ) from None
+    def arm(self, sock: socket.socket) -> None:
+        """Shut `sock` down when the deadline expires.
 
-    def stop(self) -> None:
-        """The exchange is over."""
-        if self._cut:
-            self._cut.sock = None  # it may serve another one by now
+        Raises ConfigError where no thread can be started for the timer (WebAssembly, a limit on processes).
+        """
+        if self._token:
+            self._token.attach(sock)
+        if self._end == math.inf:
+            return
+        remaining = max(0, self._end - time.monotonic())
+        self._timer = threading.Timer(remaining, shutdown_socket, [sock])
+        self._timer.daemon = True
+        try:
+            self._timer.start()
+        except RuntimeError:
+            message = "a deadline needs a thread, and no more can be started here"
+            raise ConfigError(message) from None
+
+    def disarm(self) -> None:
+        """Let go of the socket: the exchange is over."""
+        if self._token:
+            self._token.detach()
         if self._timer:
             self._timer.cancel()
 
 
 def shutdown_socket(sock: socket.socket) -> None:
-    """Shut `sock` down under whoever reads from it; TLS's own shutdown would first take its state apart."""
-    below: Any = sock
-    while not isinstance(below, socket.socket) and hasattr(below, "socket"):
-        below = (
-            below.socket
-        )  # TLS inside TLS: urllib3's SSLTransport holds the socket that it goes over
+    """Shut `sock` down while another thread may be reading from it.
+
+    TLS's own shutdown would first discard its state, so the plain socket's method is called.  For TLS inside TLS,
+    urllib3's SSLTransport holds the socket beneath in `.socket`.
+    """
+    plain: Any = sock
+    while not isinstance(plain, socket.socket) and hasattr(plain, "socket"):
+        plain = plain.socket
     with contextlib.suppress(OSError):
-        socket.socket.shutdown(below, socket.SHUT_RDWR)
+        socket.socket.shutdown(plain, socket.SHUT_RDWR)

@@ -1,117 +1,213 @@
-"""`AsyncClient`: the same verbs, awaited.  They run in threads around one `Client`: there is no second implementation.
+"""`AsyncClient`: Client's verbs, awaited.
+
+They run in threads around one `Client`, so there is no second implementation.  A call that is cancelled cancels its
+`CancelToken`, which shuts the socket down: the thread ends at once, and the server sees the connection close.
 
 >>> async def hello():
 ...     async with AsyncClient(model="gpt-4o") as client:
 ...         print((await client.chat("Say hi")).text)
-...         async with await client.stream_chat("Tell me a story") as stream:
+...         async with client.stream_chat("Tell me a story") as stream:
 ...             async for chunk in stream:
 ...                 print(chunk.text, end="")
-...         talk = client.history(system="You are a pirate.")
-...         print((await talk.ask("Where is the treasure?")).text)
+...         history = client.history(system="You are a pirate.")
+...         print((await history.ask("Where is the treasure?")).text)
 """
 
 import asyncio
 import contextlib
 import copy
+import random as random_module
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
-from .. import deadline
 from ..client import Client, Instance
+from ..config import Timeout
+from ..deadline import CancelToken, cancel_token
 from ..endpoints import Messages
 from ..history import SUMMARY_PROMPT, History
 from ..images import Pictures
+from ..keys import ApiKey
 from ..normalise import hold_half
 from ..reply import Reply
 from ..stream import Chunk, Stream
+from ..wire import Transport
 from .workers import WorkerPool
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+
+#: Calls at the same time, unless the client is told otherwise.
+MAX_CONCURRENCY = 128
+
+
+# ---- in a worker's thread
+
+
+def call_in_thread(
+    token: CancelToken, function: Callable[..., Result], *args: Any, **params: Any
+) -> Result:
+    """Call `function` with its exchanges under `token`."""
+    cancel_token.set(token)
+    result = function(*args, **params)
+    if isinstance(result, Stream) and token.cancelled:
+        result.close()  # it came too late: nobody will read it
+    return result
+
+
+def cancellable_sleep(seconds: float) -> None:
+    """Sleep for `seconds`, or until the call that sleeps is cancelled."""
+    token = cancel_token.get()
+    if token:
+        token.wait(seconds)
+    else:
+        time.sleep(seconds)
+
+
+# ---- the client
 
 
 class AsyncClient:
-    """A `Client` whose verbs are awaited; `max_concurrency` calls at the same time, the others wait for their turn.
+    """A `Client` whose verbs are awaited.
 
-    It takes Client's settings.  A call that is cancelled shuts its socket down at once, and is not tried again.
+    At most `max_concurrency` calls are made at the same time; further ones wait.  A call that is cancelled shuts its
+    socket down at once, and is not tried again.  The verbs take and return what Client's do, and raise its errors.
     """
 
-    def __init__(self, max_concurrency: int = 128, **settings: Any):
-        self.client = Client(**{"sleep": cancellable_sleep, **settings})
-        self._threads = WorkerPool(max_concurrency)
+    def __init__(
+        self,
+        api_key: ApiKey = None,
+        base_url: Optional[str] = None,
+        model: Union[str, Sequence[str], None] = None,
+        organization: Optional[str] = None,
+        project: Optional[str] = None,
+        timeout: Timeout = None,
+        deadline: Optional[float] = None,
+        max_retries: Optional[int] = None,
+        max_bytes: Optional[int] = None,
+        rotate_after: Optional[float] = None,
+        allow_http: bool = False,
+        default_headers: Optional[Mapping[str, Optional[str]]] = None,
+        default_query: Optional[Mapping[str, Any]] = None,
+        transport: Optional[Transport] = None,
+        on_reply: Optional[Callable[[Reply], Any]] = None,
+        sleep: Callable[[float], Any] = cancellable_sleep,
+        random: Callable[[], float] = random_module.random,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        environ: Optional[Mapping[str, str]] = None,
+        *,
+        max_concurrency: int = MAX_CONCURRENCY,
+        **params: Any,
+    ):
+        """Take Client's settings, and the number of calls that may be made at the same time.
+
+        Raises ConfigError and TypeError as Client does; ValueError if `max_concurrency` is less than 1.
+        """
+        self._workers = WorkerPool(max_concurrency)
+        self.client = Client(
+            api_key=api_key,
+            base_url=base_url,
+            model=model,
+            organization=organization,
+            project=project,
+            timeout=timeout,
+            deadline=deadline,
+            max_retries=max_retries,
+            max_bytes=max_bytes,
+            rotate_after=rotate_after,
+            allow_http=allow_http,
+            default_headers=default_headers,
+            default_query=default_query,
+            transport=transport,
+            on_reply=on_reply,
+            sleep=sleep,
+            random=random,
+            now=now,
+            clock=clock,
+            environ=environ,
+            **params,
+        )
 
     async def chat(self, messages: Messages, **params: Any) -> Reply:
-        """`Client.chat`."""
+        """Send messages and return the whole Reply; see `Client.chat`."""
         return await self.run(self.client.chat, messages, **params)
 
-    async def stream_chat(self, messages: Messages, **params: Any) -> "AsyncStream":
-        """`Client.stream_chat`, for `async for`."""
-        cut = deadline.CancelToken()
-        return AsyncStream(
-            self, cut, await self.under(cut, self.client.stream_chat, messages, **params)
-        )
+    def stream_chat(self, messages: Messages, **params: Any) -> "StreamOpening":
+        """Send messages and return a stream of the answer; see `Client.stream_chat`.
+
+        Use it as `async with client.stream_chat(…) as stream:`, or `stream = await client.stream_chat(…)`.
+        """
+        return StreamOpening(self._open_stream(self.client.stream_chat, messages, params))
 
     @overload
     async def parse(self, messages: Messages, into: type[Instance], **params: Any) -> Instance: ...
     @overload
     async def parse(self, messages: Messages, into: Any, **params: Any) -> Any: ...
     async def parse(self, messages: Messages, into: Any, **params: Any) -> Any:
-        """`Client.parse`."""
+        """Send messages and return an instance of `into`; see `Client.parse`."""
         return await self.run(self.client.parse, messages, into, **params)
 
     async def complete(self, prompt: Union[str, list[Any]], **params: Any) -> Reply:
-        """`Client.complete`."""
+        """Continue a text and return the Reply; see `Client.complete`."""
         return await self.run(self.client.complete, prompt, **params)
 
-    async def stream_complete(self, prompt: Union[str, list[Any]], **params: Any) -> "AsyncStream":
-        """`Client.stream_complete`, for `async for`."""
-        cut = deadline.CancelToken()
-        return AsyncStream(
-            self, cut, await self.under(cut, self.client.stream_complete, prompt, **params)
-        )
+    def stream_complete(self, prompt: Union[str, list[Any]], **params: Any) -> "StreamOpening":
+        """Continue a text and return a stream; see `Client.stream_complete`, and `stream_chat` for its use."""
+        return StreamOpening(self._open_stream(self.client.stream_complete, prompt, params))
 
     async def moderate(self, input: Union[str, list[Any]], **params: Any) -> Reply:
-        """`Client.moderate`."""
+        """Classify a text or a picture; see `Client.moderate`."""
         return await self.run(self.client.moderate, input, **params)
 
     async def image(self, prompt: str, **params: Any) -> Pictures:
-        """`Client.image`."""
+        """Generate pictures; see `Client.image`."""
         return await self.run(self.client.image, prompt, **params)
 
     async def models(self, **params: Any) -> Reply:
-        """`Client.models`."""
+        """Return the server's models; see `Client.models`."""
         return await self.run(self.client.models, **params)
 
     async def model(self, id: str, **params: Any) -> Reply:
-        """`Client.model`."""
+        """Return what the server knows about one model; see `Client.model`."""
         return await self.run(self.client.model, id, **params)
 
     def history(self, **settings: Any) -> "AsyncHistory":
-        """A new conversation with this client; `settings` are those of `History`."""
+        """Return a new conversation with this client; `settings` are those of `History`."""
         return AsyncHistory(self, History(self.client, **settings))
 
-    async def run(self, function: Callable[..., Answer], *args: Any, **params: Any) -> Answer:
-        """Await any function that calls by `self.client`: `await client.run(tools.run, "Hi", client=client.client)`."""
-        return await self.under(deadline.CancelToken(), function, *args, **params)
+    async def run(self, function: Callable[..., Result], *args: Any, **params: Any) -> Result:
+        """Await any function that makes its calls with `self.client`.
 
-    async def under(
-        self, cut: deadline.CancelToken, function: Callable[..., Answer], *args: Any, **params: Any
-    ) -> Answer:
-        """Await `function` in a thread; if this is cancelled, `cut` rings."""
+        For example `await client.run(tools.run, "Hi", client=client.client)`.
+        """
+        return await self.run_cancellable(CancelToken(), function, *args, **params)
+
+    async def run_cancellable(
+        self, token: CancelToken, function: Callable[..., Result], *args: Any, **params: Any
+    ) -> Result:
+        """Call `function` in a thread and return its result; if this is cancelled, cancel `token`."""
         try:
-            answer: Answer = await self._threads.submit(
-                call_in_thread, cut, function, *args, **params
+            result: Result = await self._workers.submit(
+                call_in_thread, token, function, *args, **params
             )
-            return answer
+            return result
         except asyncio.CancelledError:
-            cut.cancel()
+            token.cancel()
             raise
 
+    async def _open_stream(
+        self, verb: Callable[..., Stream], content: Any, params: dict[str, Any]
+    ) -> "AsyncStream":
+        """Send the request of a streaming verb."""
+        token = CancelToken()
+        stream = await self.run_cancellable(token, verb, content, **params)
+        return AsyncStream(self, token, stream)
+
     async def close(self) -> None:
-        """Close the connections; a later call is an error."""
+        """Close the connections; a later call raises RawchatError."""
         self.client.close()
-        self._threads.close()
+        self._workers.close()
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -120,20 +216,25 @@ class AsyncClient:
         await self.close()
 
 
+# ---- streams
+
+
 class AsyncStream:
-    """A `Stream` for `async for`.  The next chunk is read when it is asked for: who reads slowly slows the server down.
+    """A `Stream` for `async for`.  A chunk is read when it is asked for, so a slow reader slows the server down.
 
     `async with` frees the connection at its end, however that comes; so does a read that is cancelled.
     """
 
-    def __init__(self, client: AsyncClient, cut: deadline.CancelToken, stream: Stream):
-        self._client, self._cut, self._stream = client, cut, stream
+    def __init__(self, client: AsyncClient, token: CancelToken, stream: Stream):
+        self._client = client
+        self._token = token
+        self._stream = stream
         self.request_id: Optional[str] = stream.request_id
 
     async def __aiter__(self) -> AsyncIterator[Chunk]:
         try:
             while True:
-                chunk = await self._client.under(self._cut, next, self._stream, None)
+                chunk = await self._client.run_cancellable(self._token, next, self._stream, None)
                 if chunk is None:
                     return
                 yield chunk
@@ -141,24 +242,26 @@ class AsyncStream:
             self.close()
 
     async def texts(self) -> AsyncIterator[str]:
-        """Yield the pieces of the first choice's text as they come; each is made of whole characters."""
-        held = ""
+        """Yield the first choice's text in pieces as they come; each consists of whole characters."""
+        pending = ""
         async for chunk in self:
-            text, held = hold_half(held + chunk.text)
+            text, pending = hold_half(pending + chunk.text)
             if text:
                 yield text
-        if held:
+        if pending:
             yield "\ufffd"
 
     async def reply(self) -> Reply:
-        """The Reply that a plain call would have returned; reads on to the end if need be."""
-        return await self._client.under(self._cut, lambda: self._stream.reply)
+        """Return the Reply that a plain call would have returned; read on to the end if need be."""
+        return await self._client.run_cancellable(self._token, self._read_reply)
+
+    def _read_reply(self) -> Reply:
+        return self._stream.reply
 
     def close(self) -> None:
         """Free the connection; what has not been read is lost."""
-        with contextlib.suppress(
-            ValueError
-        ):  # a read that was cut is still ending, and frees it itself
+        # ValueError: a read that was cancelled is still ending in its thread, and frees the connection itself.
+        with contextlib.suppress(ValueError):
             self._stream.close()
 
     async def __aenter__(self) -> "AsyncStream":
@@ -168,30 +271,71 @@ class AsyncStream:
         self.close()
 
 
+class StreamOpening(Coroutine[Any, Any, AsyncStream]):
+    """A request for a stream, not yet sent: `await` returns its AsyncStream, and `async with` enters it.
+
+    It is a coroutine, so that `asyncio.create_task` takes it too.
+    """
+
+    def __init__(self, opening: Coroutine[Any, Any, AsyncStream]):
+        self._opening = opening
+        self._stream: Optional[AsyncStream] = None
+
+    def __await__(self) -> Generator[Any, Any, AsyncStream]:
+        return self._opening.__await__()
+
+    async def __aenter__(self) -> AsyncStream:
+        self._stream = await self._opening
+        return self._stream
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._stream:
+            self._stream.close()
+
+    def send(self, value: Any) -> Any:
+        """Resume the coroutine."""
+        return self._opening.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Raise an exception inside the coroutine."""
+        return self._opening.throw(*error)
+
+    def close(self) -> None:
+        """Close the coroutine; nothing is sent."""
+        self._opening.close()
+
+
+# ---- conversations
+
+
 class AsyncHistory:
     """A `History` whose calls are awaited, one after the other in the order in which they are made.
 
-    `history` is the conversation itself: a list, with all that asks nobody (`window`, `save`, `fork`, `usage`).  Each
-    call is made on a copy, which counts when all has gone well: what fails, is cancelled or left leaves no trace.
-    What is appended in the meantime stays, behind it.
+    `history` is the conversation itself: a list, with the methods that need no server (`window`, `save`, `fork`,
+    `usage`).  Each call works on a copy, which replaces the original when the call has succeeded: one that fails, is
+    cancelled or is abandoned leaves no trace.  Messages that are appended in the meantime stay, behind it.
     """
 
     def __init__(self, client: AsyncClient, history: History):
-        """`history` may be a new one or a loaded one; `client` is asked, whichever it has of its own."""
-        self.client, self.history = client, history
+        """Ask `client` about `history`, which may be new or loaded; a client of its own is not asked."""
+        self.client = client
+        self.history = history
 
     async def ask(self, content: Any, **params: Any) -> Reply:
-        """`History.ask`."""
-        async with self._apart() as history:
+        """Ask and return the Reply; see `History.ask`."""
+        async with self._draft() as history:
             return await self.client.run(history.ask, content, **params)
 
     async def stream(self, content: Any, **params: Any) -> AsyncIterator[str]:
-        """`History.stream`, for `async for`."""
-        cut = deadline.CancelToken()
-        async with self._apart() as history:
+        """Ask and yield pieces of the answer; see `History.stream`."""
+        token = CancelToken()
+        async with self._draft() as history:
             pieces = history.stream(content, **params)
             try:
-                while (piece := await self.client.under(cut, next, pieces, None)) is not None:
+                while True:
+                    piece = await self.client.run_cancellable(token, next, pieces, None)
+                    if piece is None:
+                        break
                     yield piece
             finally:
                 with contextlib.suppress(ValueError):  # as in AsyncStream.close
@@ -200,42 +344,26 @@ class AsyncHistory:
     async def summarise(
         self, keep: int = 1, prompt: str = SUMMARY_PROMPT, **params: Any
     ) -> Optional[Reply]:
-        """`History.summarise`."""
-        async with self._apart() as history:
+        """Replace older messages by a summary; see `History.summarise`."""
+        async with self._draft() as history:
             return await self.client.run(history.summarise, keep, prompt, **params)
 
     @contextlib.asynccontextmanager
-    async def _apart(self) -> AsyncIterator[History]:
-        """A copy for one call; what it has become takes the original's place if the block ends well."""
-        async with self._turn:
-            mine, known = copy.copy(self.history), len(self.history)
-            mine.sizes, mine._client = copy.copy(mine.sizes), self.client.client
+    async def _draft(self) -> AsyncIterator[History]:
+        """Lend a copy for one call; it replaces the original if the block ends well."""
+        async with self._lock:
+            draft = copy.copy(self.history)
+            draft.sizes = copy.copy(draft.sizes)
+            draft._client = self.client.client
+            length = len(self.history)
             try:
-                yield mine
-                self.history[:known], self.history.sizes = mine, mine.sizes
+                yield draft
+                self.history[:length] = draft
+                self.history.sizes = draft.sizes
             finally:
-                self.history.usage = mine.usage  # what was paid, was paid
+                self.history.usage = draft.usage  # a call that failed may have cost something
 
     @cached_property
-    def _turn(self) -> asyncio.Lock:
-        return asyncio.Lock()  # at the first call: Python 3.9 ties it to the loop of this moment
-
-
-def call_in_thread(
-    cut: deadline.CancelToken, function: Callable[..., Answer], *args: Any, **params: Any
-) -> Answer:
-    """`function`'s answer, its exchanges under `cut`; runs in a thread."""
-    deadline.cancel_token.set(cut)
-    answer = function(*args, **params)
-    if isinstance(answer, Stream) and cut.cancelled.is_set():  # it came too late to be wanted
-        answer.close()
-    return answer
-
-
-def cancellable_sleep(seconds: float) -> None:
-    """Sleep, in a call that may be cut: it ends the wait as well."""
-    cut = deadline.cancel_token.get()
-    if cut:
-        cut.cancelled.wait(seconds)
-    else:
-        time.sleep(seconds)
+    def _lock(self) -> asyncio.Lock:
+        """The lock that calls wait for; made at the first one, as Python 3.9 ties it to the loop of that moment."""
+        return asyncio.Lock()

@@ -1,21 +1,21 @@
-"""The network: a `Request` goes out over HTTP, its `Response` comes back in pieces.  No other file opens a connection.
+"""Send a `Request` over HTTP and return its `Response`.  No other file opens a connection.
 
-Of `requests` only the floor that speaks HTTP is used, its adapter.  The floor above, `Session`, would keep cookies,
-take keys from ~/.netrc, turn a redirected POST into a GET, and read the environment anew on every call.
+Of requests only `HTTPAdapter` is used, the part that speaks HTTP.  `Session` above it would keep cookies, take keys
+from ~/.netrc, turn a redirected POST into a GET, and read the environment anew on every call.
 """
 
 import os
 import socket
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
+from types import TracebackType
 from typing import Any, Optional, Union
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from ..deadline import Deadline
+from ..deadline import Deadline, cancel_token
 from ..errors import (
     APIConnectionError,
     APITimeoutError,
@@ -25,30 +25,39 @@ from ..errors import (
 )
 from ..urls import DEFAULT_BASE_URL, network_settings, origin, proxies_for, redirect_target
 from ..wire import Headers, Request, Response
-from .connection import (
-    LeanAdapter,
-    closers,
-    connection_used,
-    iter_available,
-    pool_class,
-    start_exchange,
+from .connection import Exchange, ResponseEnd, iter_available
+
+# `connection` has both names too, slower: see `fast`.
+from .fast import POOL_CLASSES, Adapter
+
+#: Idle connections kept for one host, as many as the SDK may open at all.
+POOL_SIZE = 1000
+
+#: Redirections that are followed; the key goes along, so only within one origin.
+MAX_REDIRECTS = 5
+
+#: socket.timeout is TimeoutError itself from Python 3.10 on.
+TIMEOUT_ERRORS = (
+    TimeoutError,
+    socket.timeout,
+    requests.Timeout,
+    urllib3.exceptions.TimeoutError,
 )
 
-POOL_SIZE = 1000  #: idle connections kept for one host, as many as the SDK may open at all
+#: What requests (whose exceptions are OSErrors), urllib3, http.client and the socket raise.  http.client raises
+#: ValueError for some bad chunk sizes.
+NETWORK_ERRORS = (
+    DeadlineExceededError,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    OSError,
+    ValueError,
+)
 
-
-MAX_REDIRECTS = 5  #: ... that are followed; the key goes along, so only within one origin
-
-
-TIMEOUT_ERRORS = (TimeoutError, socket.timeout)  # one and the same from Python 3.10 on
-
-
-Adapter: Any = type("Adapter", (LeanAdapter, HTTPAdapter), {})
-
-
-POOL_CLASSES = {
-    "http": pool_class(urllib3.HTTPConnectionPool, HTTPConnection),
-    "https": pool_class(urllib3.HTTPSConnectionPool, HTTPSConnection),
+#: Headers that urllib3 would add when the request has none.
+SKIPPED_HEADERS = {
+    "User-Agent": urllib3.util.SKIP_HEADER,
+    "Accept-Encoding": urllib3.util.SKIP_HEADER,
 }
 
 
@@ -57,16 +66,17 @@ def over_http(
     ca_bundle: Optional[str] = None,
     environ: Optional[Mapping[str, str]] = None,
 ) -> "Http":
-    """A transport to `base_url`, with a pool of connections that threads share.
+    """Return a transport to `base_url`, with a pool of connections that threads share.
 
-    `ca_bundle` is a file of certificates to trust; else REQUESTS_CA_BUNDLE or SSL_CERT_FILE.  Proxies come from
-    HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.  All are looked up here, once.  TLS is always verified.
+    `ca_bundle` is a file of certificates to trust; default REQUESTS_CA_BUNDLE or SSL_CERT_FILE of `environ`, which is
+    os.environ by default.  Proxies come from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.  All are read here,
+    once.  TLS is always verified.  Raises ConfigError for a setting that cannot be used.
     """
     settings = network_settings(os.environ if environ is None else environ)
     ca_bundle = ca_bundle or settings.get("requests_ca_bundle") or settings.get("ssl_cert_file")
     proxies = proxies_for(base_url, settings)
-    secure = any(url.startswith("https:") for url in (base_url, *proxies.values()))
-    if ca_bundle and secure and not os.path.exists(ca_bundle):
+    uses_tls = any(url.startswith("https:") for url in (base_url, *proxies.values()))
+    if ca_bundle and uses_tls and not os.path.exists(ca_bundle):
         raise ConfigError(f"no such CA bundle: {ca_bundle}")
     if base_url.startswith("https:") and not issubclass(HTTPSConnection, HTTPConnection):
         raise ConfigError("https:// needs the ssl module, and this Python has none")
@@ -74,137 +84,166 @@ def over_http(
 
 
 class Http:
-    """What `over_http` makes: call it with a Request."""
+    """The transport that `over_http` returns: call it with a Request.
+
+    Pickles as its settings, and opens connections of its own after a fork.
+    """
 
     def __init__(self, base_url: str, verify: Union[str, bool], settings: Mapping[str, str]):
-        self.base_url, self._verify, self._settings = base_url, verify, settings
+        self.base_url = base_url
+        self._verify = verify
+        self._settings = settings
+        self._open()
+
+    def _open(self) -> None:
+        """Make an adapter without connections."""
         self._adapter = Adapter(pool_maxsize=POOL_SIZE)
         self._adapter.poolmanager.pool_classes_by_scheme = POOL_CLASSES
-        self._owner = os.getpid()  # the process that opened the connections
+        self._process = os.getpid()
 
     def __call__(self, request: Request) -> Response:
-        """Send `request` and return as soon as the headers are there.
+        """Send `request` and return as soon as the headers have arrived.
 
-        Raises APIConnectionError or APITimeoutError, which name host, port and cause.
+        Follows redirections that keep the request as it is, within its origin.  Raises APIConnectionError or
+        APITimeoutError, which name host, port and cause; DeadlineExceededError; ConfigError.
         """
-        if (
-            self._owner != os.getpid()
-        ):  # after a fork: a child must not read the answers of its parent
-            self.__init__(self.base_url, self._verify, self._settings)  # type: ignore[misc]
-        alarm = Deadline(request.deadline, request.summary)
+        if self._process != os.getpid():
+            self._open()  # after a fork, the child must not read the responses of its parent
+        deadline = Deadline(request.deadline, request.summary, cancel_token.get())
         for _ in range(MAX_REDIRECTS):
-            response = self._send(request, alarm)
-            target = redirect_target(
-                request.method, request.url, response.status, response.headers.get("location")
-            )
+            response = self._send(request, deadline)
+            location = response.headers.get("location")
+            target = redirect_target(request.method, request.url, response.status, location)
             if target is None:
                 return response
-            response.release()  # its body read, the connection serves the next request
+            response.release()
             request = request._replace(url=target)
-        return self._send(request, alarm)
+        return self._send(request, deadline)
 
-    def _send(self, request: Request, alarm: Deadline) -> Response:
-        """One exchange, up to the headers of its answer."""
-        start_exchange(alarm, request.timeout[1])
+    def _send(self, request: Request, deadline: Deadline) -> Response:
+        """Send `request` once and return the Response, its body still to be read."""
         proxies = proxies_for(request.url, self._settings)
         for proxy in proxies.values():
-            self._route(proxy)
+            self._prepare_proxy(proxy)
+        exchange = Exchange(deadline, request.timeout[1])
         try:
-            answer = self._adapter.send(
-                prepare(request),
-                stream=True,
-                timeout=alarm.within(request.timeout),
-                verify=self._verify,
-                proxies=proxies,
-            )
-        except (
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            DeadlineExceededError,
-        ) as error:
-            failure: APIConnectionError = translate_error(error, request, alarm)
-        else:
-            body = iter_body(answer, request, alarm)
-            response = Response(
-                answer.status_code, answer.headers, body, *closers(answer.raw, body, alarm)
-            )
-            response.connection_reused = getattr(connection_used(), "asked", 1) > 1
-            if (
-                not alarm.over()
-            ):  # else it may have cut the headers, which then pass for an empty 200
-                return response
+            with TranslateErrors(request, deadline), exchange:
+                received = self._adapter.send(
+                    prepare(request),
+                    stream=True,
+                    timeout=deadline.clamp(request.timeout),
+                    verify=self._verify,
+                    proxies=proxies,
+                )
+        except BaseException:
+            deadline.disarm()
+            raise
+        body = iter_body(received, request, deadline)
+        end = ResponseEnd(received.raw, body, exchange)
+        response = Response(received.status_code, received.headers, body, end.close, end.release)
+        response.connection_reused = exchange.reused
+        # A header block that the deadline has cut off passes for that of an empty 200.
+        if deadline.expired():
             response.close()
-            failure = alarm.late()
-        alarm.stop()
-        raise failure  # out here, without a context: the frames in there hold the key
+            raise deadline.error()
+        return response
 
-    def _route(self, proxy: str) -> None:
-        """Get the pools for a proxy ready; raise ConfigError if the libraries refuse it, without their words."""
+    def _prepare_proxy(self, proxy: str) -> None:
+        """Create the pools for a proxy.
+
+        Raises ConfigError if the libraries refuse its URL; their own words may hold a part of its password.
+        """
+        refused = False
         try:
             self._adapter.proxy_manager_for(proxy).pool_classes_by_scheme = POOL_CLASSES
-            return
         except (ValueError, AssertionError, urllib3.exceptions.HTTPError):
-            pass  # what they say may hold a part of the URL, and so of the password
-        raise ConfigError("the proxy's URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) cannot be used")
+            refused = True
+        if refused:
+            raise ConfigError("the proxy's URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) cannot be used")
 
     def close(self) -> None:
-        """Close all idle connections."""
+        """Close all idle connections; a later call opens new ones."""
         self._adapter.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Http, (
-            self.base_url,
-            self._verify,
-            self._settings,
-        )  # settings travel, connections do not
+        return Http, (self.base_url, self._verify, self._settings)
 
 
 def prepare(request: Request) -> requests.PreparedRequest:
-    """`request` as requests' adapter wants it; it is complete already, so that nothing is left to prepare."""
-    ready = requests.PreparedRequest()
-    ready.method, ready.url, ready.body = request.method, request.url, request.body
-    length = {} if request.body is None else {"Content-Length": str(len(request.body))}
-    skipped = dict.fromkeys(
-        ("User-Agent", "Accept-Encoding"), urllib3.util.SKIP_HEADER
-    )  # else it adds its own
-    ready.headers = Headers(skipped, request.headers, length)  # type: ignore[assignment]
-    return ready
+    """Return `request` in the form that requests' adapter takes; nothing is added to it."""
+    prepared = requests.PreparedRequest()
+    prepared.method = request.method
+    prepared.url = request.url
+    prepared.body = request.body
+    headers = Headers(SKIPPED_HEADERS, request.headers)
+    if request.body is not None:
+        headers = Headers(headers, {"Content-Length": str(len(request.body))})
+    prepared.headers = headers  # type: ignore[assignment]
+    return prepared
 
 
-def iter_body(answer: requests.Response, request: Request, alarm: Deadline) -> Iterator[bytes]:
-    """The body as it arrives, unpacked; raises APIConnectionError where it breaks, never what lies below."""
-    try:
-        for piece in iter_available(answer.raw):
+def iter_body(received: Any, request: Request, deadline: Deadline) -> Iterator[bytes]:
+    """Yield the body as it arrives, decompressed.  Raises APIConnectionError where it breaks off."""
+    with TranslateErrors(request, deadline):
+        for piece in iter_available(received.raw):
             yield piece
-            alarm.check()
-        alarm.check()  # an end that the alarm has made is none
-        return
-    except (
-        DeadlineExceededError,
-        requests.RequestException,
-        urllib3.exceptions.HTTPError,
-        HTTPException,
-        OSError,
-        ValueError,
-    ) as error:  # http.client raises ValueError for some bad chunk sizes
-        failure = translate_error(error, request, alarm)
-    raise failure
+            deadline.raise_if_expired()
+        # The deadline's timer may have closed the connection, which passes for the end of some bodies.
+        deadline.raise_if_expired()
 
 
-def translate_error(error: Exception, request: Request, alarm: Deadline) -> APIConnectionError:
-    """Our exception for one of requests, urllib3 or http.client; its cause is the first one in their chain."""
-    if alarm.over():
-        return alarm.late()
-    cause: BaseException = error
-    while below := cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__):
-        cause = below
-    slow = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)) or isinstance(
-        cause, TIMEOUT_ERRORS
-    )
+# ---- the network's exceptions become ours
+
+
+class TranslateErrors:
+    """A context manager that raises our exception in place of one of requests, urllib3, http.client or the socket."""
+
+    def __init__(self, request: Request, deadline: Deadline):
+        self._request = request
+        self._deadline = deadline
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        if not isinstance(error, NETWORK_ERRORS):
+            return
+        failure = translate_error(error, self._request, self._deadline)
+        try:
+            raise failure
+        finally:
+            # The frames of the exception in there hold the key: a reporter that prints variables would show it.
+            failure.__context__ = None
+
+
+def translate_error(
+    error: BaseException, request: Request, deadline: Deadline
+) -> APIConnectionError:
+    """Return our exception for one of the network's; its cause is the first one in their chain."""
+    if deadline.expired():
+        return deadline.error()
+    cause = first_cause(error)
+    kind: type[APIConnectionError] = APIConnectionError
+    if isinstance(error, TIMEOUT_ERRORS) or isinstance(cause, TIMEOUT_ERRORS):
+        kind = APITimeoutError
     reason = one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
     _, host, port = origin(request.url)
-    failure = (APITimeoutError if slow else APIConnectionError)(
-        f"{host}:{port}: {reason} ({request.summary})"
-    )
+    failure = kind(f"{host}:{port}: {reason} ({request.summary})")
     failure.__cause__ = cause.with_traceback(None)  # its frames hold the headers, and so the key
     return failure
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return the exception that `error` goes back to."""
+    while True:
+        earlier = error.__cause__
+        if earlier is None and not error.__suppress_context__:
+            earlier = error.__context__
+        if earlier is None:
+            return error
+        error = earlier

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import socket
 import sys
 import threading
@@ -95,6 +96,44 @@ def test_streams_are_read_chunk_by_chunk_and_merged() -> None:
     with serving(streamed()) as server:
         assert play(use, server) == (["Hel", "lo"], ["chatcmpl-1"] * 4, "Hello")
     assert server.connections == 1
+
+
+def test_a_stream_is_entered_awaited_or_made_a_task_alike() -> None:
+    async def use(client: AsyncClient) -> Any:
+        async with client.stream_chat("Hi") as stream:
+            first = [text async for text in stream.texts()]
+        async with client.stream_complete("Hi") as stream:
+            second = (await stream.reply()).text
+        task = asyncio.create_task(client.stream_chat("Hi"))
+        third = (await (await task).reply()).text
+        client.stream_chat("Hi").close()
+        return first, second, third
+
+    with serving(streamed()) as server:
+        assert play(use, server) == (["Hel", "lo"], "Hello", "Hello")
+    assert len(server.requests) == 3
+
+
+def test_leaving_a_stream_that_was_entered_hangs_up() -> None:
+    hangup = Hangup()
+
+    async def use(client: AsyncClient) -> None:
+        async with client.stream_chat("Hi") as stream:
+            assert (await stream.__aiter__().__anext__()).text == ""
+        assert await asyncio.to_thread(hangup.came.wait, PATIENCE)
+
+    with serving(streamed([*HELLO[:2], hangup, "close"])) as server:
+        play(use, server)
+
+
+def test_the_async_client_takes_what_the_client_takes() -> None:
+    ours = dict(inspect.signature(AsyncClient).parameters)
+    assert ours.pop("max_concurrency").kind is inspect.Parameter.KEYWORD_ONLY
+    theirs = inspect.signature(rawchat.Client).parameters
+    assert [(name, p.kind, p.annotation) for name, p in ours.items()] == [
+        (name, p.kind, p.annotation) for name, p in theirs.items()
+    ]
+    assert [name for name in ours if ours[name].default != theirs[name].default] == ["sleep"]
 
 
 def test_errors_are_those_of_the_client() -> None:
@@ -347,8 +386,8 @@ def test_what_a_job_raises_is_raised_where_it_is_awaited() -> None:
 
     with serving(answer({})) as server:
         play(use, server)
-    with pytest.raises(ValueError, match="at least one"):
-        AsyncClient(0, base_url=server.url, environ={})
+    with pytest.raises(ValueError, match="at least 1"):
+        AsyncClient(max_concurrency=0, base_url=server.url, environ={})
 
 
 # ---- conversations

@@ -47,7 +47,7 @@ def test_a_trailer_is_read_to_its_end_and_no_further(end: bytes) -> None:
     "broken", [b"", b"5", b"5\r\n", b"5\r\nHel", b"5\r\nHello", b"5\r\nHello\r\n"]
 )
 def test_a_body_that_breaks_off(broken: bytes) -> None:
-    with pytest.raises(HTTPException, match="breaks off"):
+    with pytest.raises(HTTPException, match="closed before the response was complete"):
         list(decode_chunked([broken]))
 
 
@@ -58,7 +58,7 @@ def test_a_body_that_breaks_off(broken: bytes) -> None:
 def test_nonsense_for_a_size_comes_after_what_was_whole(size: bytes) -> None:
     body = decode_chunked([b"2\r\nab\r\n" + size, b"\r\nHello\r\n"])
     assert next(body) == b"ab"
-    with pytest.raises(HTTPException, match="not the size of a chunk"):
+    with pytest.raises(HTTPException, match="invalid chunk size"):
         next(body)
 
 

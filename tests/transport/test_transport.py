@@ -249,7 +249,10 @@ def test_silence_in_mid_stream_is_a_timeout_and_an_interruption() -> None:
 @pytest.mark.parametrize(
     ("steps", "say"),
     [
-        ([b"HTTP/1.1 200 OK\r\nX: y\r\n", CLOSE], "breaks off in its headers"),
+        (
+            [b"HTTP/1.1 200 OK\r\nX: y\r\n", CLOSE],
+            "closed before the response was complete (in the headers)",
+        ),
         ([CLOSE], "closed connection without response"),
         ([RESET], "reset"),
         ([b"junk\r\n\r\n", CLOSE], "junk"),
@@ -916,22 +919,22 @@ def test_the_timer_of_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = socket.socketpair()
     with one, other:
         without = deadline.Deadline(None, "GET http://h/")
-        without.watch(one)
-        without.stop()
+        without.arm(one)
+        without.disarm()
         assert Timer.made == []
         bound = deadline.Deadline(7.0, "GET http://h/")
         clock[0] = 103.0
-        bound.watch(one)
+        bound.arm(one)
         timer = Timer.made[-1]
         assert (timer.seconds, timer.args, timer.daemon, timer.started) == (4.0, [one], True, True)
-        assert bound.within((5.0, 600.0)) == (4.0, 4.0)
-        assert not bound.over()
-        bound.stop()
+        assert bound.clamp((5.0, 600.0)) == (4.0, 4.0)
+        assert not bound.expired()
+        bound.disarm()
         assert timer.cancelled
         clock[0] = 107.0
-        assert bound.over()  # at the very moment
+        assert bound.expired()  # at the very moment
         clock[0] = 200.0
-        bound.watch(one)
+        bound.arm(one)
         assert Timer.made[-1].seconds == 0  # threading waits for ever for less
         timer.function(*timer.args)  # it ends what reads from the socket, on both sides
         assert (one.recv(1), other.recv(1)) == (b"", b"")
