@@ -32,7 +32,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     stderr = Stderr(sys.stderr)
     debug = "--debug" in argv
     try:
-        options = parse_args(argv)
+        options = parse_args(argv, stderr.warn)
         debug = options.debug
         return run(options, stdout, stderr)
     except KeyboardInterrupt:

@@ -128,18 +128,24 @@ def open_client(options: Options, stderr: Stderr) -> "Iterator[Client]":
 
             wrap = stack.enter_context(tracing(options, stderr))
 
-        if options.local or local_model_stands_in(settings, stderr):
+        transport: Optional[Transport] = None
+        if options.replay is not None:
+            from ..trace.har import replay
+
+            transport = replay(options.replay)
+            settings["api_key"] = ""
+        elif options.local or local_model_stands_in(settings, stderr):
             from .. import local
 
             settings = local_settings(settings, stack.enter_context(local.serve()))
 
-        client = Client(**settings)
-        transport: Optional[Transport] = None
-        if wrap is not None and (options.trace or options.har):
-            transport = wrap(client.transport)
+        client = Client(**settings, transport=transport)
+        transport = client.transport
+        if wrap is not None:
+            transport = wrap(transport)
         if options.max_tokens is not None and not options.complete:
-            transport = rename_max_tokens(transport or client.transport)
-        if transport is not None:
+            transport = rename_max_tokens(transport)
+        if transport is not client.transport:
             client = Client(**settings, transport=transport)
         yield stack.enter_context(client)
 

@@ -253,6 +253,12 @@ class Options:
         takes_file=True,
         help="write requests and responses to an HTTP Archive, for a browser's developer tools",
     )
+    replay: Optional[str] = value(
+        "--replay",
+        metavar="FILE",
+        takes_file=True,
+        help="answer from an HTTP Archive that --har has written; send nothing, need no key",
+    )
     usage: bool = flag(
         "-v",
         "--usage",
@@ -366,6 +372,7 @@ CONFLICTS = (
     Conflict("tools", ("json", "jsonl", "n")),
     Conflict("extract", ("json", "jsonl", "schema", "json_mode", "tools")),
     Conflict("dry_run", ("curl",)),
+    Conflict("replay", ("local",), "cannot be combined: --replay sends nothing"),
 )
 
 

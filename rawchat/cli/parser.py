@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NoReturn, Optional
 
 from ..wire import __version__
-from .inputs import UsageError
+from .inputs import UsageError, Warn
 from .options import Option, Options, all_options, parse_value, resolve
 from .terminal import to_devnull, write_error
 
@@ -153,21 +153,66 @@ def value_parser(option: Option) -> Callable[[str], Any]:
     return parse
 
 
-def parse_args(argv: Sequence[str], environ: Optional[Mapping[str, str]] = None) -> Options:
+def parse_args(
+    argv: Sequence[str], warn: Warn, environ: Optional[Mapping[str, str]] = None
+) -> Options:
     """Return the options in `argv`, completed by the environment (default: this process's).
 
-    Words of the prompt may stand between options; after `--` all are words.  Raises UsageError; --help and --version
-    print and raise SystemExit(0).
+    Words of the prompt may stand between options; after `--` all are words.  `warn` receives a line for each setting
+    that has no effect.  Raises UsageError; --help and --version print and raise SystemExit(0).
     """
     if environ is None:
         environ = os.environ
     end = len(argv)
     if "--" in argv:
         end = argv.index("--")
-    given = vars(make_parser().parse_intermixed_args(argv[:end]))
+    parsed, unknown = make_parser().parse_known_intermixed_args(argv[:end])
+    if unknown:
+        raise unknown_option(unknown[0])
+    given = vars(parsed)
     check_file_after_continue(given)
     given["prompt"] += argv[end + 1 :]
-    return resolve(given, environ)
+    options = resolve(given, environ)
+    report_unused(options, environ, warn)
+    return options
+
+
+def report_unused(options: Options, environ: Mapping[str, str], warn: Warn) -> None:
+    """Report prices that nothing uses, and variables that set no option: each is probably a slip."""
+    if "prices" in options.given and not (options.usage or options.log):
+        warn("--prices has no effect without -v or --log")
+    prefix = "RAWCHAT_"
+    known = [option.variable[len(prefix) :] for option in all_options() if option.has_variable]
+    for name in sorted(environ):
+        word = name[len(prefix) :]
+        if name.startswith(prefix) and word not in known:
+            warn(f"{name} sets no option{suggestion(word, known, prefix)}")
+
+
+def unknown_option(word: str) -> UsageError:
+    """Return the error for an option that does not exist; it suggests the one that was probably meant.
+
+    The value of --api-key=… and the like is not repeated.
+    """
+    flag = word.partition("=")[0]
+    if flag.startswith("--") and "key" in flag:
+        return UsageError(f"no such option: {flag}; set OPENAI_API_KEY or use --key-file FILE")
+    known = [name for option in all_options() for name in option.flags]
+    return UsageError(f"no such option: {flag}{suggestion(flag, known)}")
+
+
+def suggestion(name: str, known: Sequence[str], prefix: str = "") -> str:
+    """Return " (did you mean …?)" for the known name that is most like `name`, else " (see --help)".
+
+    A `prefix` that all names share is left out of `name` and `known`: it would make any two alike.
+    """
+    import difflib
+
+    candidates = [each for each in known if len(name) > 2 and each.startswith(name)]
+    candidates += difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    if not candidates:
+        return " (see --help)"
+    return f" (did you mean {prefix}{candidates[0]}?)"
 
 
 def check_file_after_continue(given: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What --schema means: a schema in a file, as JSON, or in a short form.
+"""Read the value of --schema: a JSON schema in a file or as text, or a short form.
 
 >>> parse_shorthand("name, age int, likes str[]: what they like")["properties"]["likes"]
 {'type': 'array', 'items': {'type': 'string'}, 'description': 'what they like'}
@@ -8,54 +8,96 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
 from ..schema import strict
 from ..schema.validate import resolve_ref
 from .inputs import UsageError, read_file
 
+Schema = dict[str, Any]
+
 TYPE_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
-
-
 FIELD_PATTERN = re.compile(r"(\w+)(?:\s+(str|int|float|bool))?(\s*\[\])?\s*(?::\s*(\S.*))?")
+# One of these says what a schema describes.
+TYPE_KEYWORDS = {"type", "properties", "anyOf", "$ref", "enum"}
 
 
-def parse_schema_arg(given: str) -> dict[str, Any]:
-    """The strict schema for the value of --schema.  A file is one by its name, or after an @.
+def parse_schema_arg(value: str) -> Schema:
+    """Return the strict schema for the value of --schema.
 
-    Raises UsageError for what is no schema, or cannot be a strict one.
+    The value names a file if it begins with @, ends in .json, or a file of that name exists.  Raises UsageError for
+    what is not a schema, or cannot be a strict one.
     """
-    named = given.endswith(".json") or os.path.isfile(given)
-    path = given[1:] if given.startswith("@") else given if named else None
-    text = (read_file(path) if path is not None else given).strip()
-    if text[:1] != "{" and not given.endswith(".json"):
-        return parse_shorthand(text)
+    path = file_of(value)
+    text = value
+    if path is not None:
+        text = read_file(path)
+    text = text.strip()
+    if text.startswith("{") or value.endswith(".json"):
+        return parse_json_schema(text, path or "--schema")
+    return parse_shorthand(text)
+
+
+def file_of(value: str) -> Optional[str]:
+    """Return the path that the value of --schema names, or None."""
+    if value.startswith("@"):
+        return value[1:]
+    if value.endswith(".json") or os.path.isfile(value):
+        return value
+    return None
+
+
+# ---- JSON
+
+
+def parse_json_schema(text: str, source: str) -> Schema:
+    """Return the strict schema for a JSON schema; `source` names it in the UsageError."""
     try:
-        whole = json.loads(text)
-        found = strict(whole, whole)
-        for ref in iter_refs(found):
-            resolve_ref(ref, found)
+        root = json.loads(text)
+        schema = strict(root, root)
+        for ref in iter_refs(schema):
+            resolve_ref(ref, schema)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UsageError(
-            f"{path or '--schema'}: not a JSON schema that can be strict: {error}"
-        ) from None
-    if not found.keys() & {"type", "properties", "anyOf", "$ref", "enum"}:
-        raise UsageError(f"{path or '--schema'}: not a JSON schema: it has no type")
-    return found
+        raise UsageError(f"{source}: not a JSON schema that can be strict: {error}") from None
+    if not schema.keys() & TYPE_KEYWORDS:
+        raise UsageError(f"{source}: not a JSON schema: it has no type")
+    return schema
 
 
-def parse_shorthand(text: str) -> dict[str, Any]:
-    """The schema of an object: 'name [type] [: description]', separated by commas, or each on a line of its own.
+def iter_refs(node: Any) -> Iterator[str]:
+    """Yield every $ref in a schema."""
+    children: list[Any] = []
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        children = list(node.values())
+    elif isinstance(node, list):
+        children = node
+    for child in children:
+        yield from iter_refs(child)
 
-    Types are str (if there is none), int, float and bool; [] after it makes a list.
+
+# ---- the short form
+
+
+def parse_shorthand(text: str) -> Schema:
+    """Return the schema of an object: fields 'name [type] [: description]', separated by commas or line ends.
+
+    Types are str (the default), int, float and bool; [] after one makes a list of it.
     """
-    lines = text.splitlines() if "\n" in text else text.split(",")
-    fields = [parse_field(line.strip()) for line in lines if line.strip()]
-    properties = dict(fields)
+    fields = text.split(",")
+    if "\n" in text:
+        fields = text.splitlines()
+    properties: dict[str, Schema] = {}
+    for field in fields:
+        if not field.strip():
+            continue
+        name, schema = parse_field(field.strip())
+        if name in properties:
+            raise UsageError(f"--schema: the name {name} is there twice")
+        properties[name] = schema
     if not properties:
         raise UsageError("--schema: there is no name in it")
-    if len(properties) < len(fields):
-        raise UsageError("--schema: there is a name in it twice")
     return {
         "type": "object",
         "properties": properties,
@@ -64,26 +106,19 @@ def parse_shorthand(text: str) -> dict[str, Any]:
     }
 
 
-def parse_field(text: str) -> tuple[str, dict[str, Any]]:
-    """The name and the schema of one field."""
+def parse_field(text: str) -> tuple[str, Schema]:
+    """Return the name and the schema of one field."""
     match = FIELD_PATTERN.fullmatch(text)
-    if not match:
+    if match is None:
+        types = ", ".join(TYPE_NAMES)
         raise UsageError(
-            f"--schema: {text!r} is not 'name [type] [: description]'; types are {', '.join(TYPE_NAMES)}, "
-            "and [] for a list"
+            f"--schema: {text!r} is not 'name [type] [: description]'; types are {types}, and [] "
+            "for a list"
         )
-    name, kind, many, description = match.groups()
-    shape: dict[str, Any] = {"type": TYPE_NAMES[kind or "str"]}
-    if many:
-        shape = {"type": "array", "items": shape}
-    return name, {**shape, **({"description": description} if description else {})}
-
-
-def iter_refs(node: Any) -> Iterator[str]:
-    """Every $ref in a schema."""
-    if isinstance(node, dict) and isinstance(node.get("$ref"), str):
-        yield node["$ref"]
-    for value in (
-        node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-    ):
-        yield from iter_refs(value)
+    name, type_name, brackets, description = match.groups()
+    schema: Schema = {"type": TYPE_NAMES[type_name or "str"]}
+    if brackets:
+        schema = {"type": "array", "items": schema}
+    if description:
+        schema["description"] = description
+    return name, schema

@@ -805,8 +805,11 @@ def write(name: str, data: bytes) -> None:
         (["-o", "x", "-t", "0", "Q"], "expected 2 arguments"),
         (["Q", "-o"], "expected 2 arguments"),
         (["-t", "warm", "Q"], "--temperature: not a number: warm"),
-        (["--nonsense", "Q"], "unrecognized arguments: --nonsense"),
-        (["--temp", "0", "Q"], "unrecognized"),
+        (["--nonsense", "Q"], "no such option: --nonsense (see --help)"),
+        (["--temp", "0", "Q"], "no such option: --temp (did you mean --temperature?)"),
+        (["--modle", "x", "Q"], "no such option: --modle (did you mean --model?)"),
+        (["--timeout", "abc", "Q"], "--timeout: not a number: abc"),
+        (["-n", "1.5", "Q"], "-n: not a whole number: 1.5"),
         (["-t", "nan", "Q"], "temperature: JSON has no nan"),
         (["-o", "x", "1e999", "Q"], "x: JSON has no inf"),
         (["--no-stdin", "Q", "-"], "the prompt has - or {stdin}, but there is no standard input"),
@@ -922,7 +925,7 @@ def test_a_guessed_api_key_option_does_not_print_the_key(run: Run, hello: Server
     result = run("--base-url", hello.url, f"--api-key={KEY}", "Q")
     assert (result.code, line(result)) == (
         2,
-        "unrecognized arguments: --api-key (see --help)",
+        "no such option: --api-key; set OPENAI_API_KEY or use --key-file FILE",
     )
 
 

@@ -1,11 +1,13 @@
 """Options: what the command line and the environment say, and which has the last word."""
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from rawchat.cli.inputs import UsageError
-from rawchat.cli.options import all_options, resolve
+from rawchat.cli.options import Options, all_options, resolve
+from rawchat.cli.parser import make_parser, parse_args
 
 
 def test_every_option_has_a_name_a_help_and_a_variable_of_its_own() -> None:
@@ -85,3 +87,36 @@ def test_two_that_do_not_go_together_are_refused_and_a_variable_steps_back() -> 
     options = resolve({"base_url": "http://h"}, {"RAWCHAT_LOCAL": "1"})
     assert (options.local, options.base_url) == (False, "http://h")
     assert resolve({"no_stream": True}, {"RAWCHAT_JSONL": "1", "RAWCHAT_JSON": "1"}).json is True
+
+
+def test_settings_without_effect_are_reported_and_the_command_runs() -> None:
+    warnings: list[str] = []
+    environ = {"RAWCHAT_MODLE": "x", "RAWCHAT_HOME": "x", "RAWCHAT_N": "2"}
+    options = parse_args(["--prices", "p.json", "Q"], warnings.append, environ)
+    assert (options.prompt, options.n) == (["Q"], 2)
+    assert warnings == [
+        "--prices has no effect without -v or --log",
+        "RAWCHAT_HOME sets no option (see --help)",
+        "RAWCHAT_MODLE sets no option (did you mean RAWCHAT_MODEL?)",
+    ]
+
+
+def test_prices_that_are_used_or_come_from_a_variable_are_not_reported() -> None:
+    for argv in (["-v"], ["--log", "calls.jsonl"]):
+        parse_args(["--prices", "p.json", *argv, "Q"], pytest.fail, {})
+    parse_args(["Q"], pytest.fail, {"RAWCHAT_PRICES": "p.json"})
+
+
+def test_the_help_fits_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns, widest in (("60", 60), ("80", 80), ("250", 100)):
+        monkeypatch.setenv("COLUMNS", columns)
+        lines = make_parser().format_help().splitlines()
+        # a command that is longer than the terminal is wide cannot be broken
+        texts = [line for line in lines if "http://" not in line]
+        assert widest - 12 <= max(map(len, texts)) <= widest
+    assert "--base-\n" not in make_parser().format_help()
+
+
+def test_the_type_checker_knows_every_option() -> None:
+    fields = {field.name for field in dataclasses.fields(Options)}
+    assert fields == {"prompt", "given", *(option.name for option in all_options())}

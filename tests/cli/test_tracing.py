@@ -196,3 +196,32 @@ def test_no_link_is_followed_and_nothing_is_sent(run: Run, option: str) -> None:
         assert server.requests == []
     assert pathlib.Path("target").read_text(encoding="utf-8") == "mine"
     assert not pathlib.Path("nowhere").exists()
+
+
+# ---- --replay
+
+
+@pytest.mark.parametrize("way", [[], ["--json"], ["--max-tokens", "9"]])
+def test_an_archive_answers_again_without_a_server_or_a_key(
+    run: Run, monkeypatch: pytest.MonkeyPatch, way: list[str]
+) -> None:
+    with serving(answer(completion()) if way == ["--json"] else streamed()) as server:
+        recorded = run("--base-url", server.url, "--har", "calls.har", *way, "Q")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert recorded.code == 0
+    assert run("--replay", "calls.har", *way, "Q") == recorded
+    result = run("--replay", "calls.har", *way, "another")
+    assert (result.code, result.out) == (1, b"")
+    assert line(result).startswith("request 1 differs from the one in calls.har")
+
+
+def test_an_archive_that_cannot_be_replayed_is_2(run: Run) -> None:
+    pathlib.Path("bad.har").write_text("{}", encoding="utf-8")
+    for argv, message in (
+        (["--replay", "missing.har"], "missing.har: No such file"),
+        (["--replay", "bad.har"], "bad.har: not an HTTP archive"),
+        (["--replay", "bad.har", "--local"], "cannot be combined: --replay sends nothing"),
+    ):
+        result = run(*argv, "Q")
+        assert result.code == 2
+        assert message in line(result)
