@@ -40,7 +40,7 @@ EXIT_CLOSED_PIPE = 141
 
 
 class Job(NamedTuple):
-    """What to run; see the options of the command line."""
+    """One run of the command: its files and how to work on them; see the options of the command line."""
 
     input: str  #: - is standard input
     output: str  #: - is standard output

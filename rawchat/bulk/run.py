@@ -18,7 +18,7 @@ from typing import Any, Callable, Optional, Union
 
 from .. import backoff
 from ..client import Client
-from ..errors import APIStatusError, AuthenticationError, RateLimitError
+from ..errors import NO_QUOTA, APIStatusError, AuthenticationError, RateLimitError
 from ..reply import Reply, read_reply
 from ..wire import Response
 from .rows import Row, error_line, success_line
@@ -155,8 +155,8 @@ class Run:
             self._next_pause = INITIAL_PAUSE
         own = self._next_pause
         self._next_pause = min(own * 2, MAX_PAUSE)
-        wished = backoff.retry_after(error.headers or {}, self._now)
-        if wished > 0:
+        wished = backoff.retry_after(error.headers, self._now)
+        if 0 < wished < math.inf:
             return wished
         return own
 
@@ -238,8 +238,7 @@ def rate_limit_in(error: Exception) -> Optional[RateLimitError]:
 
 def is_out_of_quota(error: Exception) -> bool:
     """Return whether the account has no quota left: a 429 that no wait can mend."""
-    names = (getattr(error, "code", None), getattr(error, "type", None))
-    return isinstance(error, RateLimitError) and "insufficient_quota" in names
+    return isinstance(error, RateLimitError) and NO_QUOTA in (error.code, error.type)
 
 
 def ends_run(error: Exception) -> bool:

@@ -262,10 +262,14 @@ def test_a_429_costs_time_and_not_the_row() -> None:
 
 
 def test_the_server_says_how_long_a_pause_is() -> None:
-    client, _ = scripted((429, {"retry-after": "700"}, BUSY), (200, {}, completion()))
+    client, _ = scripted(
+        (429, {"retry-after": "700"}, BUSY),
+        (429, {"retry-after": "inf"}, BUSY),
+        (200, {}, completion()),
+    )
     shared = Shared()
     assert len(list(ask_rows(iter([Row(1, "a")]), 1, client, shared))) == 1
-    assert shared.waits == [700]
+    assert shared.waits == [700, 2]
 
 
 def test_one_pause_counts_for_all_requests_that_were_under_way() -> None:
