@@ -129,7 +129,8 @@ def normalise(message: Mapping[str, Any]) -> dict[str, Any]:
 
 def normalise_content(content: Any) -> Any:
     """Return a content as a text, a list of parts, or None."""
-    if isinstance(content, dict):
+    if isinstance(content, dict) and "type" in content:
+        # One part that is not in a list.
         content = [content]
     if not isinstance(content, list):
         return as_text(content)
@@ -169,7 +170,8 @@ def normalise_calls(calls: Any) -> Optional[list[dict[str, Any]]]:
     """Return the tool calls that are objects, each with texts for its id, name, and arguments; None stays None."""
     if calls is None:
         return None
-    if isinstance(calls, dict):  # TGI: an object, not a list
+    if isinstance(calls, dict) and isinstance(calls.get("function"), dict):
+        # TGI: one call that is not in a list.
         calls = [calls]
     if not isinstance(calls, list):
         return []

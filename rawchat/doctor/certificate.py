@@ -6,7 +6,6 @@ a person has to see.  The bytes are always there: this reads them (DER, ITU-T X.
 
 import calendar
 import ipaddress
-import re
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -23,7 +22,8 @@ INSPECTORS = {
     "fortinet": "Fortinet",
     "fortigate": "Fortinet",
     "palo alto": "Palo Alto Networks",
-    "blue ?coat": "Blue Coat",
+    "blue coat": "Blue Coat",
+    "bluecoat": "Blue Coat",
     "symantec web": "Blue Coat",
     "cisco umbrella": "Cisco Umbrella",
     "opendns": "Cisco Umbrella",
@@ -32,7 +32,8 @@ INSPECTORS = {
     "forcepoint": "Forcepoint",
     "websense": "Forcepoint",
     "sophos": "Sophos",
-    "check ?point": "Check Point",
+    "check point": "Check Point",
+    "checkpoint": "Check Point",
     "mcafee web": "McAfee Web Gateway",
     "skyhigh": "Skyhigh",
     "barracuda": "Barracuda",
@@ -67,8 +68,9 @@ class Certificate(NamedTuple):
     @property
     def inspector(self) -> str:
         """Return the product that inspects TLS and signed this, judged by the issuer's name; '' for none."""
-        for pattern, product in INSPECTORS.items():
-            if re.search(pattern, self.issuer, re.IGNORECASE):
+        issuer = self.issuer.lower()
+        for name, product in INSPECTORS.items():
+            if name in issuer:
                 return product
         return ""
 
