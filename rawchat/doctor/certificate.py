@@ -47,7 +47,9 @@ INSPECTORS = {
     "fiddler": "Fiddler",
     "burp|portswigger": "Burp",
     "cato networks": "Cato Networks",
-    "cloudflare.{0,20}gateway": "Cloudflare Gateway",
+    "cloudflare gateway": "Cloudflare Gateway",
+    "cloudflare for teams": "Cloudflare Gateway",
+    "gateway ca - cloudflare": "Cloudflare Gateway",
 }
 
 
