@@ -187,13 +187,16 @@ class Doctor:
         names = self._options.probe
         checks = probe.plan_checks(CHECKS, names)
         calls, tokens = probe.bounds(checks)
-        self._report.bounds(len(checks), calls, tokens, probe.MAX_SECONDS)
+        call_seconds, max_seconds = probe.time_bounds(self._options.timeout)
+        self._report.bounds(len(checks), calls, tokens, max_seconds)
         environ = adapter.with_proxy(plan.base_url, self._proxy_url, self._environ)
         send = adapter.make_sender(self._config, environ, self._options.cacert, self._clock)
         session = probe.Session(
             send,
             plan.model,
             calls,
+            max_seconds,
+            call_seconds,
             clock=self._clock,
             host=plan.target.host,
             proxy=plan.proxy.shown if plan.proxy else "",

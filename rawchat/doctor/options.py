@@ -55,7 +55,7 @@ def make_parser() -> Parser:
         "--timeout",
         type=seconds,
         metavar="SECONDS",
-        help=f"bound on each step (default: {STEP_SECONDS:g}; {MODEL_SECONDS:g} for an answer of the model)",
+        help=f"bound on each step and call (default: {STEP_SECONDS:g}; {MODEL_SECONDS:g} where the model answers)",
     )
     parser.add_argument(
         "--probe",

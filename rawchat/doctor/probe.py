@@ -12,8 +12,9 @@ from . import adapter
 from .exchanges import Event, Exchange, Outcome
 
 OK, NO, DIFFERS, NOT_TRIED = "ok", "no", "differs", "not tried"
-MAX_SECONDS = 300.0  #: bound on all checks together
-CALL_SECONDS = 60.0  #: bound on one call
+MAX_SECONDS = 300.0  #: bound on all checks together, unless calls may take longer
+CALL_SECONDS = 60.0  #: default bound on one call
+LONG_CALLS = 5  #: calls that may take as long as one may, before the time of all is used up
 #: What every server has to do: these checks decide the exit code unless others were named.
 ESSENTIAL = ("chat", "stream")
 
@@ -48,6 +49,7 @@ class Session:
         model: str,
         max_calls: int,
         max_seconds: float = MAX_SECONDS,
+        call_seconds: float = CALL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         host: str = "",
         proxy: str = "",
@@ -64,6 +66,7 @@ class Session:
         self.calls = 0
         self._max_calls = max_calls
         self._end = clock() + max_seconds
+        self._call_seconds = call_seconds
         #: The name of the token limit: max_completion_tokens once a server has asked for that.
         self.limit_name = "max_tokens"
         #: True until a server refuses stream_options.
@@ -84,7 +87,7 @@ class Session:
         if left <= 0:
             raise OutOfBoundsError("the time is used up")
         self.calls += 1
-        outcome = self._send(Exchange(method, path, body), min(left, CALL_SECONDS))
+        outcome = self._send(Exchange(method, path, body), min(left, self._call_seconds))
         self.outcomes.append(outcome)
         return outcome
 
@@ -146,6 +149,16 @@ def plan_checks(every: Sequence[Check], names: Sequence[str]) -> list[Check]:
 def bounds(checks: Sequence[Check]) -> tuple[int, int]:
     """Return how many calls and how many tokens of answers the checks cost at most."""
     return sum(check.calls for check in checks), sum(check.tokens for check in checks)
+
+
+def time_bounds(timeout: Optional[float]) -> tuple[float, float]:
+    """Return the bounds on one call and on all checks, in seconds, for a --timeout.
+
+    >>> time_bounds(None), time_bounds(600.0)
+    ((60.0, 300.0), (600.0, 3000.0))
+    """
+    call_seconds = timeout or CALL_SECONDS
+    return call_seconds, max(MAX_SECONDS, LONG_CALLS * call_seconds)
 
 
 def run_checks(

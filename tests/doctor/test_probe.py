@@ -145,7 +145,7 @@ def test_headers_have_small_letters_where_the_body_breaks() -> None:
 
 def test_the_embedded_model(diagnose: Any, local_url: str) -> None:
     """llama.cpp, which does not compress, and serves no embeddings; this small model calls no tool."""
-    diagnosis = diagnose(local_url, "--probe", "--timeout", "60", clock=time.monotonic)
+    diagnosis = diagnose(local_url, "--probe", "--timeout", "600", clock=time.monotonic)
     assert (diagnosis.code, diagnosis.found) == (0, [])
     tools = {"tools": "no", **NEEDS_TOOLS}
     assert found(diagnosis) == {**tools, "embeddings": "no", "gzip": "no"}
@@ -206,6 +206,21 @@ def test_the_time_is_bounded() -> None:
     results = list(probe.run_checks(checks, session, clock, lambda name: None))
     assert given == [60.0, 40.0]
     assert [result.verdict.how for result in results][2] == "the time is used up"
+
+
+def test_a_timeout_bounds_each_call(diagnose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    call = Sender.__call__
+
+    def recorded(sender: Sender, exchange: Exchange, timeout: float) -> Outcome:
+        given.append(timeout)
+        return call(sender, exchange, timeout)
+
+    monkeypatch.setattr(Sender, "__call__", recorded)
+    with Replying(Api()) as server:
+        diagnosis = diagnose(server.url, "--probe=models", "--timeout", "600")
+    assert given == [600.0]
+    assert diagnosis.report["bounds"]["seconds"] == 3000.0
 
 
 def test_a_rate_limit_is_no_finding_about_the_feature() -> None:
