@@ -106,7 +106,14 @@ def as_messages(messages: Messages) -> list[Message]:
     if isinstance(messages, (bytes, bytearray)) or not isinstance(messages, Iterable):
         kind = "None" if messages is None else type(messages).__name__
         raise TypeError(f"messages must be a str or a list of messages, got {kind}")
-    return list(messages)
+    found = list(messages)
+    for index, message in enumerate(found):
+        if not isinstance(message, Mapping):
+            kind = "None" if message is None else type(message).__name__
+            raise TypeError(
+                f"messages[{index}] must be a message, {{'role': …, 'content': …}}, got {kind}"
+            )
+    return found
 
 
 def build_request(

@@ -9,7 +9,6 @@ from typing import Any, Optional
 import pytest
 
 import rawchat
-from rawchat import cli
 
 from .command import Ran, Run
 
@@ -89,6 +88,7 @@ def names_used_by(item: pytest.Item) -> tuple[str, ...]:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run("-t", "0", "Hi", stdin=b"...")`: cli.main in this process; `stdin=None` is a terminal."""
+    from rawchat import cli  # here, not above: the core's tests run without it, in test_core_alone
 
     def ran(*argv: str, stdin: Optional[bytes] = b"") -> Ran:
         out, err, given = (io.TextIOWrapper(io.BytesIO(text)) for text in (b"", b"", stdin or b""))

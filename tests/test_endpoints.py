@@ -269,3 +269,20 @@ def test_a_get_has_no_body() -> None:
     assert endpoints.models(settings, {}).body is None
     with pytest.raises(TypeError, match="extra_query"):
         endpoints.models(settings, {"limit": 3})
+
+
+@pytest.mark.parametrize(
+    ("messages", "kind"),
+    [(None, "None"), (3, "int"), (b"Hi", "bytes"), ({"role": "user"}, "one message")],
+)
+def test_messages_that_are_none_are_refused_in_the_words_of_the_caller(
+    messages: Any, kind: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^messages must be a str or a list .*, got {kind}"):
+        endpoints.chat(load_config({"base_url": BASE}, {}), messages, {})
+
+
+@pytest.mark.parametrize("message", [3, None, "Hi", ["Hi"]])
+def test_a_message_that_is_none_is_named_by_its_place(message: Any) -> None:
+    with pytest.raises(TypeError, match=r"^messages\[1\] must be a message"):
+        endpoints.chat(load_config({"base_url": BASE}, {}), [{"role": "user"}, message], {})

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 
+import rawchat
 from rawchat import errors
 from rawchat.errors import APIError
 from rawchat.keys import redact_error
@@ -62,3 +63,36 @@ def test_hide_takes_a_secret_out_of_every_field_but_the_answer() -> None:
     assert partial.headers == {"X-Echo": "***"}
     assert error.body["deep"] == [{"k": "<***>"}]
     assert error.headers["X-Echo"] == "Bearer ***"
+
+
+def test_the_root_has_the_name_that_the_sdk_gives_it() -> None:
+    assert rawchat.OpenAIError is rawchat.RawchatError
+    with pytest.raises(rawchat.OpenAIError):
+        rawchat.Client(base_url="nonsense", environ={})
+
+
+def test_an_error_gives_status_and_headers_of_its_response_as_in_the_sdk() -> None:
+    error = errors.error_from_status(429, Headers({"Retry-After": "7"}), b"", "GET http://h/")
+    again = pickle.loads(pickle.dumps(error))
+    for each in (error, again):
+        assert each.response.status_code == 429
+        assert each.response.headers["retry-after"] == "7"
+    assert errors.APIConnectionError("reset").response is None
+
+
+@pytest.mark.parametrize(
+    ("error", "retryable"),
+    [
+        (errors.APIError("an event of a stream"), False),
+        (errors.APIConnectionError("reset"), True),
+        (errors.APITimeoutError("slow"), True),
+        (errors.DeadlineExceededError("late"), False),
+        (errors.CircuitOpenError("not sent"), False),
+        (errors.RateLimitError("our own limit"), False),
+        (errors.RateLimitError("theirs", status_code=429), True),
+        (errors.RateLimitError("paid up", status_code=429, code="insufficient_quota"), False),
+        (errors.APIResponseValidationError("no JSON", status_code=200), False),
+    ],
+)
+def test_each_class_says_whether_it_is_worth_a_retry(error: APIError, retryable: bool) -> None:
+    assert error.retryable is retryable

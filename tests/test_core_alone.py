@@ -1,0 +1,128 @@
+"""The core, which is the files of the root and `transport`, works alone; any other folder can be deleted."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from .test_layers import FOLDER_RULES, MODULES, PACKAGE
+
+TESTS = pathlib.Path(__file__).parent
+
+# What the tests of the core need, and the tests themselves.
+SUPPORT = ["__init__.py", "conftest.py", "command.py", "server.py"]
+CORE_TESTS = [
+    "test_backoff.py",
+    "test_client.py",
+    "test_endpoints.py",
+    "test_errors.py",
+    "test_keys.py",
+    "test_merge.py",
+    "test_refusals.py",
+    "test_reply.py",
+    "test_sse.py",
+    "test_stream.py",
+    "test_wire.py",
+]
+
+# Calls that no other test of the core makes over a real connection in one place.
+SCRIPT = """
+import rawchat
+from tests.server import HELLO, answer, completion, serving, streamed
+
+assert rawchat.__file__.startswith({home!r}), rawchat.__file__
+BUSY = answer({{"error": {{"message": "busy"}}}}, 503)
+LEGACY = answer({{"choices": [{{"index": 0, "text": " more", "finish_reason": "stop"}}]}})
+waits = []
+script = [BUSY, answer(completion()), LEGACY, streamed(HELLO), answer({{"error": "no"}}, 404)]
+with serving(*script) as server:
+    client = rawchat.Client("sk-1", server.url, environ={{}}, sleep=waits.append)
+    assert (client.chat("Hi").text, len(waits)) == ("Hello", 1)
+    assert client.complete("Once").text == " more"
+    with client.stream_chat("Hi") as stream:
+        assert "".join(stream.texts()) == stream.reply.text != ""
+    try:
+        client.chat("Hi")
+    except rawchat.OpenAIError as error:
+        assert isinstance(error, rawchat.NotFoundError)
+        assert error.response.status_code == 404
+with serving([lambda connection: connection.recv(1)]) as server:
+    try:
+        rawchat.Client("sk-1", server.url, environ={{}}, deadline=0.1).chat("Hi")
+    except rawchat.DeadlineExceededError:
+        print("the core works")
+"""
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Return a folder with the core, and the tests of the core, and nothing else."""
+    home = tmp_path_factory.mktemp("core")
+    (home / "rawchat").mkdir()
+    (home / "tests").mkdir()
+    for path in PACKAGE.glob("*.py"):
+        shutil.copy(path, home / "rawchat")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE / "transport", home / "rawchat" / "transport", ignore=ignored)
+    for name in [*SUPPORT, *CORE_TESTS]:
+        shutil.copy(TESTS / name, home / "tests")
+    return home
+
+
+def run_python(*arguments: str, folder: pathlib.Path) -> "subprocess.CompletedProcess[str]":
+    """Run Python in `folder`, whose package is found first."""
+    environ = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_chat_completions_streams_retries_errors_and_deadlines_work(core: pathlib.Path) -> None:
+    done = run_python("-c", SCRIPT.format(home=str(core)), folder=core)
+    assert done.stdout == "the core works\n", done.stderr
+
+
+def test_the_tests_of_the_core_pass(core: pathlib.Path) -> None:
+    options = ["-q", "-x", "-W", "error", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = run_python("-m", "pytest", *options, "tests", folder=core)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert " passed" in done.stdout
+
+
+def users_of(folder: str) -> set[str]:
+    """Return the folders that may import `folder`, directly or through another one, and itself."""
+    users = {folder}
+    while True:
+        more = {name for name, allowed in FOLDER_RULES.items() if users & allowed} - users
+        if not more:
+            return users
+        users |= more
+
+
+@pytest.mark.parametrize("folder", sorted(set(FOLDER_RULES) - {"transport"}))
+def test_a_folder_can_be_deleted_without_breaking_any_but_its_users(folder: str) -> None:
+    code = f"""
+import importlib, sys
+sys.modules["rawchat.{folder}"] = None
+for name in {sorted(MODULES)!r}:
+    if name.endswith("__main__") or name == "__init__":
+        continue
+    try:
+        importlib.import_module("rawchat." + name)
+    except ImportError as error:
+        if "rawchat.{folder}" not in str(error) and error.name != "rawchat.{folder}":
+            raise
+        print(name.split(".")[0])
+"""
+    done = run_python("-c", code, folder=PACKAGE.parent)
+    assert done.returncode == 0, done.stderr
+    assert folder in done.stdout.split()
+    assert set(done.stdout.split()) <= users_of(folder)
