@@ -60,6 +60,26 @@ LOADED_LATE_BY_ROOT = {"transport", "schema", "history"}
 COMMANDS = {"bulk/__main__.py", "local/__main__.py"}
 
 
+# The files that take part in every call, in reading order, beside `transport`.
+PATH_OF_ONE_CALL = [
+    "errors",
+    "wire",
+    "urls",
+    "keys",
+    "config",
+    "endpoints",
+    "backoff",
+    "deadline",
+    "sse",
+    "reply",
+    "merge",
+    "stream",
+    "client",
+]
+#: bound on their lines of code, without blank lines, comments and docstrings
+MAX_PATH_LINES = 2_500
+
+
 class Import(NamedTuple):
     """One import: its target, and whether it stands at the top of its file."""
 
@@ -162,6 +182,32 @@ def test_only_the_standard_library_and_the_dependencies_are_used() -> None:
     known |= {"requests", "urllib3", "sseclient", "xllamacpp", "tqdm", "socks"}
     used = {target for path in FILES for target, ours, _ in imports(path) if not ours}
     assert used <= known
+
+
+def code_lines(path: pathlib.Path) -> int:
+    """Return the number of lines with code on them: no blank line, no comment, no docstring."""
+    source = path.read_text(encoding="utf-8")
+    lines: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if isinstance(node, ast.stmt) and not is_text:
+            lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            lines.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    text = source.splitlines()
+    return sum(1 for line in lines if text[line - 1].strip() and text[line - 1].strip()[0] != "#")
+
+
+def test_the_path_of_one_call_can_be_read_in_an_hour() -> None:
+    assert len(PATH_OF_ONE_CALL) == 13
+    sizes = {name: code_lines(PACKAGE / f"{name}.py") for name in PATH_OF_ONE_CALL}
+    assert sum(sizes.values()) <= MAX_PATH_LINES, sizes
+
+
+def test_the_path_of_one_call_is_the_one_that_make_read_prints() -> None:
+    makefile = (PACKAGE.parent / "Makefile").read_text(encoding="utf-8")
+    assert f"READ := {' '.join(PATH_OF_ONE_CALL)}\n" in makefile
 
 
 def test_there_is_no_import_cycle() -> None:
