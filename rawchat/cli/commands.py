@@ -145,7 +145,7 @@ class Session:
         size = sum(map(self.history.sizes, self.history))
         self._print(
             f"messages: {len(self.history)}, about {size:.0f} tokens; "
-            f"answers in this session: {used.calls}, {used.prompt} tokens sent and "
+            f"answers: {used.calls}, {used.prompt} tokens sent and "
             f"{used.completion} received"
         )
 

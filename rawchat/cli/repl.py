@@ -18,7 +18,8 @@ from ..urls import redact_url
 from .answer import AnswerInterrupted, send_query
 from .commands import Session, completions, ignore_change
 from .context import Context
-from .terminal import escape_control, use_color
+from .terminal import escape_control, use_color, utf8
+from .wrap import WordWrapper
 
 # Print a prompt, and return a line without its end.  Raises KeyboardInterrupt, and EOFError at the end of the input.
 ReadLine = Callable[[str], str]
@@ -70,9 +71,8 @@ def run_repl(context: Context) -> int:
             context.log.print_usage()
 
     def print_text(text: str) -> None:
-        """Print a text that is not an answer."""
-        context.stdout.write(text)
-        context.stdout.end()
+        """Print a text that is not an answer; its lines stay whole, as a path may be copied from them."""
+        context.stdout.put(utf8(text.rstrip("\r\n") + "\n"))
 
     model = extra_body.get("model") or config.model or DEFAULT_CHAT_MODEL
     greeting = f"{model} at {redact_url(config.base_url)}"
@@ -80,9 +80,19 @@ def run_repl(context: Context) -> int:
     if turns:
         greeting += f", turns so far: {turns}"
     print_text(f"{greeting}; /help for commands, Ctrl-D to exit")
+    if os.environ.get("TERM") != "dumb":
+        context.stdout.wrapper = WordWrapper(terminal_columns)
     session = Session(history, model, send, print_text, on_change)
     repl_loop(context, session, make_reader(context, history))
     return 0
+
+
+def terminal_columns() -> int:
+    """Return the present width of the terminal, 0 if it does not report one."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except OSError:
+        return 0
 
 
 # ---- the loop

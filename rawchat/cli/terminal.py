@@ -9,9 +9,12 @@ import contextlib
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, BinaryIO, Callable, Optional, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Optional, TextIO
 
 from ..errors import RawchatError, one_line
+
+if TYPE_CHECKING:
+    from .wrap import WordWrapper
 
 # C0 but tab and newline, DEL and C1; marks, overrides and isolates of bidirectional text; tags; halves of characters.
 CONTROL = re.compile(
@@ -36,6 +39,7 @@ class Output:
     def __init__(self, file: BinaryIO):
         self._file = file
         self.terminal = file.isatty()
+        self.wrapper: Optional[WordWrapper] = None  # of the chat prompt
         self._held = ""  # line ends, or half of a character, that wait for what follows
         self._started = False  # something of the current answer has been written
         self._line_open = False  # the cursor stands in a line that `put` has begun
@@ -49,17 +53,25 @@ class Output:
             # `pending_newline` has ended the line already
             ready = re.sub("^\r?\n", "", ready)
         self._started = True
-        self.put(utf8(ready))
+        if self.terminal:
+            ready = escape_control(ready)
+            if self.wrapper:
+                ready = self.wrapper.wrap(ready)
+        self._write(utf8(ready))
 
     def put(self, data: bytes) -> None:
-        """Write bytes as they are, and flush.
+        """Write bytes as they are, or escaped on a terminal, and flush.
 
         Raises BrokenPipeError if nobody reads any more, RawchatError if the bytes cannot be written.
         """
-        # set first: Ctrl-C may come right after the terminal shows them
-        self._line_open = bool(data) and not data.endswith(b"\n")
         if self.terminal:
             data = utf8(escape_control(data.decode("utf-8", "replace")))
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        """Write and flush bytes that are harmless on a terminal."""
+        # set first: Ctrl-C may come right after the terminal shows them
+        self._line_open = bool(data) and not data.endswith(b"\n")
         try:
             self._file.write(data)
             self._file.flush()
@@ -77,8 +89,7 @@ class Output:
         if self._line_open or not self._started:
             rest += "\n"
         self.put(utf8(rest))
-        self._held = ""
-        self._started = False
+        self._reset()
 
     def end_line(self) -> None:
         """End the line if an answer has started, and somebody still reads."""
@@ -89,8 +100,14 @@ class Output:
     def stop(self) -> None:
         """Leave the answer as it is, and end the line in which the terminal shows ^C."""
         self.put(utf8(self.pending_newline()))
+        self._reset()
+
+    def _reset(self) -> None:
+        """Prepare for the next answer."""
         self._held = ""
         self._started = False
+        if self.wrapper:
+            self.wrapper.start_answer()
 
     def pending_newline(self) -> str:
         """Return the newline that ends the open line, if there is one, for a caller that writes it itself.
@@ -100,6 +117,8 @@ class Output:
         if not self._line_open:
             return ""
         self._line_open = False
+        if self.wrapper:
+            self.wrapper.reset()
         return "\n"
 
     def track_sigint(self) -> None:

@@ -533,7 +533,7 @@ def test_tokens_are_counted() -> None:
         chat.enter("Hi")
         shown = chat.enter("/tokens")
     assert re.sub(r"\d\d tokens;", "NN tokens;", shown) == (
-        "messages: 2, about NN tokens; answers in this session: 1, 20 tokens sent and 5 received\n"
+        "messages: 2, about NN tokens; answers: 1, 20 tokens sent and 5 received\n"
     )
 
 
@@ -748,9 +748,7 @@ def test_a_real_model(local_url: str) -> None:
         chat.prompt()
         for question in ("What is the capital of France?", "/retry", "And of Italy?"):
             assert chat.enter(question).strip()
-        assert re.match(
-            r"messages: 4, about \d+ tokens; answers in this session: 3", chat.enter("/tokens")
-        )
+        assert re.match(r"messages: 4, about \d+ tokens; answers: 3", chat.enter("/tokens"))
         chat.type("exit\r")
         chat.rest()
         assert chat.process.returncode == 0
