@@ -129,6 +129,12 @@ class RateLimiter:
         self._sleep = sleep
         self._now = now
 
+    def pause_left(self, request: Request) -> float:
+        """Return the seconds for which the server wants no more requests of this bucket."""
+        if not self._paused_until:
+            return -math.inf
+        return self._paused_until.get(bucket_of(request), -math.inf) - self._clock()
+
     def acquire(self, request: Request, cleanup: contextlib.ExitStack) -> tuple[Request, float]:
         """Wait until `request` may go out; return it with its remaining deadline, and its estimated tokens.
 
@@ -144,7 +150,7 @@ class RateLimiter:
         while True:
             self._wait_for_server(request, end)
             self._wait_for_pacers(cost, request, end)
-            if self._pause_left(request) <= 0:
+            if self.pause_left(request) <= 0:
                 break
         if request.deadline is not None:
             request = request._replace(deadline=end - self._clock())
@@ -187,13 +193,9 @@ class RateLimiter:
         elif not self._slots.acquire(request.deadline):
             raise deadline_error(request)
 
-    def _pause_left(self, request: Request) -> float:
-        """Return the seconds for which the server wants no more requests of this bucket."""
-        return self._paused_until.get(bucket_of(request), -math.inf) - self._clock()
-
     def _wait_for_server(self, request: Request, end: float) -> None:
         """Wait out the server's pause; raise if it is too long."""
-        seconds = self._pause_left(request)
+        seconds = self.pause_left(request)
         if seconds > backoff.MAX_RETRY_AFTER:
             raise limit_error(f"next slot in {seconds:.3g} s")
         self._check_wait(seconds, request, end)
