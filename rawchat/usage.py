@@ -123,16 +123,16 @@ def price_key(model: str, prices: Mapping[str, Any]) -> str:
 
     Raises KeyError if there is neither.
     """
-    for name in (model, undated(model)):
+    for name in (model, strip_date(model)):
         if name in prices:
             return name
     raise KeyError(f"no price for {model!r}")
 
 
-def undated(model: str) -> str:
+def strip_date(model: str) -> str:
     """Return the name of a model without its date.
 
-    >>> undated("gpt-4o-2024-08-06")
+    >>> strip_date("gpt-4o-2024-08-06")
     'gpt-4o'
     """
     parts = model.split("-")

@@ -299,7 +299,7 @@ Transport = Callable[[Request], Response]
 
 
 class Ending(NamedTuple):
-    """How a response ended, as `Response.tap` reports it."""
+    """The end of a response, as `Response.tap` reports it."""
 
     error: Optional[Exception]  #: what broke the body, or None
     exhausted: bool  #: True if the body was read to its end

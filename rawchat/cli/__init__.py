@@ -63,7 +63,7 @@ def open_stdout() -> Any:
 
 
 def run(options: Options, stdout: Output, stderr: Stderr) -> int:
-    """Do what the options ask for, and return the exit code.
+    """Run what the options ask for, and return the exit code.
 
     Modules are imported where they are needed, so that --help and --curl do not wait for the others.
     """

@@ -23,7 +23,7 @@ HELP_INDENT = 17
 
 
 def ignore_change(history: History) -> None:
-    """Do nothing: the conversation is not kept in a file."""
+    """Ignore the change: the conversation is not kept in a file."""
 
 
 class Session:

@@ -241,19 +241,19 @@ def attachment_part(name: str) -> Part:
             data = file.read()  # once: it may be a pipe
         if mime_type(data):
             return image_part(to_data_url(data, name))
-        return {"type": "text", "text": fenced(name, data)}
+        return {"type": "text", "text": fence_text(name, data)}
     except OSError as error:
         raise UsageError(f"{name}: {error.strerror}") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
-def fenced(name: str, data: bytes) -> str:
+def fence_text(name: str, data: bytes) -> str:
     r"""Return a text under its name, between fences that are longer than any in it.
 
     Raises ValueError if `data` is not text.
 
-    >>> print(fenced("a.txt", b"Hello\n"))
+    >>> print(fence_text("a.txt", b"Hello\n"))
     a.txt:
     ```
     Hello

@@ -13,7 +13,7 @@ from .inputs import UsageError
 
 
 class Option(NamedTuple):
-    """How one field of `Options` is set."""
+    """The declaration of one field of `Options`."""
 
     flags: tuple[str, ...]
     help: str

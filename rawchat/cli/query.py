@@ -15,7 +15,7 @@ Message = dict[str, Any]
 
 
 class Query(NamedTuple):
-    """What one command asks a server for."""
+    """The query of one command."""
 
     kind: str  #: "chat", or the option that names another endpoint: one of ENDPOINT_OPTIONS
     content: Any  #: the messages of a chat, else a text

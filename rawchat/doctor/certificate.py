@@ -54,7 +54,7 @@ INSPECTORS = {
 
 
 class Certificate(NamedTuple):
-    """What one certificate says; times are seconds since 1970."""
+    """The fields of one certificate; times are seconds since 1970."""
 
     subject: str
     issuer: str

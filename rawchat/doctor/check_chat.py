@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from . import exchanges
-from .probe import DIFFERS, NO, NOT_TRIED, OK, Session, Verdict, refused
+from .probe import DIFFERS, NO, NOT_TRIED, OK, Session, Verdict, refusal_verdict
 
 COUNT = "Count from 1 to 20 in digits, separated by commas. Write nothing else."
 COUNT_ON = "Count from 1 to 60 in digits, separated by commas. Write nothing else."
@@ -18,7 +18,7 @@ def chat(session: Session) -> Verdict:
     """Ask for a plain completion."""
     outcome = session.plain = session.chat(COUNT, 96, temperature=0)
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     payload = outcome.json
     if not exchanges.choices(payload):
         return Verdict(NO, "the response has no choices", 5)
@@ -38,7 +38,7 @@ def stream(session: Session) -> Verdict:
     """Ask for a stream, and look whether its events are delivered one by one."""
     outcome = session.stream = session.stream_chat(COUNT, 96, temperature=0)
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     events = session.events(outcome)
     if not events:
         if exchanges.choices(outcome.json):
@@ -146,7 +146,7 @@ def n(session: Session) -> Verdict:
     """Ask for two choices."""
     outcome = session.chat("Name a colour.", 8, n=2)
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     count = len(exchanges.choices(outcome.json))
     return Verdict(OK) if count == 2 else Verdict(NO, f"ignored: {count} choice for n=2", 5)
 
@@ -159,7 +159,7 @@ def stop(session: Session) -> Verdict:
         return Verdict(NOT_TRIED, "the answer to `chat` is too short to stop within")
     outcome = session.chat(COUNT, 96, temperature=0, stop=[piece])
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     if piece in exchanges.text(outcome.json):
         return Verdict(NO, "ignored: the answer holds the stop sequence", 5)
     return Verdict(OK)
@@ -187,7 +187,7 @@ def seed(session: Session) -> Verdict:
             "Invent a name for a ship. Write only the name.", 16, seed=7, temperature=1
         )
         if not outcome.answered:
-            return refused(outcome)
+            return refusal_verdict(outcome)
         texts.append(exchanges.text(outcome.json))
     if texts[0] != texts[1]:
         return Verdict(NO, "accepted, but two answers to the same seed differ", 5)
@@ -198,7 +198,7 @@ def logprobs(session: Session) -> Verdict:
     """Ask for the probabilities of tokens."""
     outcome = session.chat("Say hi.", 8, logprobs=True, top_logprobs=2)
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     for choice in exchanges.choices(outcome.json):
         found = choice.get("logprobs")
         content = found.get("content") if isinstance(found, dict) else None
@@ -218,7 +218,7 @@ def max_tokens(session: Session) -> Verdict:
         body = {"model": session.model, "messages": messages, name: 4}
         outcome = session.ask("POST", "/chat/completions", body)
         if not outcome.answered:
-            verdict = refused(outcome)
+            verdict = refusal_verdict(outcome)
             if verdict.status == NOT_TRIED:
                 return verdict
             notes.append(f"{name} is refused")
@@ -240,7 +240,7 @@ def unknown_parameters(session: Session) -> Verdict:
         if b"rawchat_doctor" in outcome.body:
             return Verdict(OK, "passed on")
         return Verdict(OK, "ignored")
-    verdict = refused(outcome)
+    verdict = refusal_verdict(outcome)
     if outcome.status in (400, 422):
         return Verdict(DIFFERS, f"refused ({verdict.how})")
     return verdict

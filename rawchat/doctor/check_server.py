@@ -4,7 +4,7 @@ from typing import Any, Optional
 
 from . import adapter, check_chat, check_tools, exchanges
 from .exchanges import Outcome
-from .probe import DIFFERS, NO, NOT_TRIED, OK, Check, Session, Verdict, refused
+from .probe import DIFFERS, NO, NOT_TRIED, OK, Check, Session, Verdict, refusal_verdict
 
 CONTEXT_NAMES = ("context_length", "context_window", "max_model_len", "max_context_length", "n_ctx")
 LARGE_CONTEXT = 40_000  #: tokens from which on filling a context costs too much to try it unasked
@@ -15,7 +15,7 @@ def models(session: Session) -> Verdict:
     """Ask for the list of models."""
     outcome = session.ask("GET", "/models")
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     payload = outcome.json
     if isinstance(payload, dict) and isinstance(payload.get("data"), list):
         session.models = exchanges.objects(payload["data"])
@@ -36,7 +36,7 @@ def completions(session: Session) -> Verdict:
     body = {"model": session.model, "prompt": "1, 2, 3,", "max_tokens": 8}
     outcome = session.ask("POST", "/completions", body)
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     found = exchanges.choices(outcome.json)
     if found and isinstance(found[0].get("text"), str):
         return Verdict(OK)
@@ -50,7 +50,7 @@ def embeddings(session: Session) -> Verdict:
     model = fitting[0] if fitting else session.model
     outcome = session.ask("POST", "/embeddings", {"model": model, "input": "hi"})
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     payload = outcome.json
     data = exchanges.objects(payload.get("data")) if isinstance(payload, dict) else []
     if not data:
@@ -64,12 +64,12 @@ def embeddings(session: Session) -> Verdict:
 
 
 def errors(session: Session) -> Verdict:
-    """Send a body that must be refused, and look at the shape of the error."""
+    """Send a body that must be refusal_verdict, and look at the shape of the error."""
     outcome = session.ask("POST", "/chat/completions", {})
     if outcome.failure:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     if outcome.status == 429:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     fault = fault_of_error(outcome)
     if outcome.answered:
         return Verdict(NO, f"an empty request is answered with {outcome.status}", 5)
@@ -104,14 +104,14 @@ def overflow(session: Session) -> Verdict:
     words = int(size * 1.2) if size else BLIND_CONTEXT
     outcome = session.chat("a " * words, 1)
     if outcome.failure or outcome.status == 429:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     if outcome.answered:
         return Verdict(
             DIFFERS, "accepted: the server truncates the prompt silently, or the context is larger"
         )
     if adapter.is_overflow(outcome.status, outcome.headers, outcome.body):
         return Verdict(OK)
-    return Verdict(NO, f"not recognised: {refused(outcome).how}", 4)
+    return Verdict(NO, f"not recognised: {refusal_verdict(outcome).how}", 4)
 
 
 def context_size(session: Session) -> Optional[int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import exchanges
 from .exchanges import Event, Outcome
-from .probe import DIFFERS, NO, OK, Session, Verdict, refused
+from .probe import DIFFERS, NO, OK, Session, Verdict, refusal_verdict
 
 WEATHER: dict[str, Any] = {
     "type": "function",
@@ -40,7 +40,7 @@ def tools(session: Session) -> Verdict:
     """Ask for a tool call."""
     outcome, forced = _ask_for_tool(session, ONE_CITY)
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     calls = exchanges.message(outcome.json).get("tool_calls")
     if not exchanges.objects(calls):
         return Verdict(NO, "answered with text in place of a call", 5)
@@ -93,7 +93,7 @@ def tools_stream(session: Session) -> Verdict:
     """Ask for a streamed tool call."""
     outcome = session.stream_chat(ONE_CITY, 96, tools=[WEATHER], **_choice(session))
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     events = session.events(outcome)
     parts = call_parts(events)
     if not parts:
@@ -145,7 +145,7 @@ def tools_parallel(session: Session) -> Verdict:
         TWO_CITIES, 128, tools=[WEATHER], parallel_tool_calls=True, **_choice(session)
     )
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     calls = exchanges.objects(exchanges.message(outcome.json).get("tool_calls"))
     if len(calls) >= 2:
         if len({str(call.get("id")) for call in calls}) < len(calls):
@@ -169,7 +169,7 @@ def tools_round_trip(session: Session) -> Verdict:
             return Verdict(
                 DIFFERS, "content: null beside tool calls is refused, an empty text is not"
             )
-        return refused(outcome)
+        return refusal_verdict(outcome)
     if not exchanges.choices(outcome.json):
         return Verdict(NO, "the response has no choices", 5)
     return Verdict(OK)
@@ -179,7 +179,7 @@ def json_mode(session: Session) -> Verdict:
     """Ask for a JSON object."""
     outcome = session.chat(PERSON, 96, response_format={"type": "json_object"})
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     fault = fault_of_json(exchanges.text(outcome.json), exchanges.finish_reason(outcome.json))
     return _judge_json(fault)
 
@@ -192,7 +192,7 @@ def json_schema(session: Session) -> Verdict:
         prompt, 96, response_format={"type": "json_schema", "json_schema": schema}
     )
     if not outcome.answered:
-        return refused(outcome)
+        return refusal_verdict(outcome)
     text = exchanges.text(outcome.json)
     fault = fault_of_json(text, exchanges.finish_reason(outcome.json))
     if not fault:

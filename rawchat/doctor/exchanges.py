@@ -18,7 +18,7 @@ class Exchange(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came back: a response, or `failure`, which says why there is no whole one.
+    """The result of one exchange: a response, or `failure`, which says why there is no whole one.
 
     `pieces` are the bytes of the body with the seconds after which they arrived.  `status` is 0 without a response;
     names of headers are in small letters.

@@ -1,4 +1,4 @@
-"""What stage 1 has to know of the settings: the server, the proxy, the CA bundle, and how requests are built."""
+"""The plan of stage 1, made from the settings: the server, the proxy, the CA bundle, and how requests are built."""
 
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional

@@ -20,7 +20,7 @@ ESSENTIAL = ("chat", "stream")
 
 
 class Verdict(NamedTuple):
-    """What a check found: `how` says it in words, without any part of an answer."""
+    """The result of a check: `how` says it in words, without any part of an answer."""
 
     status: str
     how: str = ""
@@ -41,7 +41,7 @@ class OutOfBoundsError(Exception):
 
 
 class Session:
-    """What the checks share: how to ask, and what is known of the server so far."""
+    """The state that the checks share: how to ask, and what is known of the server so far."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ def exit_code(results: Sequence[Result], names: Sequence[str]) -> int:
 # ---- what the checks share
 
 
-def refused(outcome: Outcome) -> Verdict:
+def refusal_verdict(outcome: Outcome) -> Verdict:
     """Return the verdict for a request that was not answered."""
     if outcome.failure:
         return Verdict(NO, outcome.failure, 8 if outcome.status else 7)

@@ -16,7 +16,7 @@ VALUE_WIDTH = 40
 
 
 class Writable(Protocol):
-    """What a report is written to."""
+    """A stream that a report is written to."""
 
     def write(self, text: str, /) -> Any: ...
 
@@ -150,7 +150,7 @@ class Report:
                 "name": step.name,
                 "status": step.status,
                 "detail": self.clean(step.detail),
-                "seconds": rounded(step.seconds),
+                "seconds": round_numbers(step.seconds),
                 "cause": step.cause,
                 "remedy": self.clean(step.remedy),
             }
@@ -161,7 +161,7 @@ class Report:
                 "name": result.name,
                 "status": result.verdict.status,
                 "detail": self.clean(result.verdict.how),
-                "seconds": rounded(result.seconds),
+                "seconds": round_numbers(result.seconds),
                 "remedy": self.clean(result.verdict.remedy),
             }
             for result in self._results
@@ -184,7 +184,7 @@ def count_of(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def rounded(seconds: Optional[float]) -> Optional[float]:
+def round_numbers(seconds: Optional[float]) -> Optional[float]:
     """Return seconds to the tenth of a millisecond."""
     return None if seconds is None else round(seconds, 4)
 

@@ -1,4 +1,4 @@
-"""What the HTTP responses of stage 1 mean.  Pure: nothing is sent here."""
+"""The meaning of the HTTP responses of stage 1.  Pure: nothing is sent here."""
 
 import difflib
 import email.utils
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
-from .settings import PORTS, bracketed
+from .settings import PORTS, add_brackets
 from .steps import Answer
 
 MISSING_ENDPOINT = (404, 405, 501)
@@ -25,7 +25,7 @@ def build_request(
     """Return an HTTP/1.1 request; its target is `absolute` where it goes to a proxy (RFC 9112, 3.2.2)."""
     parts = urlsplit(url)
     port = "" if parts.port in (None, PORTS[parts.scheme]) else f":{parts.port}"
-    host = f"{bracketed(parts.hostname or '')}{port}"
+    host = f"{add_brackets(parts.hostname or '')}{port}"
     target = parts.path or "/"
     if parts.query:
         target += f"?{parts.query}"

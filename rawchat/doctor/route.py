@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from .certificate import Certificate
 from .plan import Plan
 from .responses import build_request, parse_date, show_date
-from .settings import bracketed, is_loopback
+from .settings import add_brackets, is_loopback
 from .sockets import StepError
 from .steps import Address, Answer
 
@@ -56,7 +56,7 @@ class Route:
         except StepError as error:
             raise self._explain_connect(error) from None
         host, port = self._sock.getpeername()[:2]
-        return f"{bracketed(host)}:{port}"
+        return f"{add_brackets(host)}:{port}"
 
     def _explain_connect(self, error: StepError) -> StepError:
         """Return the error with the cause that fits: a proxy that is down, a server on the other family."""
@@ -70,14 +70,14 @@ class Route:
         for other in ("127.0.0.1", "::1"):
             if other in tried or not self._network.accepts(other, target.port, self._one_look):
                 continue
-            place = f"{bracketed(other)}:{target.port}"
+            place = f"{add_brackets(other)}:{target.port}"
             url = f"{target.scheme}://{place}{urlsplit(self.plan.base_url).path}"
             detail = f"{error.detail}, but {place} accepts connections"
             return StepError("refused-other-family", detail, other=other, other_url=url)
         return error
 
     def pass_proxy(self) -> str:
-        """Have the proxy open a tunnel to the server."""
+        """Let the proxy open a tunnel to the server."""
         proxy, target = self.plan.proxy, self.plan.target
         assert proxy
         if self.plan.is_socks:
@@ -86,7 +86,7 @@ class Route:
         else:
             self._secure_proxy()
         self._enter_tunnel()
-        return f"{proxy.shown} opens a tunnel to {bracketed(target.host)}:{target.port}"
+        return f"{proxy.shown} opens a tunnel to {add_brackets(target.host)}:{target.port}"
 
     def _secure_proxy(self) -> None:
         """Put TLS on the connection to a proxy whose URL is https://."""

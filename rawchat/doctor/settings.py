@@ -53,11 +53,11 @@ class Proxy(NamedTuple):
     def shown(self) -> str:
         """Return the proxy's URL without its credentials."""
         user = "***@" if self.user else ""
-        return f"{self.scheme}://{user}{bracketed(self.host)}:{self.port}"
+        return f"{self.scheme}://{user}{add_brackets(self.host)}:{self.port}"
 
 
 class Target(NamedTuple):
-    """Where base_url points."""
+    """The target of base_url."""
 
     scheme: str
     host: str
@@ -67,10 +67,10 @@ class Target(NamedTuple):
     def origin(self) -> str:
         """Return scheme, host and port, as a URL."""
         port = "" if self.port == PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{bracketed(self.host)}{port}"
+        return f"{self.scheme}://{add_brackets(self.host)}{port}"
 
 
-def bracketed(host: str) -> str:
+def add_brackets(host: str) -> str:
     """Return a host as a URL holds it: an IPv6 address in brackets (RFC 3986, 3.2.2)."""
     return f"[{host}]" if ":" in host else host
 

@@ -1,4 +1,4 @@
-"""What all steps share: the error of a step, and a bound on the time of a block that reads from a socket."""
+"""The tools that all steps share: the error of a step, and a bound on the time of a block that reads from a socket."""
 
 import contextlib
 import http.client

@@ -31,7 +31,7 @@ from .responses import (
     title_of,
 )
 from .route import Route
-from .settings import bracketed
+from .settings import add_brackets
 from .sockets import StepError
 from .steps import Answer
 
@@ -53,7 +53,7 @@ class Step(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What a step found that did not fail; `cause` has a remedy if it is not as it should be."""
+    """The finding of a step that did not fail; `cause` has a remedy if it is not as it should be."""
 
     detail: str
     status: str = OK
@@ -140,7 +140,7 @@ class Way:
             "host": plan.target.host,
             "port": plan.target.port,
             "place_host": host,
-            "place": f"{bracketed(host)}:{port}",
+            "place": f"{add_brackets(host)}:{port}",
             "source": source,
             "key_source": plan.sources["api_key"],
             "http_url": f"http://{rest}",
