@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Optional
 from .. import errors
 from ..errors import APIError, MissingKeyError, RawchatError
 from .inputs import UsageError
-from .options import ONE_SHOT_ONLY, Options, is_set
+from .options import Options
 from .parser import parse_args
 from .query import build_query
+from .resolve import ONE_SHOT_ONLY, is_set
 from .terminal import Output, Stderr, to_devnull, use_color, utf8
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-r"""Read what the command line refers to: standard input, @FILE, attachments, JSON values.
+r"""Read what the command line refers to: standard input, @FILE, attachments, JSON values, numbers.
 
 >>> import io
 >>> stdin = io.TextIOWrapper(io.BytesIO(b"Guten Tag\n"))
@@ -199,6 +199,9 @@ def read_file(path: str, hint: str = "") -> str:
         raise UsageError(f"{path}: not UTF-8 text{hint}") from None
 
 
+# ---- values
+
+
 def json_or_text(text: str) -> Any:
     """Return `text` as JSON if it is JSON, else as it stands; NaN and Infinity are not JSON."""
     try:
@@ -210,6 +213,38 @@ def json_or_text(text: str) -> Any:
 def refuse_constant(name: str) -> Any:
     """Raise ValueError for NaN, Infinity and -Infinity, which RFC 8259 has not."""
     raise ValueError(f"{name} is not JSON")
+
+
+def number(text: str) -> float:
+    """Return a number; the ValueError of these four says what `text` is not."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("not a number") from None
+
+
+def whole_number(text: str) -> int:
+    """Return a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("not a whole number") from None
+
+
+def positive_number(text: str) -> float:
+    """Return a finite number above 0."""
+    seconds = number(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError("not a positive number")
+    return seconds
+
+
+def natural_number(text: str) -> int:
+    """Return a whole number that is not negative."""
+    count = whole_number(text)
+    if count < 0:
+        raise ValueError("must be 0 or more")
+    return count
 
 
 # ---- attachments

@@ -1,15 +1,15 @@
 """Every option of the command line, declared once: its flags, its type, its help, its variable.
 
-`Options` holds the values. The parser, --help, the completion scripts and the RAWCHAT_… variables are made from the
-`Option` that each of its fields carries; `parser` reads the command line into it.
+`Options` holds the values.  The parser, --help, the completion scripts and the RAWCHAT_… variables are made from the
+`Option` that each of its fields carries: `parser` reads the command line, `resolve` adds the environment.
 """
 
 import dataclasses
 import keyword
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Optional
 
-from .inputs import UsageError
+from .inputs import natural_number, number, positive_number, whole_number
 
 
 class Option(NamedTuple):
@@ -104,23 +104,23 @@ class Options:
         "may be repeated",
     )
     temperature: Optional[float] = value(
-        "-t", "--temperature", metavar="T", type=float, help="sampling temperature, 0 to 2"
+        "-t", "--temperature", metavar="T", type=number, help="sampling temperature, 0 to 2"
     )
     max_tokens: Optional[int] = value(
         "--max-tokens",
         metavar="N",
-        type=int,
+        type=whole_number,
         help="maximum number of tokens to generate; sent again as max_completion_tokens if the "
         "model wants that",
     )
     top_p: Optional[float] = value(
         "--top-p",
         metavar="P",
-        type=float,
+        type=number,
         help="nucleus sampling: keep tokens within probability mass P",
     )
     n: Optional[int] = value(
-        "-n", metavar="N", type=int, help="number of answers, separated by a blank line"
+        "-n", metavar="N", type=whole_number, help="number of answers, separated by a blank line"
     )
     stop: list[str] = values(
         "--stop", metavars=("TEXT",), help="end the answer before TEXT; may be repeated"
@@ -227,14 +227,14 @@ class Options:
     timeout: Optional[float] = value(
         "--timeout",
         metavar="S",
-        type=float,
+        type=positive_number,
         help="seconds for each step (default: 5 to connect, 600 to read)",
     )
     deadline: Optional[float] = value(
-        "--deadline", metavar="S", type=float, help="seconds for the whole call"
+        "--deadline", metavar="S", type=positive_number, help="seconds for the whole call"
     )
     retries: Optional[int] = value(
-        "--retries", metavar="N", type=int, help="number of retries (default: 2)"
+        "--retries", metavar="N", type=natural_number, help="number of retries (default: 2)"
     )
     local: bool = flag("--local", help="start the small local model and send the prompt to it")
 
@@ -303,181 +303,3 @@ def all_options() -> Iterator[Option]:
     for field in dataclasses.fields(Options):
         if "option" in field.metadata:
             yield field.metadata["option"]
-
-
-# ---- options that exclude each other
-
-# With one of these, no prompt on a terminal is an error, not a chat.
-ONE_SHOT_ONLY = (
-    "attach",
-    "complete",
-    "image",
-    "moderate",
-    "models",
-    "json",
-    "jsonl",
-    "dry_run",
-    "curl",
-    "no_stdin",
-)
-CHAT_ONLY = (
-    "system",
-    "attach",
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "stop",
-    "tools",
-    "schema",
-    "json_mode",
-    "jsonl",
-    "extract",
-    "strict",
-    "continue_",
-    "conversation",
-)
-
-
-class Conflict(NamedTuple):
-    """An option that cannot be combined with any of the others."""
-
-    name: str
-    others: tuple[str, ...]
-    reason: str = "cannot be combined"
-
-
-CONFLICTS = (
-    Conflict("local", ("base_url",), "are two different servers"),
-    Conflict("jsonl", ("json", "no_stream"), "cannot be combined: --jsonl prints a stream"),
-    Conflict("complete", ("system",), "cannot be combined: put the system text into the prompt"),
-    Conflict(
-        "complete",
-        (
-            "attach",
-            "tools",
-            "schema",
-            "json_mode",
-            "continue_",
-            "conversation",
-            "image",
-            "moderate",
-            "models",
-        ),
-    ),
-    Conflict("image", ("moderate", "models", "json", *CHAT_ONLY)),
-    Conflict("moderate", ("models", "n", *CHAT_ONLY)),
-    Conflict("models", ("n", "option", *CHAT_ONLY)),
-    Conflict("schema", ("json_mode", "tools")),
-    Conflict("json_mode", ("tools",)),
-    Conflict("tools", ("json", "jsonl", "n")),
-    Conflict("extract", ("json", "jsonl", "schema", "json_mode", "tools")),
-    Conflict("dry_run", ("curl",)),
-    Conflict("replay", ("local",), "cannot be combined: --replay sends nothing"),
-)
-
-
-def check_conflicts(options: Options) -> None:
-    """Raise UsageError for the first two options that cannot be combined."""
-    flags = {option.name: option.flag for option in all_options()}
-    for conflict in CONFLICTS:
-        for other in conflict.others:
-            if is_set(options, conflict.name) and is_set(options, other):
-                raise UsageError(f"{flags[conflict.name]} and {flags[other]} {conflict.reason}")
-
-
-def excluded_by(given: Mapping[str, Any]) -> set[str]:
-    """Return the names of the options that a given option excludes."""
-    excluded: set[str] = set()
-    for conflict in CONFLICTS:
-        if conflict.name in given:
-            excluded.update(conflict.others)
-        if given.keys() & set(conflict.others):
-            excluded.add(conflict.name)
-    return excluded
-
-
-def is_set(options: Options, name: str) -> bool:
-    """Return whether an option has a value; 0 is one, an empty text or list is none."""
-    setting = getattr(options, name)
-    return bool(setting) or (setting == 0 and setting is not False)
-
-
-# ---- the command line, then the environment, then the defaults
-
-
-def resolve(given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
-    """Return what applies: the `given` options of the command line, then the environment, then the defaults.
-
-    A variable is ignored if the command line sets its option, or one that it cannot be combined with.  Raises
-    UsageError for a variable that cannot be used, an empty file name, and two options that cannot be combined.
-    """
-    check_file_names(given)
-    settings: dict[str, Any] = {}
-    ignored = excluded_by(given) | given.keys()
-    for option in all_options():
-        text = environ.get(option.variable, "")
-        if text and option.has_variable and option.name not in ignored:
-            settings[option.name] = parse_variable(option, text)
-    settings.update(given)
-    options = Options(**settings, given=set(given))
-    check_conflicts(options)
-    return options
-
-
-def check_file_names(given: Mapping[str, Any]) -> None:
-    """Raise UsageError for a file name that is empty, as "$FILE" is if the shell has no such variable."""
-    for option in all_options():
-        if not option.takes_file or option.name not in given:
-            continue
-        names = given[option.name]
-        if not option.repeatable:
-            names = [names]
-        if "" in names:
-            raise UsageError(f"{option.flag}: {option.metavars[0]} is empty")
-
-
-def parse_variable(option: Option, text: str) -> Any:
-    """Return the value that the text of a variable stands for; each line is one value of a repeatable option."""
-    if not option.repeatable:
-        return parse_value(option, text, option.variable)
-    return [parse_value(option, line, option.variable) for line in text.splitlines() if line]
-
-
-# What a flag's variable may say.
-BOOLEANS = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "on": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "off": False,
-}
-
-
-def parse_value(option: Option, text: str, source: str) -> Any:
-    """Return the value that `text` stands for.  Raises UsageError that names the `source`, a flag or a variable."""
-    if not option.metavars:
-        if text.lower() not in BOOLEANS:
-            raise UsageError(f"{source}: not 1 or 0: {text}")
-        return BOOLEANS[text.lower()]
-    if option.choices and text not in option.choices:
-        raise UsageError(f"{source}: not {', '.join(option.choices)}: {text}")
-    if len(option.metavars) > 1:
-        parts = text.split(None, len(option.metavars) - 1)
-        if len(parts) < len(option.metavars):
-            raise UsageError(f"{source}: not {' '.join(option.metavars)}: {text}")
-        return parts
-    return convert(option, text, source)
-
-
-def convert(option: Option, text: str, source: str) -> Any:
-    """Return `text` as the type of an option."""
-    try:
-        return option.type(text)
-    except ValueError:
-        expected = "a number"
-        if option.type is int:
-            expected = "a whole number"
-        raise UsageError(f"{source}: not {expected}: {text}") from None

@@ -10,9 +10,12 @@ from typing import Any, Callable, NoReturn, Optional
 
 from ..wire import __version__
 from .inputs import UsageError, Warn
-from .options import Option, Options, all_options, parse_value, resolve
+from .options import Option, Options, all_options
+from .resolve import parse_value, resolve
 from .terminal import to_devnull, write_error
 
+#: what follows RAWCHAT_ in the variables of `python -m rawchat.bulk` alone
+BULK_VARIABLES = ("WORKERS", "RPM", "TPM")
 MAX_WIDTH = 100  #: columns of --help; longer lines are hard to read
 
 PROMPT_HELP = (
@@ -185,7 +188,7 @@ def report_unused(options: Options, environ: Mapping[str, str], warn: Warn) -> N
     known = [option.variable[len(prefix) :] for option in all_options() if option.has_variable]
     for name in sorted(environ):
         word = name[len(prefix) :]
-        if name.startswith(prefix) and word not in known:
+        if name.startswith(prefix) and word not in (*known, *BULK_VARIABLES):
             warn(f"{name} sets no option{suggestion(word, known, prefix)}")
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from rawchat.cli.inputs import UsageError
-from rawchat.cli.options import Options, all_options, resolve
+from rawchat.cli.options import Options, all_options
 from rawchat.cli.parser import make_parser, parse_args
+from rawchat.cli.resolve import resolve
 
 
 def test_every_option_has_a_name_a_help_and_a_variable_of_its_own() -> None:
@@ -120,3 +121,33 @@ def test_the_help_fits_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch
 def test_the_type_checker_knows_every_option() -> None:
     fields = {field.name for field in dataclasses.fields(Options)}
     assert fields == {"prompt", "given", *(option.name for option in all_options())}
+
+
+def test_the_variables_of_bulk_are_not_reported() -> None:
+    from rawchat.bulk import __main__ as bulk
+
+    variables = [bulk.variable_of(name) for name in bulk.VALUE_OPTIONS]
+    options = parse_args(["Q"], pytest.fail, dict.fromkeys(variables, "1"))
+    assert options.retries == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("timeout", "0", "not a positive number: 0"),
+        ("deadline", "-1", "not a positive number: -1"),
+        ("deadline", "inf", "not a positive number: inf"),
+        ("timeout", "nan", "not a positive number: nan"),
+        ("timeout", "abc", "not a number: abc"),
+        ("retries", "-1", "must be 0 or more: -1"),
+        ("temperature", "abc", "not a number: abc"),
+        ("max_tokens", "1.5", "not a whole number: 1.5"),
+    ],
+)
+def test_a_number_is_refused_in_one_voice(name: str, text: str, problem: str) -> None:
+    flag = "--" + name.replace("_", "-")
+    variable = f"RAWCHAT_{name.upper()}"
+    with pytest.raises(UsageError, match=f"^{flag}: {problem}$"):
+        parse_args([flag, text], pytest.fail, {})
+    with pytest.raises(UsageError, match=f"^{variable}: {problem}$"):
+        parse_args(["Q"], pytest.fail, {variable: text})

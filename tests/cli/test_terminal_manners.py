@@ -195,7 +195,7 @@ def test_a_variable_sets_an_option_and_comes_before_the_sdks(
         ("RAWCHAT_TIMEOUT", "soon", "RAWCHAT_TIMEOUT: not a number: soon"),
         ("RAWCHAT_JSON", "perhaps", "RAWCHAT_JSON: not 1 or 0: perhaps"),
         ("RAWCHAT_KEY_FILE", "missing", "missing: No such file"),
-        ("RAWCHAT_DEADLINE", "-1", "deadline must be a positive number of seconds"),
+        ("RAWCHAT_DEADLINE", "-1", "RAWCHAT_DEADLINE: not a positive number: -1"),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_2(
