@@ -64,7 +64,7 @@ def embeddings(session: Session) -> Verdict:
 
 
 def errors(session: Session) -> Verdict:
-    """Send a body that must be refusal_verdict, and look at the shape of the error."""
+    """Send a body that must be refused, and look at the shape of the error."""
     outcome = session.ask("POST", "/chat/completions", {})
     if outcome.failure:
         return refusal_verdict(outcome)
