@@ -6,6 +6,7 @@ Lines are edited by readline where it exists.  An error or a Ctrl-C ends the ste
 import contextlib
 import dataclasses
 import os
+import signal
 import sys
 from collections.abc import Iterable
 from typing import Any, Callable, Optional
@@ -186,7 +187,10 @@ def make_line_editor(stdin: Any, colour: bool, dumb: bool, messages: Iterable[st
 
     def read_line(prompt: str) -> str:
         """Read a line after a prompt; with readline, a pasted text."""
-        return input(f"{bold}{prompt}{plain}")
+        prompt = f"{bold}{prompt}{plain}"
+        if has_readline and hasattr(signal, "SIGCONT"):
+            return input_resumable(prompt)
+        return input(prompt)
 
     def read_lines(prompt: str) -> str:
         """Read a line after a prompt, and those that arrive together with it: they were pasted."""
@@ -198,6 +202,40 @@ def make_line_editor(stdin: Any, colour: bool, dumb: bool, messages: Iterable[st
         return text
 
     return read_line if has_readline else read_lines
+
+
+class ResumedError(Exception):
+    """The process was stopped at the prompt (Ctrl-Z), and goes on (fg); the argument is the text of the line."""
+
+
+def input_resumable(prompt: str) -> str:
+    """Return a line as `input` does, and draw the prompt and the text again after Ctrl-Z and fg.
+
+    The shell has changed the modes of the terminal meanwhile, and Python's readline does not notice that.
+    """
+    import readline
+
+    text = ""
+
+    def raise_resumed(*arguments: Any) -> None:
+        """Leave `input`, with the text that was typed."""
+        raise ResumedError(readline.get_line_buffer())
+
+    def insert_text() -> None:
+        """Begin the line with the text that was typed."""
+        readline.insert_text(text)
+
+    previous = signal.signal(signal.SIGCONT, raise_resumed)
+    readline.set_startup_hook(insert_text)
+    try:
+        while True:
+            try:
+                return input(prompt)
+            except ResumedError as resumed:
+                text = resumed.args[0]
+    finally:
+        readline.set_startup_hook(None)
+        signal.signal(signal.SIGCONT, previous)
 
 
 def is_input_waiting(stdin: Any) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import stat
 import sys
 import threading
@@ -320,6 +321,32 @@ def test_an_editor_that_leaves_nothing_sends_nothing(editor: str, said: str) -> 
     with chatting(says("ok"), env={"EDITOR": editor, "VISUAL": None}) as (chat, server):
         assert chat.enter("/edit").startswith(f"rawchat: {said}")
         assert server.requests == []
+
+
+# ---- Ctrl-Z
+
+
+@edited
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
+def test_after_ctrl_z_and_fg_the_prompt_and_the_text_are_drawn_once() -> None:
+    shell = "import os; os.execvp('bash', ['bash', '--norc', '-i'])"
+    with serving(says("ok")) as server:
+        command = f"{sys.executable} -m rawchat --base-url {server.url}\r"
+        with Terminal("-c", shell, env={"PS1": "% ", "NO_COLOR": "1"}) as terminal:
+            terminal.until("% ")
+            terminal.type(command)
+            terminal.until("to exit\n")
+            terminal.until("> ")
+            terminal.type("half")
+            terminal.until("half")
+            terminal.type("\x1a")
+            terminal.until("% ")
+            terminal.type("fg\r")
+            assert terminal.until("> half").count("> ") == 1
+            terminal.type(" more\r")
+            shown = plain(terminal.until("ok\n"))
+            assert shown == " more\nok\n"
+        assert asked(server) == ["half more"]
 
 
 # ---- Ctrl-C
