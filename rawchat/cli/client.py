@@ -124,7 +124,7 @@ def open_client(options: Options, stderr: Stderr) -> "Iterator[Client]":
     with contextlib.ExitStack() as stack:
         wrap = None
         if options.trace or options.har or options.tools:
-            from .report import tracing
+            from .tracing import tracing
 
             wrap = stack.enter_context(tracing(options, stderr))
 
