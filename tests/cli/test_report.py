@@ -115,7 +115,10 @@ def test_usage_is_told_on_standard_error_after_the_answer(run: Run, way: list[st
 
 def test_without_the_option_nothing_is_told(run: Run) -> None:
     with serving(TOLD) as server:
-        assert run("--base-url", server.url, "--prices", "prices.json", "Q") == (0, b"Hello\n", "")
+        assert run("--base-url", server.url, "Q") == (0, b"Hello\n", "")
+        result = run("--base-url", server.url, "--prices", "prices.json", "Q")
+    assert (result.code, result.out) == (0, b"Hello\n")
+    assert line(result) == "--prices has no effect without -v or --log"
 
 
 @pytest.mark.parametrize(
