@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Callable, NamedTuple, Optional
 
+from .error_bodies import requested_wait
 from .errors import APIConnectionError, APIError, APITimeoutError, DeadlineExceededError
 
 #: seconds before the first retry; each further one doubles it ...
@@ -65,6 +66,9 @@ def retry_delay(
     delays = []
     if failure.retryable:
         requested = retry_after(failure.headers, runtime.now)
+        if math.isnan(requested):
+            # Gemini, and others, say it only in the body.
+            requested = requested_wait(failure.body, failure.message)
         if 0 < requested < math.inf:
             delays.append(requested)
         else:

@@ -25,18 +25,19 @@ Names and tree are the official SDK's, so that `except` clauses move over unchan
 line, pickles with its fields, and holds no key.
 """
 
-import json
-import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Optional, TypedDict
+from typing import Any, NamedTuple, Optional
 
+from .error_bodies import holds_overflow, parse_error_body
+from .error_bodies import is_error as is_error
+from .error_bodies import one_line as one_line
 from .normalise import decode_json
 
 # 408 request timeout, 409 lock conflict, 429 rate limit; and every status from 500 on.  The SDK's choice.
 RETRYABLE_STATUSES = {408, 409, 429}
 
-# The code of OpenAI, and the type of llama.cpp, for a prompt that is longer than the context window.
-CONTEXT_LENGTH_CODES = {"context_length_exceeded", "exceed_context_size_error"}
+# Statuses under which servers report a prompt that is too long, beside those from 500 on (llama.cpp).
+OVERFLOW_STATUSES = {400, 413, 422}
 
 # The code or type of a 429 that no waiting can resolve.
 NO_QUOTA = "insufficient_quota"
@@ -220,9 +221,14 @@ class BadRequestError(APIStatusError):
 
 
 class ContextLengthExceededError(BadRequestError):
-    """Status 400: the prompt is longer than the model's context window."""
+    """The prompt is longer than the model's context window, under whatever status: see `error_bodies.is_overflow`."""
 
     hint = "send fewer or shorter messages"
+
+    @property
+    def retryable(self) -> bool:
+        """Return False: the same prompt is too long again, also where the status is 500."""
+        return False
 
 
 class AuthenticationError(APIStatusError):
@@ -295,15 +301,6 @@ ERROR_BY_STATUS: dict[int, type[APIStatusError]] = {
 # ---- an error response -> its exception
 
 
-class ErrorFields(TypedDict):
-    """The fields of an APIError that come from an error body."""
-
-    body: Any
-    code: Optional[str]
-    param: Optional[str]
-    type: Optional[str]
-
-
 def error_from_status(
     status: int,
     headers: Mapping[str, str],
@@ -333,7 +330,9 @@ def error_from_status(
         if name and name != str(status):
             title = f"{status} {name}"
             break
-    error_class = class_for_status(status, {fields["code"], fields["type"]})
+    error_class = class_for_status(status)
+    if is_overflow_status(status) and holds_overflow(payload):
+        error_class = ContextLengthExceededError
     return error_class(
         f"{title}: {message or reason} ({summary})",
         status_code=status,
@@ -343,66 +342,16 @@ def error_from_status(
     )
 
 
-def class_for_status(status: int, codes: set[Optional[str]]) -> type[APIStatusError]:
-    """Return the exception class for a status and the `code` and `type` of its error body."""
-    if status == 400 and codes & CONTEXT_LENGTH_CODES:
-        return ContextLengthExceededError
+def class_for_status(status: int) -> type[APIStatusError]:
+    """Return the exception class for a status."""
     if status >= 500:
         return InternalServerError
     return ERROR_BY_STATUS.get(status, APIStatusError)
 
 
-def is_error(payload: Any) -> bool:
-    """Return True if decoded JSON is an error body, whatever the status is."""
-    if not isinstance(payload, dict):
-        return False
-    return bool(payload.get("error")) or payload.get("object") == "error"
-
-
-def parse_error_body(payload: Any) -> tuple[str, ErrorFields]:
-    """Return the message of an error body, in one line, and the fields that it gives to the exception.
-
-    `payload` is the decoded JSON, or the text if it is not JSON.  Servers write errors in many ways:
-    `{"error": {"message": …}}` (OpenAI), `{"error": "…"}` (Ollama), `{"detail": …}` (FastAPI),
-    `{"object": "error", "message": …}` (vLLM), plain text or HTML (proxies).
-    """
-    body = payload
-    if isinstance(payload, dict) and payload.get("error") is not None:
-        body = payload["error"]
-    details: dict[str, Any] = body if isinstance(body, dict) else {}
-    message = details.get("message") or details.get("detail") or body
-    if not isinstance(message, str):
-        message = json.dumps(message, ensure_ascii=False)
-    elif message is payload:
-        message = first_line_of_page(message)
-    fields: ErrorFields = {
-        "body": body,
-        "code": text_or_none(details.get("code")),
-        "param": text_or_none(details.get("param")),
-        "type": text_or_none(details.get("type")),
-    }
-    return one_line(message), fields
-
-
-def first_line_of_page(page: str) -> str:
-    """Return the first line of a text or an HTML page that has words in it, without the tags."""
-    for line in re.sub("<[^<>]*>", "", page).splitlines():
-        if line.strip():
-            return line.strip()
-    return ""
-
-
-def text_or_none(value: Any) -> Optional[str]:
-    """Return `value` as a text; None stays None.  Some servers send codes as numbers."""
-    return None if value is None else str(value)
-
-
-def one_line(text: str, limit: int = 500) -> str:
-    """Return `text` in one line, with its white space folded, cut off after `limit` characters."""
-    text = " ".join(text.split())
-    if len(text) <= limit:
-        return text
-    return text[:limit] + "…"
+def is_overflow_status(status: int) -> bool:
+    """Return True for a status under which servers report a prompt that is too long; a 429 never means that."""
+    return status in OVERFLOW_STATUSES or status >= 500
 
 
 # ---- an error inside a stream

@@ -137,7 +137,7 @@ def picture_bytes(picture: Any, transport: Optional[Transport]) -> bytes:
     data = None
     try:
         if picture.get("b64_json"):
-            data = base64.b64decode(picture["b64_json"])
+            data = base64.b64decode(without_prefix(picture["b64_json"]))
         else:
             data = fetch_picture(picture["url"], transport)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -147,6 +147,13 @@ def picture_bytes(picture: Any, transport: Optional[Transport]) -> bytes:
     if mime_type(data) is None:
         raise APIResponseValidationError("what came is not a picture (PNG, JPEG, GIF or WebP)")
     return data
+
+
+def without_prefix(text: str) -> str:
+    """Return base64 without the prefix of a data URL, `data:image/png;base64,`, that some servers put before it."""
+    if text.startswith("data:"):
+        return text.partition(",")[2]
+    return text
 
 
 def fetch_picture(url: str, transport: Optional[Transport]) -> bytes:

@@ -3,20 +3,20 @@
 Both are dicts with everything that the server sent, known to us or not, and properties for what most callers want.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
+from .error_bodies import holds_overflow, is_error, one_line, parse_error_body
 from .errors import (
     APIConnectionError,
     APIError,
     APIResponseValidationError,
     APIStatusError,
+    ContextLengthExceededError,
     DeadlineExceededError,
     error_from_status,
-    is_error,
-    one_line,
-    parse_error_body,
 )
 from .normalise import (
     content_text,
@@ -34,6 +34,9 @@ if TYPE_CHECKING:  # replies can be decoded where sseclient is not installed
 
 #: Bytes of a body that an error quotes in full (`.body`).
 MAX_EXCERPT = 2000
+
+#: Content encodings of which every request says that it accepts them, or that need no decoding.
+REQUESTED_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 
 
 class Reply(dict[str, Any]):
@@ -214,14 +217,81 @@ def decode_reply(body: bytes, response: Response) -> Reply:
     except ValueError:  # UnicodeDecodeError is one
         invalid = True
     # Errors are raised outside `except`: __context__ would hold the JSONDecodeError, and with it the whole body.
+    if invalid and looks_like_events(body, response):
+        payload = merge_events(body, response)
+    if is_error(payload):
+        raise error_in_success(payload, response)
+    if response.request.url.partition("?")[0].endswith("/models"):
+        payload = as_model_list(payload)
     if not isinstance(payload, dict):
         raise not_json_error(body, response, truncated=invalid and looks_truncated(body))
     if b"\\u" in body:
         # Only an escape can make half of a surrogate pair.
         payload = mend(payload)
-    if is_error(payload):
-        raise error_in_success(payload, response)
     return with_metadata(Reply(payload), response)
+
+
+def require_choices(reply: Reply, response: Response) -> Reply:
+    """Return `reply`; raise APIResponseValidationError if it answers a chat or a completion without any choice."""
+    path = response.request.url.partition("?")[0]
+    if path.endswith("/completions") and not reply.choices:
+        error = no_choice_error(json.dumps(reply, ensure_ascii=False), response)
+        error.reply = reply
+        raise error
+    return reply
+
+
+def as_model_list(payload: Any) -> Any:
+    """Return a list of models in the form of OpenAI's: some servers send a bare list (Together), or `models`."""
+    models = payload
+    rest: dict[str, Any] = {}
+    if isinstance(payload, dict):
+        if "data" in payload or not isinstance(payload.get("models"), list):
+            return payload
+        models = payload["models"]
+        rest = payload
+    if not isinstance(models, list):
+        return payload
+    data = []
+    for model in models:
+        if isinstance(model, str):
+            model = {"id": model}
+        if isinstance(model, dict):
+            id = model.get("id") or model.get("name") or model.get("model")
+            data.append({**model, "id": id})
+    return {"object": "list", **rest, "data": data}
+
+
+# ---- a plain call that is answered with an event stream
+
+
+def looks_like_events(body: bytes, response: Response) -> bool:
+    """Return whether a body that is not JSON is an event stream: by its content type, or its first field."""
+    start = body.lstrip(b"\xef\xbb\xbf \r\n")
+    if start.startswith((b"data:", b"event:")):
+        return True
+    content_type = str(response.headers.get("content-type")).lower()
+    return "text/event-stream" in content_type and start.startswith((b":", b"id:", b"retry:"))
+
+
+def merge_events(body: bytes, response: Response) -> dict[str, Any]:
+    """Return the merged JSON of an event stream that answers a plain call; raise as `read_reply` does."""
+    from .merge import MessageAccumulator  # not above: replies can be decoded without sseclient
+    from .sse import events
+
+    merge = MessageAccumulator()
+    done = False
+    for event in events([body], max(len(body), 1), error_field=True):
+        done = event.data.lstrip().startswith("[DONE]")
+        if done:
+            break
+        chunk = decode_event(event, response)
+        if chunk is not None:
+            merge.add(chunk)
+    if not done and not merge.is_complete(response.request.n_choices):
+        raise not_json_error(body, response, truncated=bool(merge.choices))
+    merged: dict[str, Any] = mend(merge.build())
+    return merged
 
 
 def with_metadata(reply: Reply, response: Response) -> Reply:
@@ -240,15 +310,16 @@ def with_metadata(reply: Reply, response: Response) -> Reply:
 def chunk_from_reply(body: bytes, response: Response) -> Chunk:
     """Return a completion that was not streamed as one chunk; raise as `read_reply` does."""
     reply = decode_reply(body, response)
+    text = body.decode("utf-8-sig")
     if not reply.choices:
-        raise not_json_error(body, response)
+        raise no_choice_error(text, response)
     choices = []
     for choice in reply.choices:
         choice = dict(choice)
         if "message" in choice:
             choice["delta"] = choice.pop("message")
         choices.append(choice)
-    return Chunk({**reply, "choices": choices}, body.decode("utf-8-sig"))
+    return Chunk({**reply, "choices": choices}, text)
 
 
 # ---- an event of a stream
@@ -277,7 +348,8 @@ def decode_event(event: "Event", response: Response) -> Optional[Chunk]:
         )
     if named_error or is_error(payload):
         message, fields = parse_error_body(payload)
-        raise APIError(f"error in the stream: {message} ({response.summary})", **fields)
+        error_class = ContextLengthExceededError if holds_overflow(payload) else APIError
+        raise error_class(f"error in the stream: {message} ({response.summary})", **fields)
     if not isinstance(payload, dict):
         return None
     return Chunk(payload, event.data)
@@ -314,13 +386,29 @@ def error_from_response(response: Response, limit: int) -> APIStatusError:
         pass
     except APIResponseValidationError:
         reason = f"its body is over {limit} bytes; raise max_bytes if it may be"
+    encoding = unrequested_encoding(response)
+    if encoding and not is_text(body):
+        body = b""
+        reason = f"its body is in the encoding {encoding}, which was not requested"
     return error_from_status(response.status, response.headers, body, response.summary, reason)
 
 
-def error_in_success(payload: Any, response: Response) -> APIResponseValidationError:
+def is_text(body: bytes) -> bool:
+    """Return whether a body is UTF-8."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def error_in_success(payload: Any, response: Response) -> APIError:
     """Return the error for a 2xx whose JSON is an error."""
     message, fields = parse_error_body(payload)
-    error = APIResponseValidationError(
+    error_class: type[APIError] = APIResponseValidationError
+    if holds_overflow(payload):
+        error_class = ContextLengthExceededError
+    error = error_class(
         f"{response.status}, but an error: {message} ({response.summary})", **fields
     )
     response.annotate(error)
@@ -332,7 +420,12 @@ def not_json_error(
 ) -> APIResponseValidationError:
     """Return the error for a 2xx whose body is not the JSON object that was asked for."""
     text = body[:MAX_EXCERPT].decode("utf-8-sig", "replace")
-    problem = "JSON that stops half way" if truncated else "no JSON object"
+    encoding = unrequested_encoding(response)
+    problem = "no JSON object"
+    if truncated:
+        problem = "JSON that stops half way"
+    elif encoding:
+        problem = f"its content encoding is {encoding}, which was not requested"
     content_type = response.headers.get("content-type") or "no content type"
     excerpt = one_line(text, 120) or "empty body"
     if text.lstrip().startswith("<"):
@@ -344,6 +437,23 @@ def not_json_error(
     error.truncated = truncated
     response.annotate(error)
     return error
+
+
+def no_choice_error(text: str, response: Response) -> APIResponseValidationError:
+    """Return the error for the answer to a chat that holds no choice."""
+    excerpt = one_line(text, 120) or "empty body"
+    error = APIResponseValidationError(
+        f"{response.status}, but no JSON object with a choice: {excerpt} ({response.summary})",
+        body=text[:MAX_EXCERPT],
+    )
+    response.annotate(error)
+    return error
+
+
+def unrequested_encoding(response: Response) -> str:
+    """Return the content encoding of a response if it was not requested (br, zstd), else ""."""
+    encoding = str(response.headers.get("content-encoding") or "").strip().lower()
+    return "" if encoding in REQUESTED_ENCODINGS else encoding
 
 
 def looks_truncated(body: bytes) -> bool:

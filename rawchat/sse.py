@@ -8,6 +8,7 @@ where a piece ends between CR and LF, and takes quadratic time over an event in 
 [(b'data: one\\n\\ndata: two', True), (b'data: half', False)]
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -27,6 +28,9 @@ if not hasattr(SSEClient, "events"):  # the package `sseclient` installs a modul
 #: The byte order mark; one at the start of a stream is dropped (WHATWG, 9.2.5).
 BOM = b"\xef\xbb\xbf"
 
+#: The line of llama.cpp for an error in a stream.  It is no field of the standard's, so sseclient would skip it.
+ERROR_FIELD = re.compile(rb"(?m)^error:")
+
 #: Bytes of a batch of events that may hold an event of very many lines.
 LONG_EVENT = 2**16
 
@@ -34,11 +38,14 @@ LONG_EVENT = 2**16
 LINES_PER_PARSE = 100
 
 
-def events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[Event]:
+def events(
+    pieces: Iterable[bytes], limit: int = MAX_BYTES, error_field: bool = False
+) -> Iterator[Event]:
     """Yield the server-sent events in an iterable of bytes; each has `.event` and `.data`.
 
     The rules are the WHATWG's (HTML, 9.2.6), with one exception: a last event without its blank line counts if its data
-    is [DONE] or a whole JSON object.  `limit` bounds the bytes of one event.
+    is [DONE] or a whole JSON object.  `limit` bounds the bytes of one event.  With `error_field`, the field `error` counts
+    as data of an event that is called "error" (llama.cpp).
 
     Raises APIError for an event over the limit.
 
@@ -46,6 +53,8 @@ def events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[Event]:
     ['one', 'two']
     """
     for batch, ended in split_events(pieces, limit):
+        if error_field and b"error:" in batch:
+            batch = ERROR_FIELD.sub(b"event: error\ndata:", batch)
         for event in parse_events(batch):
             if ended or is_complete(event.data):
                 yield event

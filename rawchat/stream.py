@@ -15,7 +15,16 @@ from .keys import redact_error
 from .merge import MessageAccumulator
 from .normalise import mend
 from .reply import Chunk as Chunk
-from .reply import Reply, chunk_from_reply, decode_event, iter_texts, with_metadata
+from .reply import (
+    Reply,
+    chunk_from_reply,
+    decode_event,
+    iter_texts,
+    no_choice_error,
+    not_json_error,
+    unrequested_encoding,
+    with_metadata,
+)
 from .sse import events as events
 from .sse import peek
 from .wire import MAX_BYTES, Response
@@ -133,17 +142,23 @@ class Stream:
             response.pieces = pieces
             yield chunk_from_reply(response.read(self._limit), response)
             return
-        for event in events(pieces, self._limit):
+        data = ""
+        for event in events(pieces, self._limit, error_field=True):
             if event.data.lstrip().startswith("[DONE]"):
                 if self._count == 0:
                     raise APIResponseValidationError(
                         f"the stream holds nothing but [DONE] ({response.summary})"
                     )
+                if not self._merge.choices:
+                    raise no_choice_error(data, response)
                 response.release()
                 return
             chunk = decode_event(event, response)
             if chunk is not None:
+                data = event.data
                 yield chunk
+        if self._count == 0 and unrequested_encoding(response):
+            raise not_json_error(b"", response)
         if not self._is_finished():
             raise StreamInterruptedError(
                 f"the stream ended after {self._count} chunks without [DONE] ({response.summary})"

@@ -19,6 +19,7 @@ PACKAGE = pathlib.Path(rawchat.__file__).parent
 ROOT_ORDER = [
     "safe_path",
     "normalise",
+    "error_bodies",
     "errors",
     "urls",
     "wire",
