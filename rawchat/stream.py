@@ -95,6 +95,12 @@ class Stream:
             pass
         return self._reply or self._partial_reply()
 
+    def start(self) -> None:
+        """Read the first chunk ahead, so that an error in its place is raised here, not by the first iteration."""
+        first = next(self._chunks, None)
+        if first is not None:
+            self._chunks = resume(first, self._chunks)
+
     def close(self) -> None:
         """Free the connection, from any thread; what has not been read is lost."""
         # First the response: it ends a read that another thread is blocked in.
@@ -179,3 +185,9 @@ class Stream:
         error.partial = self._partial_reply()
         redact_error(self._response.request.headers.secrets, error)
         return error
+
+
+def resume(first: Chunk, chunks: Generator[Chunk, None, None]) -> Generator[Chunk, None, None]:
+    """Yield `first`, which was read ahead, and then the chunks."""
+    yield first
+    yield from chunks

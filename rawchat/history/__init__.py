@@ -19,6 +19,7 @@ from ..endpoints import INCLUDE_USAGE
 from ..errors import APIResponseValidationError, ContextLengthExceededError
 from ..normalise import normalise
 from ..reply import Reply
+from ..stream import Stream
 from ..usage import Usage
 from .jsonl import Path, read_messages, write_messages
 from .tokens import Encoding
@@ -112,10 +113,17 @@ class History(list[Message]):
         Asks the server for its count of the tokens at the end of the stream, unless `stream_options` says otherwise.
         """
         params = {"stream_options": INCLUDE_USAGE, **params}
+
+        def send(messages: list[Message]) -> Stream:
+            stream = self.client.stream_chat(messages, **params)
+            # Some servers report in the first event that the window is too long (SGLang, TGI, Bedrock).
+            stream.start()
+            return stream
+
         message = {"role": "user", "content": content}
         with self.turn():
             self.append(message)
-            stream, sent = self.send_window(lambda sent: self.client.stream_chat(sent, **params))
+            stream, sent = self.send_window(send)
             # It is added again at the end: PyPy ends a generator that is left at some later time.
             self.pop()
         with stream:
