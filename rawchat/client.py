@@ -56,6 +56,8 @@ class Client:
         allow_http: bool = False,
         default_headers: Optional[Mapping[str, Optional[str]]] = None,
         default_query: Optional[Mapping[str, Any]] = None,
+        proxy: Optional[str] = None,
+        ca_bundle: Optional[str] = None,
         transport: Optional[Transport] = None,
         on_reply: Optional[Callable[[Reply], Any]] = None,
         sleep: Callable[[float], Any] = time.sleep,
@@ -81,6 +83,10 @@ class Client:
         rotate_after   with several keys: seconds until calls begin with the next key; default: every call does
         allow_http     True to send a key over http:// to another machine
         default_headers, default_query      for every request; a header of None is left out
+        proxy          URL of a proxy for every request, to this machine too; '' for none; else HTTPS_PROXY, HTTP_PROXY,
+                       ALL_PROXY and NO_PROXY, which never concern requests to this machine
+        ca_bundle      file or folder of certificates to trust, or "system" for the operating system's; else
+                       REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR
         transport      any function Request -> Response; default `transport.over_http(base_url)`
         on_reply       called with every finished Reply, streamed ones too
         sleep, random, now, clock   time and chance: see `backoff.Runtime`
@@ -105,6 +111,8 @@ class Client:
             "allow_http": allow_http,
             "default_headers": default_headers,
             "default_query": default_query,
+            "proxy": proxy,
+            "ca_bundle": ca_bundle,
         }
         # The collaborators, which are objects and not configuration.
         collaborators: dict[str, Any] = {
@@ -138,7 +146,12 @@ class Client:
                 # Imported here: requests takes longer to import than all of rawchat.
                 from .transport import over_http
 
-                self._transport = over_http(self.config.base_url, environ=self.config.network)
+                self._transport = over_http(
+                    self.config.base_url,
+                    self.config.ca_bundle,
+                    self.config.network,
+                    self.config.proxy,
+                )
             return self._transport
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ They are read once, when a client is made, and never change afterwards.  The cha
 how it is loaded, checks of single values, misspelt settings, and the `.env` file.
 """
 
+import codecs
 import math
 import os
 import re
@@ -92,7 +93,9 @@ class Config(NamedTuple):
     max_retries: int = DEFAULT_MAX_RETRIES
     max_bytes: int = MAX_BYTES
     rotate_after: Optional[float] = None
-    network: Mapping[str, str] = {}  #: proxies and CA bundle, for the transport
+    network: Mapping[str, str] = {}  #: proxies and CA bundle of the environment, for the transport
+    proxy: Optional[str] = None  #: for every request; "" for none; None: as `network` says
+    ca_bundle: Optional[str] = None  #: certificates to trust; None: as `network` says
     from_dotenv: bool = False  #: base_url comes from .env: no other credential is sent to it
 
     def __repr__(self) -> str:
@@ -138,6 +141,8 @@ def load_config(
         max_bytes=check_count("max_bytes", settings.get("max_bytes", MAX_BYTES)),
         rotate_after=check_seconds("rotate_after", settings.get("rotate_after")),
         network=network_settings(environ),
+        proxy=settings.get("proxy"),
+        ca_bundle=settings.get("ca_bundle"),
         from_dotenv=from_dotenv,
     )
 
@@ -324,6 +329,12 @@ def check_call_params(params: Mapping[str, Any]) -> None:
 
 # ---- the .env file
 
+# The name at the start of a line, whatever follows it.
+DOTENV_NAME = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?![\w.-])")
+
+# A byte that is not UTF-8, decoded with "surrogateescape".
+LONE_SURROGATE = re.compile("[\udc80-\udcff]")
+
 DOTENV_LINE = re.compile(
     r"""\s* (?:export\s+)? (?P<name>[A-Za-z_][A-Za-z0-9_.]*) \s*=\s*(?=\S|\Z)
     (?: '(?P<single>[^']*)' | "(?P<double>(?:[^"\\]|\\.)*)" | (?P<bare>(?:[^\s'"\#](?:(?!\s\#).)*)?) )
@@ -339,18 +350,26 @@ def read_dotenv(folder: str, names: Collection[str]) -> dict[str, str]:
     """Return the settings in the `.env` of `folder` whose names are among `names`; {} if there is no such file.
 
     A folder named `.env` is ignored, and /dev/null, which containers mount over a `.env` to hide it, is empty.  Raises
-    ConfigError for any other special file, one over MAX_DOTENV_BYTES, one that cannot be read, and one that
-    `parse_dotenv` cannot parse.
+    ConfigError for any other special file, one over MAX_DOTENV_BYTES, one that cannot be read, and a line of ours that
+    `parse_dotenv` cannot parse.  Lines of other tools may be in any encoding.
     """
     try:
-        text = read_regular_file(f"{folder}/.env").decode("utf-8-sig")
+        data = read_regular_file(f"{folder}/.env")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return {}
     except OSError as error:
         raise ConfigError(f".env cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise ConfigError(".env cannot be read: it is not UTF-8 text") from None
-    return parse_dotenv(text, names)
+    return parse_dotenv(decode_dotenv(data), names)
+
+
+def decode_dotenv(data: bytes) -> str:
+    """Return the text of a .env file: UTF-16 if its byte order mark says so, as PowerShell writes it, else UTF-8.
+
+    Bytes that are not UTF-8 become lone surrogates, which `parse_dotenv` refuses in a value of ours.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    return data.decode("utf-8-sig", "surrogateescape")
 
 
 def read_regular_file(path: str) -> bytes:
@@ -386,8 +405,9 @@ def parse_dotenv(text: str, names: Collection[str], source: str = ".env") -> dic
     """Return the settings in `text` whose names are among `names`; all others are ignored.
 
     Comments, `export`, quotes ('literal', "with \\n escapes"), CRLF and a byte order mark are understood; nothing is
-    interpolated.  Raises ConfigError with `source` and the number of a line that cannot be parsed, and never with its
-    text, which may be a key.
+    interpolated.  A line that sets none of the names is ignored, whatever it is: the file may belong to another tool.
+    Raises ConfigError with `source` and the number of a line of ours that cannot be parsed, and never with its text,
+    which may be a key.
 
     >>> parse_dotenv("# mine\\nexport OPENAI_MODEL='gpt-4o'  # good\\nPATH=/bin", {"OPENAI_MODEL"})
     {'OPENAI_MODEL': 'gpt-4o'}
@@ -397,11 +417,15 @@ def parse_dotenv(text: str, names: Collection[str], source: str = ".env") -> dic
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
+        start = DOTENV_NAME.match(line)
+        if not start or start["name"] not in names:
+            continue
         match = DOTENV_LINE.fullmatch(line)
         if not match:
             raise ConfigError(f"{source}, line {number}: not NAME=value (is a quote not closed?)")
-        if match["name"] in names:
-            found[match["name"]] = dotenv_value(match)
+        if LONE_SURROGATE.search(line):
+            raise ConfigError(f"{source}, line {number}: not UTF-8 text")
+        found[match["name"]] = dotenv_value(match)
     return found
 
 

@@ -39,6 +39,9 @@ RETRYABLE_STATUSES = {408, 409, 429}
 # Statuses under which servers report a prompt that is too long, beside those from 500 on (llama.cpp).
 OVERFLOW_STATUSES = {400, 413, 422}
 
+# What explains a failed connection.
+DOCTOR = "python -m rawchat.doctor shows which step fails"
+
 # The code or type of a 429 that no waiting can resolve.
 NO_QUOTA = "insufficient_quota"
 
@@ -154,12 +157,13 @@ class APIResponseValidationError(APIError):
 class APIConnectionError(APIError):
     """No complete response was received."""
 
-    hint = "check base_url, the network and the proxy settings"
+    hint = "check base_url, the network and the proxy settings; " + DOCTOR
+    permanent = False  #: True if the next attempt would fail alike: an untrusted certificate, a wrong protocol
 
     @property
     def retryable(self) -> bool:
-        """Return True: the next connection may hold."""
-        return True
+        """Return True if the next connection may hold."""
+        return not self.permanent
 
 
 class CircuitOpenError(APIConnectionError):

@@ -4,7 +4,7 @@ import functools
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
 from .errors import ConfigError
@@ -35,8 +35,13 @@ NETWORK_VARIABLES = {
     "all_proxy",
     "no_proxy",
     "requests_ca_bundle",
+    "curl_ca_bundle",
     "ssl_cert_file",
+    "ssl_cert_dir",
 }
+
+# The protocols that a proxy may speak; socks5h lets the proxy resolve names.
+PROXY_SCHEMES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 
 # Redirects that keep the body; a GET, which has none, follows the others too (RFC 9110, 15.4).
 POST_REDIRECTS = {307, 308}
@@ -117,15 +122,7 @@ def origin(url: str) -> tuple[str, str, Optional[int]]:
 def is_secure(base_url: str) -> bool:
     """Return True if what is sent to `base_url` is encrypted or stays on this machine."""
     parts = urlsplit(base_url)
-    host = parts.hostname or ""
-    if parts.scheme == "https":
-        return True
-    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, 6.3
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
 def redirect_target(method: str, url: str, status: int, location: Optional[str]) -> Optional[str]:
@@ -187,53 +184,115 @@ def network_settings(environ: Mapping[str, str]) -> dict[str, str]:
     return settings
 
 
-def proxies_for(url: str, settings: Mapping[str, str]) -> dict[str, str]:
+def proxies_for(
+    url: str, settings: Mapping[str, str], explicit: Optional[str] = None
+) -> dict[str, str]:
     """Return the proxy for `url` in the form that requests takes, {scheme: proxy}; {} for a direct connection.
 
-    Raises ConfigError for a proxy that cannot be used.
+    For the parameters see `find_proxy`.  Raises ConfigError for a proxy that cannot be used.
     """
-    import urllib.request  # slow to import: only when a transport is made
-
-    parts = urlsplit(url)
-    proxy = settings.get(f"{parts.scheme}_proxy") or settings.get("all_proxy")
-    is_bypassed: Callable[..., bool] = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
-    if not proxy or is_bypassed(parts.netloc, {"no": settings.get("no_proxy", "")}):
+    name, proxy = find_proxy(url, settings, explicit)
+    if not proxy:
         return {}
-    if "://" not in proxy:
+    validate_proxy(proxy, name)
+    return {urlsplit(url).scheme: proxy}
+
+
+def find_proxy(
+    url: str, settings: Mapping[str, str], explicit: Optional[str] = None
+) -> tuple[str, str]:
+    """Return the setting that names the proxy for `url`, and the proxy, "" for none.
+
+    `explicit` is a proxy for every URL, "" for none; None takes the one in `settings`, which `network_settings`
+    returned.  Requests to this machine never go through a proxy of the environment.
+    """
+    name, proxy = "proxy=", explicit or ""
+    if explicit is None:
+        parts = urlsplit(url)
+        if is_loopback(parts.hostname or "") or bypasses_proxy(url, settings.get("no_proxy", "")):
+            return "", ""
+        name = f"{parts.scheme}_proxy"
+        if name not in settings:
+            name = "all_proxy"
+        proxy = settings.get(name, "")
+        name = name.upper()
+    if proxy and "://" not in proxy:
         proxy = f"http://{proxy}"
-    validate_proxy(proxy)
-    return {parts.scheme: proxy}
+    return name, proxy
 
 
-def validate_proxy(proxy: str) -> None:
-    """Raise ConfigError if `proxy` cannot be used; no part of it is shown, as it may hold a password."""
+def is_loopback(host: str) -> bool:
+    """Return True for a name or an address of this machine: 127.0.0.0/8, ::1, localhost, *.localhost (RFC 6761, 6.3)."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def bypasses_proxy(url: str, no_proxy: str) -> bool:
+    """Return True if NO_PROXY excepts the host of `url`.
+
+    Its entries are separated by commas or blanks: `*` for all, a name (with its subdomains, with or without a leading
+    dot), an address, or a network (10.0.0.0/8); IPv6 with or without brackets, and each of them with a port or without.
+
+    >>> [bypasses_proxy("http://10.1.2.3:80/v1", text) for text in ("10.0.0.0/8", "10.1.2.3:81", "x, 10.1.2.3:80")]
+    [True, False, True]
+    """
+    _, host, port = origin(url)
+    entries = no_proxy.replace(",", " ").split()
+    return any(entry_matches(entry.lower(), host.rstrip("."), port) for entry in entries)
+
+
+def entry_matches(entry: str, host: str, port: Optional[int]) -> bool:
+    """Return True if an entry of NO_PROXY names this host, and this port if it has one."""
+    name, _, wanted_port = entry.rpartition(":")
+    # An IPv6 address has colons of its own, and a port only after its bracket.
+    has_port = wanted_port.isdigit() and (":" not in name or name.endswith("]"))
+    if has_port and int(wanted_port) != port:
+        return False
+    if not has_port:
+        name = entry
+    name = name.replace("[", "").replace("]", "")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        suffix = name.lstrip("*").strip(".")
+        return name == "*" or (bool(suffix) and f".{host}".endswith(f".{suffix}"))
+    try:
+        return name == "*" or address in ipaddress.ip_network(name, strict=False)
+    except ValueError:
+        return False
+
+
+def validate_proxy(proxy: str, name: str) -> None:
+    """Raise ConfigError if `proxy`, which the setting `name` gave, cannot be used.
+
+    No part of it is shown, as it may hold a password.
+    """
     try:
         parts = urlsplit(proxy)
         host, port = parts.hostname or "", parts.port
-        # Basic credentials are sent as Latin-1, the host as ASCII or IDNA.
-        unquote(f"{parts.username}{parts.password}").encode("latin-1")
+        # The host is sent as ASCII or IDNA.
         if not host.isascii():
             host.encode("idna")
     except ValueError:
         parts, host, port = urlsplit(""), "", None
-    if host and parts.scheme.startswith("socks"):
-        raise ConfigError(
-            "the proxy's URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) names a SOCKS proxy, which is not "
-            "supported: use an http:// or https:// proxy, or set NO_PROXY"
-        )
     # A raw / or # in a password ends the authority, and the text before it would be taken for the host.
     has_raw_special = any(sign in proxy for sign in " \\#?") or "@" in parts.path
     usable = (
         is_host_name(host)
         and port != 0
-        and parts.scheme in ("http", "https")
+        and parts.scheme in PROXY_SCHEMES
         and proxy.isprintable()
         and not has_raw_special
     )
     if not usable:
         raise ConfigError(
-            "the proxy's URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) cannot be used: it has the form "
-            "http://host:port or http://user:password@host:port, with special characters as %XX"
+            f"the proxy's URL ({name}) cannot be used: it has the form http://host:port or "
+            "http://user:password@host:port (or https, socks5, socks5h), with special characters as %XX"
         )
 
 

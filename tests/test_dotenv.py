@@ -56,11 +56,48 @@ def test_only_the_names_asked_for_and_nothing_of_the_process() -> None:
 
 
 @row("1.13")
-@pytest.mark.parametrize("line", ["A", "= 1", "1A=2", 'A="open', "A='open", "A='x' y", "A B=1"])
+@pytest.mark.parametrize("line", ["A", 'A="open', "A='open", "A='x' y", "A B=1"])
 def test_a_bad_line_names_its_number_and_never_its_text(line: str) -> None:
     with pytest.raises(ConfigError, match=r"\.env, line 3") as caught:
         parse_dotenv(f"\nB=1\n{line}", NAMES)
     assert "open" not in str(caught.value)
+
+
+@row("1.13")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "= 1",
+        "1A=2",
+        "if [ -f x ]; then . x; fi",
+        "source venv/bin/activate",
+        "my-var=1",
+        "A-B=1",
+        "A.B=1",
+        "FOO: bar",
+        "<<<<<<< HEAD",
+        'C="x" y',
+        'C="open',
+        "C=caf\udce9",
+        "\0\0",
+    ],
+)
+def test_a_line_of_another_tool_is_ignored(line: str) -> None:
+    assert parse_dotenv(f"B=1\n{line}\nA=2", NAMES) == {"A": "2", "B": "1"}
+
+
+@row("1.13")
+def test_a_file_in_another_encoding() -> None:
+    with open(".env", "wb") as file:
+        file.write(b"PASS=caf\xe9\nA=1\n")
+    assert read_dotenv(".", NAMES) == {"A": "1"}
+    with open(".env", "wb") as file:
+        file.write("C=é\r\nA=ü\r\n".encode("utf-16"))
+    assert read_dotenv(".", NAMES) == {"A": "ü"}
+    with open(".env", "wb") as file:
+        file.write(b"B=1\nA=caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"^\.env, line 2: not UTF-8 text$"):
+        read_dotenv(".", NAMES)
 
 
 # ---- a .env that is no file

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -95,10 +95,12 @@ def listening(reply: bytes = b"") -> Iterator[Listener]:
     listener.listener.close()
 
 
-def client_of(base_url: str, environ: dict[str, str], **settings: Any) -> rawchat.Client:
+def client_of(
+    base_url: str, environ: dict[str, str], proxy: Optional[str] = None, **settings: Any
+) -> rawchat.Client:
     return rawchat.Client(
         "sk-very-secret",
-        transport=over_http(base_url, environ=environ),
+        transport=over_http(base_url, environ=environ, proxy=proxy),
         allow_http=True,
         environ={},
         max_retries=0,
@@ -128,8 +130,8 @@ def test_a_stream_through_tls_inside_tls_ends_early(deadline: float) -> None:
         delta("Hel")
     )
     with listening(begun) as server, listening() as proxy:
-        environ = {"HTTPS_PROXY": f"https://127.0.0.1:{proxy.port}", "SSL_CERT_FILE": CA}
-        client = client_of(f"https://127.0.0.1:{server.port}/v1", environ, deadline=deadline)
+        url, way = f"https://127.0.0.1:{server.port}/v1", f"https://127.0.0.1:{proxy.port}"
+        client = client_of(url, {"SSL_CERT_FILE": CA}, proxy=way, deadline=deadline)
         stream = client.stream_chat("Hi")
         if deadline:
             with pytest.raises(DeadlineExceededError):
@@ -139,3 +141,4 @@ def test_a_stream_through_tls_inside_tls_ends_early(deadline: float) -> None:
             assert next(texts) == "Hel"
             stream.close()
         assert server.ended.wait(10)
+        assert proxy.heads[0].startswith(b"CONNECT ")

@@ -4,7 +4,9 @@ Of requests only `HTTPAdapter` is used, the part that speaks HTTP.  `Session` ab
 from ~/.netrc, turn a redirected POST into a GET, and read the environment anew on every call.
 """
 
+import importlib.util
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
@@ -17,13 +19,23 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..deadline import Deadline, cancel_token
 from ..errors import (
+    DOCTOR,
     APIConnectionError,
     APITimeoutError,
     ConfigError,
     DeadlineExceededError,
     one_line,
 )
-from ..urls import DEFAULT_BASE_URL, network_settings, origin, proxies_for, redirect_target
+from ..urls import (
+    DEFAULT_BASE_URL,
+    find_proxy,
+    is_loopback,
+    is_secure,
+    network_settings,
+    origin,
+    proxies_for,
+    redirect_target,
+)
 from ..wire import Headers, Request, Response
 from .connection import Exchange, ResponseEnd, iter_available
 
@@ -54,6 +66,23 @@ NETWORK_ERRORS = (
     ValueError,
 )
 
+#: OpenSSL's reasons for an answer that is no TLS; it calls plain HTTP a wrong version, or a bad record.
+NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"}
+
+#: The start of a TLS alert (RFC 8446, 5.1), which http.client cites as a bad status line.
+TLS_RECORD = re.compile(r"^(?:\x15\x03|\\x15\\x03)")
+
+#: The variables that name a file of certificates, the first one wins.
+CA_VARIABLES = ("requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file")
+
+#: Where Debian and Alpine, RHEL, SUSE, and macOS keep the certificates they trust.
+SYSTEM_CA_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
 #: Headers that urllib3 would add when the request has none.
 SKIPPED_HEADERS = {
     "User-Agent": urllib3.util.SKIP_HEADER,
@@ -65,22 +94,51 @@ def over_http(
     base_url: str = DEFAULT_BASE_URL,
     ca_bundle: Optional[str] = None,
     environ: Optional[Mapping[str, str]] = None,
+    proxy: Optional[str] = None,
 ) -> "Http":
     """Return a transport to `base_url`, with a pool of connections that threads share.
 
-    `ca_bundle` is a file of certificates to trust; default REQUESTS_CA_BUNDLE or SSL_CERT_FILE of `environ`, which is
-    os.environ by default.  Proxies come from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.  All are read here,
-    once.  TLS is always verified.  Raises ConfigError for a setting that cannot be used.
+    `ca_bundle` is a file or folder of certificates to trust, or "system" for those of the operating system; default
+    REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR of `environ`, which is os.environ by default.
+    `proxy` is a URL for every request, "" for none; default HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, which
+    never concern requests to this machine.  All are read here, once.  TLS is always verified.  Raises ConfigError for
+    a setting that cannot be used.
     """
     settings = network_settings(os.environ if environ is None else environ)
-    ca_bundle = ca_bundle or settings.get("requests_ca_bundle") or settings.get("ssl_cert_file")
-    proxies = proxies_for(base_url, settings)
-    uses_tls = any(url.startswith("https:") for url in (base_url, *proxies.values()))
-    if ca_bundle and uses_tls and not os.path.exists(ca_bundle):
-        raise ConfigError(f"no such CA bundle: {ca_bundle}")
+    proxies = proxies_for(base_url, settings, proxy)
+    verify: Union[str, bool] = True
+    if any(url.startswith("https:") for url in (base_url, *proxies.values())):
+        verify = trusted_certificates(ca_bundle, settings)
     if base_url.startswith("https:") and not issubclass(HTTPSConnection, HTTPConnection):
         raise ConfigError("https:// needs the ssl module, and this Python has none")
-    return Http(base_url, ca_bundle or True, settings)
+    return Http(base_url, verify, settings, proxy)
+
+
+def trusted_certificates(ca_bundle: Optional[str], settings: Mapping[str, str]) -> Union[str, bool]:
+    """Return the file or folder of certificates to trust; True for requests' own.  Raises ConfigError."""
+    if ca_bundle == "system":
+        return system_certificates()
+    candidates = [ca_bundle, *(settings.get(name) for name in CA_VARIABLES)]
+    # SSL_CERT_DIR may be a list of folders.
+    folders = settings.get("ssl_cert_dir", "").split(os.pathsep)
+    candidates.append(next((folder for folder in folders if os.path.isdir(folder)), folders[0]))
+    for path in candidates:
+        if path:
+            if not os.path.exists(path):
+                raise ConfigError(f"no such CA bundle: {path}")
+            return path
+    return True
+
+
+def system_certificates() -> str:
+    """Return the operating system's file or folder of trusted certificates.  Raises ConfigError if none is known."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    for path in (paths.cafile, *SYSTEM_CA_FILES, paths.capath):
+        if path and os.path.exists(path):
+            return path
+    raise ConfigError("no trust store of this system was found: name a file with ca_bundle=")
 
 
 class Http:
@@ -89,10 +147,17 @@ class Http:
     Pickles as its settings, and opens connections of its own after a fork.
     """
 
-    def __init__(self, base_url: str, verify: Union[str, bool], settings: Mapping[str, str]):
+    def __init__(
+        self,
+        base_url: str,
+        verify: Union[str, bool],
+        settings: Mapping[str, str],
+        proxy: Optional[str] = None,
+    ):
         self.base_url = base_url
         self._verify = verify
         self._settings = settings
+        self._proxy = proxy
         self._open()
 
     def _open(self) -> None:
@@ -122,12 +187,13 @@ class Http:
 
     def _send(self, request: Request, deadline: Deadline) -> Response:
         """Send `request` once and return the Response, its body still to be read."""
-        proxies = proxies_for(request.url, self._settings)
-        for proxy in proxies.values():
-            self._prepare_proxy(proxy)
+        proxies = proxies_for(request.url, self._settings, self._proxy)
+        proxy = next(iter(proxies.values()), "")
+        if proxy:
+            self._check_proxy(proxy, request)
         exchange = Exchange(deadline, request.timeout[1])
         try:
-            with TranslateErrors(request, deadline), exchange:
+            with TranslateErrors(request, deadline, proxy), exchange:
                 received = self._adapter.send(
                     prepare(request),
                     stream=True,
@@ -138,6 +204,10 @@ class Http:
         except BaseException:
             deadline.disarm()
             raise
+        if received.status_code == 407 and proxy:
+            received.raw.close()
+            deadline.disarm()
+            raise proxy_failure(proxy, "407 Proxy Authentication Required", request)
         body = iter_body(received, request, deadline)
         end = ResponseEnd(received.raw, body, exchange)
         response = Response(received.status_code, received.headers, body, end.close, end.release)
@@ -148,25 +218,49 @@ class Http:
             raise deadline.error()
         return response
 
-    def _prepare_proxy(self, proxy: str) -> None:
+    def _check_proxy(self, proxy: str, request: Request) -> None:
         """Create the pools for a proxy.
 
-        Raises ConfigError if the libraries refuse its URL; their own words may hold a part of its password.
+        Raises ConfigError if it cannot be used.  The libraries' own words may hold a part of its password.
         """
+        name, _ = find_proxy(request.url, self._settings, self._proxy)
+        scheme, host, _ = origin(request.url)
+        # Over http:// to another machine, the key was allowed by allow_http.
+        carries_key = scheme == "http" and is_loopback(host) and bool(request.headers.secrets)
+        if carries_key and not is_secure(proxy):
+            raise ConfigError(
+                f"the proxy ({name}) is on another machine and would receive the key unencrypted: "
+                "use an https:// proxy, or none for this machine"
+            )
+        pools = POOL_CLASSES
+        if proxy.startswith("socks"):
+            pools = load_socks_pools(name)
         refused = False
         try:
-            self._adapter.proxy_manager_for(proxy).pool_classes_by_scheme = POOL_CLASSES
+            self._adapter.proxy_manager_for(proxy).pool_classes_by_scheme = pools
         except (ValueError, AssertionError, urllib3.exceptions.HTTPError):
             refused = True
         if refused:
-            raise ConfigError("the proxy's URL (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) cannot be used")
+            raise ConfigError(f"the proxy's URL ({name}) cannot be used")
 
     def close(self) -> None:
         """Close all idle connections; a later call opens new ones."""
         self._adapter.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Http, (self.base_url, self._verify, self._settings)
+        return Http, (self.base_url, self._verify, self._settings, self._proxy)
+
+
+def load_socks_pools(name: str) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """Return the pools for SOCKS; raise ConfigError without PySocks.  The setting `name` named the proxy."""
+    if importlib.util.find_spec("socks") is None:
+        raise ConfigError(
+            f'{name} names a SOCKS proxy, which needs PySocks: pip install "rawchat[socks]", '
+            "or use an http:// proxy"
+        )
+    from .socks import SOCKS_POOL_CLASSES
+
+    return SOCKS_POOL_CLASSES
 
 
 def prepare(request: Request) -> requests.PreparedRequest:
@@ -198,9 +292,10 @@ def iter_body(received: Any, request: Request, deadline: Deadline) -> Iterator[b
 class TranslateErrors:
     """A context manager that raises our exception in place of one of requests, urllib3, http.client or the socket."""
 
-    def __init__(self, request: Request, deadline: Deadline):
+    def __init__(self, request: Request, deadline: Deadline, proxy: str = ""):
         self._request = request
         self._deadline = deadline
+        self._proxy = proxy
 
     def __enter__(self) -> None:
         pass
@@ -213,7 +308,8 @@ class TranslateErrors:
     ) -> None:
         if not isinstance(error, NETWORK_ERRORS):
             return
-        failure = translate_error(error, self._request, self._deadline)
+        failure = translate_error(error, self._request, self._deadline, self._proxy)
+        del error, traceback
         try:
             raise failure
         finally:
@@ -222,20 +318,70 @@ class TranslateErrors:
 
 
 def translate_error(
-    error: BaseException, request: Request, deadline: Deadline
+    error: BaseException, request: Request, deadline: Deadline, proxy: str = ""
 ) -> APIConnectionError:
     """Return our exception for one of the network's; its cause is the first one in their chain."""
     if deadline.expired():
         return deadline.error()
     cause = first_cause(error)
-    kind: type[APIConnectionError] = APIConnectionError
-    if isinstance(error, TIMEOUT_ERRORS) or isinstance(cause, TIMEOUT_ERRORS):
-        kind = APITimeoutError
     reason = one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
-    _, host, port = origin(request.url)
-    failure = kind(f"{host}:{port}: {reason} ({request.summary})")
+    if proxy and is_proxy_error(error, cause):
+        failure = proxy_failure(proxy, reason.replace("Tunnel connection failed: ", ""), request)
+    else:
+        kind: type[APIConnectionError] = APIConnectionError
+        if isinstance(error, TIMEOUT_ERRORS) or isinstance(cause, TIMEOUT_ERRORS):
+            kind = APITimeoutError
+        _, host, port = origin(request.url)
+        failure = kind(f"{host}:{port}: {reason} ({request.summary})")
+        explain(failure, cause, host)
     failure.__cause__ = cause.with_traceback(None)  # its frames hold the headers, and so the key
     return failure
+
+
+def is_proxy_error(error: BaseException, cause: BaseException) -> bool:
+    """Return True if the proxy failed, not the server behind it."""
+    if isinstance(error, (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError)):
+        return not isinstance(cause, TIMEOUT_ERRORS)
+    # urllib3 reports a refused SOCKS proxy as a connection of its own.
+    return type(cause).__module__ == "socks"
+
+
+def proxy_failure(proxy: str, reason: str, request: Request) -> APIConnectionError:
+    """Return the error for a proxy that refused the connection, or that answered in place of the server."""
+    _, host, port = origin(proxy)
+    if port is None:
+        port = 1080  # of SOCKS (RFC 1928)
+    failure = APIConnectionError(f"proxy {host}:{port}: {reason} ({request.summary})")
+    failure.hint = (
+        f"check the proxy settings (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, proxy=); {DOCTOR}"
+    )
+    if reason.startswith("407"):
+        failure.permanent = True
+        failure.hint = (
+            f"the proxy wants user and password: http://user:password@{host}:{port}; {DOCTOR}"
+        )
+    return failure
+
+
+def explain(failure: APIConnectionError, cause: BaseException, host: str) -> None:
+    """Give `failure` the hint that fits its cause, and say if another attempt would fail alike."""
+    reason = str(getattr(cause, "reason", ""))
+    if hasattr(cause, "verify_code"):
+        failure.permanent = True
+        failure.hint = (
+            "the certificate is not trusted: name the CA of your company or server with ca_bundle= or "
+            f"SSL_CERT_FILE, or take the system's with ca_bundle='system'; {DOCTOR}"
+        )
+    elif reason in NOT_TLS:
+        failure.permanent = True
+        failure.hint = f"the port does not speak TLS: http:// may be meant; {DOCTOR}"
+    elif TLS_RECORD.search(str(cause)):
+        failure.permanent = True
+        failure.hint = f"the port speaks TLS, not plain HTTP: https:// may be meant; {DOCTOR}"
+    elif isinstance(cause, ConnectionRefusedError):
+        failure.hint = f"is the server running, and is this its port? {DOCTOR}"
+    elif isinstance(cause, socket.gaierror):
+        failure.hint = f"the name {host} was not resolved: check base_url and DNS; {DOCTOR}"
 
 
 def first_cause(error: BaseException) -> BaseException:

@@ -7,8 +7,10 @@ and the connection that urllib3 chose reads its deadline and read timeout there.
 The classes here are complete.  Those of the same purpose in `fast` do the same work in less time.
 """
 
+import base64
 import contextlib
 import queue
+import socket
 import threading
 import weakref
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from contextvars import ContextVar, Token
 from functools import partial
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import Any, Optional
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import urllib3
 from requests.adapters import HTTPAdapter
@@ -176,6 +179,12 @@ class DeadlineConnection(HTTPConnection):
     #: Requests since the connection was opened.
     requests_sent = 0
 
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        # A NAT forgets a connection on which nothing is sent while a long answer is computed.
+        keep_alive = (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.socket_options = [*(self.socket_options or []), keep_alive]
+
     def connect(self) -> None:
         """Open the connection; urllib3 reopens the same object after the server has closed it."""
         self.requests_sent = 0
@@ -243,6 +252,18 @@ class StrictAdapter(HTTPAdapter):
         if getattr(conn, "scheme", None) == "https":
             url = "https://"
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Return the header with the credentials of a proxy's URL: the bytes that its %XX stand for, as curl sends them.
+
+        requests encodes them as Latin-1, and fails with other characters.
+        """
+        userinfo, at, _ = urlsplit(proxy).netloc.rpartition("@")
+        if not at:
+            return {}
+        user, _, password = userinfo.partition(":")
+        credentials = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+        return {"Proxy-Authorization": "Basic " + base64.b64encode(credentials).decode("ascii")}
 
 
 # ---- the body

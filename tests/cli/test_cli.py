@@ -892,7 +892,7 @@ def test_a_key_with_a_newline_is_2_and_not_shown(
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"\xff\xfe", ".env cannot be read: it is not UTF-8 text"),
+        (b"OPENAI_MODEL=\xff", ".env, line 1: not UTF-8 text"),
         (b"A=1\nOPENAI_API_KEY='x", ".env, line 2"),
         (
             b"OPENAI_BASE_URL=http://evil.example/v1",

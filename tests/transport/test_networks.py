@@ -1,0 +1,237 @@
+"""The way to the server: proxies, exceptions from them, certificates, and what an error says about each."""
+
+import base64
+import pathlib
+import socket
+import threading
+from typing import Any
+
+import pytest
+
+import rawchat
+from rawchat.errors import APIConnectionError, ConfigError
+from rawchat.transport import over_http, system_certificates
+from rawchat.urls import bypasses_proxy, proxies_for
+
+from ..server import CLOSE, answer, completion, serving
+from ..test_tls_proxy import CA, listening
+
+KEY = "sk-very-secret-key"
+NO_SLEEP = {"sleep": lambda seconds: None}
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def fail(base_url: str, **settings: Any) -> APIConnectionError:
+    settings = {"environ": {}, "allow_http": True, **NO_SLEEP, **settings}
+    with pytest.raises(APIConnectionError) as caught:
+        rawchat.Client(KEY, base_url, **settings).chat("Hi")
+    assert KEY not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.8.8.8", "[::1]", "localhost", "a.localhost", "LOCALHOST."]
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_this_machine_is_never_reached_through_a_proxy_of_the_environment(
+    host: str, scheme: str
+) -> None:
+    settings = {"all_proxy": "http://p:1", "http_proxy": "http://p:1", "https_proxy": "http://p:1"}
+    assert proxies_for(f"{scheme}://{host}:80/v1", settings) == {}
+    assert proxies_for(f"{scheme}://{host}:80/v1", settings, "q:2") == {scheme: "http://q:2"}
+    assert proxies_for(f"{scheme}://model.test/v1", settings, "") == {}
+
+
+def test_an_explicit_proxy_serves_this_machine_too() -> None:
+    with serving(answer(completion())) as proxy:
+        client = rawchat.Client(KEY, "http://localhost:1/v1", environ={}, proxy=proxy.origin)
+        assert client.chat("Hi").text == "Hello"
+    assert proxy.requests[0].target == "http://localhost:1/v1/chat/completions"
+
+
+def test_a_key_for_this_machine_never_goes_to_a_plain_proxy_elsewhere() -> None:
+    client = rawchat.Client(KEY, "http://127.0.0.1:1/v1", environ={}, proxy="http://192.0.2.1:3128")
+    with pytest.raises(ConfigError, match="another machine and would receive the key unencrypted"):
+        client.chat("Hi")
+
+
+@pytest.mark.parametrize(
+    ("entry", "url", "matches"),
+    [
+        ("*", "https://h.test", True),
+        ("h.test", "https://h.test", True),
+        ("H.TEST", "https://h.test", True),
+        ("test", "https://h.test", True),
+        (".test", "https://h.test", True),
+        ("*.test", "https://h.test", True),
+        ("est", "https://h.test", False),
+        ("h.test:443", "https://h.test", True),
+        ("h.test:444", "https://h.test", False),
+        ("h.test:8080", "https://h.test:8080", True),
+        ("10.0.0.0/8", "http://10.1.2.3", True),
+        ("10.0.0.0/8", "http://11.1.2.3", False),
+        ("10.0.0.0/8", "http://h.test", False),
+        ("10.1.2.3", "http://10.1.2.3:8000", True),
+        ("10.1.2.3:8000", "http://10.1.2.3:8000", True),
+        ("10.1.2.3:8001", "http://10.1.2.3:8000", False),
+        ("fd00::1", "http://[fd00::1]:8000", True),
+        ("[fd00::1]", "http://[fd00::1]:8000", True),
+        ("[fd00::1]:8000", "http://[fd00::1]:8000", True),
+        ("[fd00::1]:8001", "http://[fd00::1]:8000", False),
+        ("fd00::/8", "http://[fd12::1]", True),
+        ("[fd00::]/8", "http://[fd12::1]", True),
+        ("nonsense/99", "http://10.1.2.3", False),
+        ("", "https://h.test", False),
+        (".", "https://h.test", False),
+    ],
+)
+def test_what_no_proxy_excepts(entry: str, url: str, matches: bool) -> None:
+    assert bypasses_proxy(url, f"other.example, {entry}") is matches
+
+
+@pytest.mark.parametrize(
+    ("password", "sent"),
+    [
+        ("p%40ss%23w%3A", b"p@ss#w:"),
+        ("%E2%82%AC", "\u20ac".encode()),
+        ("%FF", b"\xff"),
+        ("a@b", b"a@b"),
+    ],
+)
+def test_credentials_of_a_proxy_hold_any_character(password: str, sent: bytes) -> None:
+    with serving(answer(completion())) as proxy:
+        way = f"http://dom%5Cann:{password}@127.0.0.1:{proxy.port}"
+        rawchat.Client(base_url="http://model.test/v1", environ={}, proxy=way).chat("Hi")
+    expected = "Basic " + base64.b64encode(b"dom\\ann:" + sent).decode()
+    assert proxy.requests[0].headers["proxy-authorization"] == expected
+
+
+@pytest.mark.parametrize("target", ["http", "https"])
+def test_a_407_is_the_proxys_and_is_not_retried(target: str) -> None:
+    with serving(answer(b"", 407)) as proxy:
+        error = fail(f"{target}://model.test/v1", proxy=f"http://me:hunter2@127.0.0.1:{proxy.port}")
+        assert len(proxy.requests) == 1
+    assert str(error).startswith(f"proxy 127.0.0.1:{proxy.port}: 407 ")
+    assert "user and password" in error.hint
+    assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize("status", [502, 503])
+def test_a_proxy_that_makes_no_tunnel_is_named(status: int) -> None:
+    with serving(answer(b"", status)) as proxy:
+        error = fail("https://model.test/v1", proxy=proxy.origin, max_retries=0)
+    assert str(error).startswith(f"proxy 127.0.0.1:{proxy.port}: {status} ")
+
+
+@pytest.mark.parametrize("target", ["http", "https"])
+def test_a_refused_proxy_is_named(target: str) -> None:
+    port = closed_port()
+    error = fail(
+        f"{target}://model.test/v1", environ={"ALL_PROXY": f"127.0.0.1:{port}"}, max_retries=0
+    )
+    assert str(error).startswith(f"proxy 127.0.0.1:{port}: Connection refused (")
+    assert "check the proxy settings" in error.hint
+
+
+def test_a_socks_proxy_without_pysocks_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rawchat.transport.importlib.util.find_spec", lambda name: None)
+    client = rawchat.Client(
+        KEY, "https://model.test/v1", environ={"ALL_PROXY": "socks5h://me:hunter2@h:1"}
+    )
+    with pytest.raises(
+        ConfigError, match=r"^ALL_PROXY names a SOCKS proxy.*rawchat\[socks\]"
+    ) as caught:
+        client.chat("Hi")
+    assert "hunter2" not in str(caught.value)
+
+
+# ---- certificates and protocols
+
+
+def test_an_untrusted_certificate_is_not_tried_twice_and_names_the_settings() -> None:
+    with listening() as server:
+        error = fail(f"https://127.0.0.1:{server.port}/v1")
+    assert (error.retries, error.retryable) == (0, False)
+    assert "certificate" in str(error)
+    assert "ca_bundle=" in error.hint
+    assert "SSL_CERT_FILE" in error.hint
+
+
+def test_http_on_a_tls_port_and_tls_on_a_plain_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=refuse, daemon=True).start()
+        error = fail(f"https://127.0.0.1:{listener.getsockname()[1]}/v1")
+    assert (error.retries, "http:// may be meant" in error.hint) == (0, True)
+    with serving([b"\x15\x03\x01\x00\x02\x02\x46", CLOSE]) as server:
+        error = fail(server.url)
+    assert (error.retries, "https:// may be meant" in error.hint) == (0, True)
+
+
+def test_the_hint_fits_the_cause_and_names_the_doctor() -> None:
+    error = fail(f"http://127.0.0.1:{closed_port()}/v1", max_retries=0)
+    assert "is the server running" in error.hint
+    assert error.hint.endswith("python -m rawchat.doctor shows which step fails")
+    assert error.retryable
+    with serving([CLOSE]) as server:
+        error = fail(server.url, max_retries=0)
+    assert error.hint.endswith("python -m rawchat.doctor shows which step fails")
+
+
+def test_a_name_that_does_not_resolve_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    error = fail("http://nowhere.test/v1", max_retries=0)
+    assert "the name nowhere.test was not resolved" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"CURL_CA_BUNDLE": CA, "SSL_CERT_FILE": "/nowhere"}, CA),
+        ({"SSL_CERT_FILE": CA, "SSL_CERT_DIR": "/"}, CA),
+        ({"SSL_CERT_DIR": f"/nowhere:{pathlib.Path(CA).parent}"}, str(pathlib.Path(CA).parent)),
+        ({}, True),
+    ],
+)
+def test_which_certificates_are_trusted(environ: dict[str, str], expected: Any) -> None:
+    assert over_http("https://h/v1", environ=environ)._verify == expected
+    assert over_http("https://h/v1", "system", environ)._verify == system_certificates()
+
+
+def test_a_client_is_given_its_certificates() -> None:
+    with listening(answer(completion())) as server:
+        url = f"https://127.0.0.1:{server.port}/v1"
+        assert rawchat.Client(KEY, url, environ={}, ca_bundle=CA).chat("Hi").text == "Hello"
+        error = fail(url, ca_bundle="system")
+    assert "certificate" in str(error)
+
+
+def test_connections_are_kept_alive_by_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[socket.socket] = []
+    connect = socket.socket.connect
+
+    def watch(self: socket.socket, address: Any) -> None:
+        opened.append(self)
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", watch)
+    with serving(answer(completion())) as server:
+        client = rawchat.Client(base_url=server.url, environ={})
+        client.chat("Hi")
+        assert opened[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert opened[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
