@@ -86,7 +86,7 @@ class Client:
         proxy          URL of a proxy for every request, to this machine too; '' for none; else HTTPS_PROXY, HTTP_PROXY,
                        ALL_PROXY and NO_PROXY, which never concern requests to this machine
         ca_bundle      file or folder of certificates to trust, or "system" for the operating system's; else
-                       REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR
+                       REQUESTS_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR or CURL_CA_BUNDLE
         transport      any function Request -> Response; default `transport.over_http(base_url)`
         on_reply       called with every finished Reply, streamed ones too
         sleep, random, now, clock   time and chance: see `backoff.Runtime`

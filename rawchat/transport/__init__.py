@@ -73,7 +73,7 @@ NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_L
 TLS_RECORD = re.compile(r"^(?:\x15\x03|\\x15\\x03)")
 
 #: The variables that name a file of certificates, the first one wins.
-CA_VARIABLES = ("requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file")
+CA_VARIABLES = ("requests_ca_bundle", "ssl_cert_file")
 
 #: Where Debian and Alpine, RHEL, SUSE, and macOS keep the certificates they trust.
 SYSTEM_CA_FILES = (
@@ -99,7 +99,7 @@ def over_http(
     """Return a transport to `base_url`, with a pool of connections that threads share.
 
     `ca_bundle` is a file or folder of certificates to trust, or "system" for those of the operating system; default
-    REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR of `environ`, which is os.environ by default.
+    REQUESTS_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR or CURL_CA_BUNDLE of `environ`, which is os.environ by default.
     `proxy` is a URL for every request, "" for none; default HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, which
     never concern requests to this machine.  All are read here, once.  TLS is always verified.  Raises ConfigError for
     a setting that cannot be used.
@@ -122,6 +122,8 @@ def trusted_certificates(ca_bundle: Optional[str], settings: Mapping[str, str]) 
     # SSL_CERT_DIR may be a list of folders.
     folders = settings.get("ssl_cert_dir", "").split(os.pathsep)
     candidates.append(next((folder for folder in folders if os.path.isdir(folder)), folders[0]))
+    # Last, as it is another program's.
+    candidates.append(settings.get("curl_ca_bundle"))
     for path in candidates:
         if path:
             if not os.path.exists(path):

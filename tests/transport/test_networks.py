@@ -202,7 +202,8 @@ def test_a_name_that_does_not_resolve_is_named(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({"CURL_CA_BUNDLE": CA, "SSL_CERT_FILE": "/nowhere"}, CA),
+        ({"CURL_CA_BUNDLE": CA}, CA),
+        ({"CURL_CA_BUNDLE": "/nowhere", "SSL_CERT_FILE": CA}, CA),
         ({"SSL_CERT_FILE": CA, "SSL_CERT_DIR": "/"}, CA),
         ({"SSL_CERT_DIR": f"/nowhere:{pathlib.Path(CA).parent}"}, str(pathlib.Path(CA).parent)),
         ({}, True),
