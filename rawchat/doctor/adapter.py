@@ -68,19 +68,18 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str:
     return next(iter(proxies.values()), "")
 
 
-def with_proxy(url: str, proxy: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment that names `proxy`, or none if it is '', for `url` and nothing else."""
-    kept = {name: value for name, value in environ.items() if not name.lower().endswith("_proxy")}
-    if proxy:
-        kept[urls.origin(url)[0] + "_proxy"] = proxy
-    return kept
-
-
 def default_ca_bundle() -> str:
     """Return the file of certificates that `requests` trusts if nothing else is said."""
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
     return str(DEFAULT_CA_BUNDLE_PATH)
+
+
+def system_ca_bundle() -> str:
+    """Return the file or folder of certificates that the operating system trusts.  Raises ConfigError for none."""
+    from ..transport import system_certificates
+
+    return system_certificates()
 
 
 def request_of(
@@ -135,12 +134,16 @@ def make_sender(
     loaded: config.Config,
     environ: Mapping[str, str],
     ca_bundle: Optional[str],
+    proxy: Optional[str],
     clock: Callable[[], float],
 ) -> "Sender":
-    """Return the function that sends the requests of stage 2 over rawchat's own transport."""
+    """Return the function that sends the requests of stage 2 over rawchat's own transport.
+
+    `ca_bundle` and `proxy` are the arguments of the command; None is as the environment says.
+    """
     from ..transport import over_http
 
-    transport = over_http(loaded.base_url, ca_bundle=ca_bundle, environ=environ)
+    transport = over_http(loaded.base_url, ca_bundle=ca_bundle, environ=environ, proxy=proxy)
     return Sender(loaded, transport, clock)
 
 

@@ -95,13 +95,13 @@ class Doctor:
         proxy = settings.proxy_setting(
             target.scheme, target.host, self._proxy_url, options.proxy, environ
         )
-        bundle = settings.ca_setting(options.cacert, environ, adapter.default_ca_bundle())
+        bundle = self._ca_bundle()
         listing.append(proxy)
         if target.scheme == "https":
             listing.append(bundle)
         self._report.settings(self._version(), listing)
         sources = {setting.name: setting.source for setting in listing}
-        sources["CA bundle"] = "--cacert" if bundle.source == "argument" else bundle.source
+        sources["CA bundle"] = "--cacert" if options.cacert else bundle.source
         return Plan(
             base_url=base_url,
             target=target,
@@ -114,6 +114,16 @@ class Doctor:
             timeout=options.timeout or STEP_SECONDS,
             model_timeout=options.timeout or MODEL_SECONDS,
         )
+
+    def _ca_bundle(self) -> Setting:
+        """Return the line about the CA bundle, with the path of the file or folder.  Raises StepError."""
+        given = self._options.cacert
+        if given != "system":
+            return settings.ca_setting(given, self._environ, adapter.default_ca_bundle())
+        try:
+            return Setting("CA bundle", adapter.system_ca_bundle(), "argument: system")
+        except adapter.ConfigError as error:
+            raise StepError("ca-bundle", str(error), source="--cacert") from None
 
     def _listing(self) -> list[Setting]:
         """Return the settings with their sources, checked as a client checks them.  Raises StepError."""
@@ -189,8 +199,10 @@ class Doctor:
         calls, tokens = probe.bounds(checks)
         call_seconds, max_seconds = probe.time_bounds(self._options.timeout)
         self._report.bounds(len(checks), calls, tokens, max_seconds)
-        environ = adapter.with_proxy(plan.base_url, self._proxy_url, self._environ)
-        send = adapter.make_sender(self._config, environ, self._options.cacert, self._clock)
+        options = self._options
+        send = adapter.make_sender(
+            self._config, self._environ, options.cacert, options.proxy, self._clock
+        )
         session = probe.Session(
             send,
             plan.model,

@@ -47,7 +47,11 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--proxy", metavar="URL", help="proxy to use, for this machine too; '' for none"
     )
-    parser.add_argument("--cacert", metavar="FILE", help="file of CA certificates to trust (PEM)")
+    parser.add_argument(
+        "--cacert",
+        metavar="FILE",
+        help="file or folder of CA certificates to trust (PEM); 'system' for the operating system's",
+    )
     parser.add_argument(
         "--allow-http", action="store_true", help="allow a key over http:// to another machine"
     )

@@ -26,7 +26,10 @@ REMEDIES: dict[str, tuple[int, str]] = {
         USAGE,
         "correct {source}: http://USER:PASSWORD@HOST:PORT, with %XX for special characters in the password",
     ),
-    "no-pysocks": (USAGE, "pip install PySocks, or name an HTTP proxy in {source}"),
+    "no-pysocks": (
+        USAGE,
+        "pip install 'rawchat[socks]' (PySocks), or name an HTTP proxy in {source}",
+    ),
     "key-through-plain-proxy": (
         USAGE,
         "use an https:// base_url: over http:// the proxy of {source} would read the key",
@@ -133,7 +136,7 @@ REMEDIES: dict[str, tuple[int, str]] = {
     ),
     "certificate-system": (
         NETWORK,
-        "the operating system trusts it, rawchat's bundle does not: set SSL_CERT_FILE={system_bundle}",
+        "the operating system trusts it, rawchat's bundle does not: set SSL_CERT_FILE={system_bundle} (or --cacert system)",
     ),
     "certificate-inspected": (
         NETWORK,

@@ -1,10 +1,11 @@
 """Each setting, where it comes from, and what follows from it: the proxy and the CA bundle.
 
-Nothing is read here: the arguments, the environment and the `.env` are passed in.
+No setting is read here: the arguments, the environment and the `.env` are passed in.
 """
 
 import base64
 import ipaddress
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 from urllib.parse import unquote, urlsplit
@@ -20,7 +21,8 @@ ENVIRONMENT = {
     "project": ("OPENAI_PROJECT_ID",),
 }
 OPTIONAL = ("organization", "project")  #: not worth a line unless they are set
-CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+# In order of precedence, as for the transport.
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE")
 
 
 class Setting(NamedTuple):
@@ -210,11 +212,28 @@ def parse_proxy(url: str, source: str) -> Proxy:
 
 
 def ca_setting(given: Optional[str], environ: Mapping[str, str], default: str) -> Setting:
-    """Return the line about the file of certificates that are trusted."""
+    """Return the line about the file or folder of certificates that are trusted."""
     if given:
         return Setting("CA bundle", given, "argument")
     for variable in CA_VARIABLES:
         for name in (variable.lower(), variable):
-            if environ.get(name):
-                return Setting("CA bundle", environ[name], name)
+            if not environ.get(name):
+                continue
+            value = environ[name]
+            if variable == "SSL_CERT_DIR":
+                value = first_folder(value)
+            return Setting("CA bundle", value, name)
     return Setting("CA bundle", default, "default")
+
+
+def first_folder(paths: str) -> str:
+    """Return the first folder that exists in the list of SSL_CERT_DIR; the first of all if none does.
+
+    >>> first_folder(os.pathsep.join(["missing", "absent"]))
+    'missing'
+    """
+    folders = paths.split(os.pathsep)
+    for folder in folders:
+        if os.path.isdir(folder):
+            return folder
+    return folders[0]

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Callable, Optional
+from urllib.parse import urlsplit
 
 from ..server import RESET, Answer, Seen, Server, answer, event, head, play, read_request, streamed
 
@@ -86,7 +87,8 @@ class Api:
 
     def __call__(self, seen: Seen) -> Answer:
         self._calls += 1
-        path = seen.target.partition("?")[0]
+        # As a proxy it is sent whole URLs (RFC 9112, 3.2.2).
+        path = urlsplit(seen.target).path
         if self.key and seen.headers.get("authorization") != f"Bearer {self.key}":
             return self.fail(
                 401, "Incorrect API key provided: " + seen.headers.get("authorization", "")

@@ -466,13 +466,31 @@ def test_secrets_in_headers_and_in_the_url_are_not_shown(diagnose: Any) -> None:
     assert "token-" not in diagnosis.text
 
 
+def test_the_store_of_the_system(diagnose: Any, certificates: Any) -> None:
+    with Replying(Api(), certificates["good"]) as server, Proxy({NAME: server.port}) as proxy:
+        environ = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": certificates.path}
+        diagnosis = diagnose(f"https://{NAME}/v1", "--cacert", "system", environ=environ)
+    settings = {setting["name"]: setting for setting in diagnosis.report["settings"]}
+    assert settings["CA bundle"]["source"] == "argument: system"
+    assert diagnosis.found == ["TLS"]
+
+
+def test_a_named_proxy_serves_this_machine_in_both_stages(diagnose: Any) -> None:
+    api = Api()
+    with Replying(api) as server, Replying(api) as proxy:
+        diagnosis = diagnose(server.url, "--proxy", proxy.origin, "--probe=models")
+    assert diagnosis.code == 0
+    assert server.requests == []
+    assert proxy.requests[-1].target == f"{server.url}/models"
+
+
 def test_without_pysocks_it_says_what_to_install(
     diagnose: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "socks", None)
     with silent_port(full=False) as port:
         diagnosis = diagnose(f"https://{NAME}/v1", "--proxy", f"socks5h://127.0.0.1:{port}")
-    expect(diagnosis, "proxy", 2, "no-pysocks", "pip install PySocks")
+    expect(diagnosis, "proxy", 2, "no-pysocks", "pip install 'rawchat[socks]'")
 
 
 def socks_server(port: int, reply: int = 0, seen: Any = None) -> Any:
@@ -507,6 +525,18 @@ def test_socks(diagnose: Any, certificates: Any) -> None:
     with socks_server(0, reply=5) as proxy:
         diagnosis = diagnose(f"https://{NAME}/v1", "--proxy", f"socks5h://127.0.0.1:{proxy.port}")
     expect(diagnosis, "proxy", 7, "proxy-upstream", "works, but cannot reach api.example.test:443")
+
+
+def test_socks_from_a_variable(diagnose: Any, certificates: Any) -> None:
+    pytest.importorskip("socks", reason="PySocks is not installed")
+    with Replying(Api(), certificates["good"]) as server, socks_server(server.port) as proxy:
+        url = f"socks5h://127.0.0.1:{proxy.port}"
+        environ = {"ALL_PROXY": url, "CURL_CA_BUNDLE": certificates.path}
+        diagnosis = diagnose(f"https://{NAME}/v1", "--probe=models", environ=environ)
+    assert (diagnosis.code, diagnosis.found) == (0, [])
+    assert diagnosis.server["models"]["status"] == "ok"
+    settings = {setting["name"]: setting for setting in diagnosis.report["settings"]}
+    assert settings["proxy"] == {"name": "proxy", "value": url, "source": "ALL_PROXY"}
 
 
 def test_a_model_that_is_not_listed_but_known_is_not_asked(diagnose: Any) -> None:

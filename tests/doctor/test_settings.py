@@ -1,5 +1,6 @@
 """Each setting, its value as it is shown, and where it comes from."""
 
+import os
 from typing import Any, Optional
 
 import pytest
@@ -137,6 +138,14 @@ def test_a_proxy_that_is_no_url(url: str) -> None:
             "b.pem",
             "REQUESTS_CA_BUNDLE",
         ),
+        (
+            None,
+            {"SSL_CERT_FILE": "a.pem", "CURL_CA_BUNDLE": "b.pem"},
+            "a.pem",
+            "SSL_CERT_FILE",
+        ),
+        (None, {"SSL_CERT_FILE": "a.pem", "SSL_CERT_DIR": "/"}, "a.pem", "SSL_CERT_FILE"),
+        (None, {"SSL_CERT_DIR": f"missing{os.pathsep}{os.sep}"}, os.sep, "SSL_CERT_DIR"),
         ("c.pem", {"SSL_CERT_FILE": "a.pem"}, "c.pem", "argument"),
     ],
 )
