@@ -58,6 +58,8 @@ VALUE_OPTIONS = (
     "timeout",
     "deadline",
     "retries",
+    "proxy",
+    "cacert",
 )
 
 # ---- options
@@ -83,6 +85,8 @@ class Options(argparse.Namespace):
     timeout: Optional[float]
     deadline: Optional[float]
     retries: Optional[int]
+    proxy: Optional[str]
+    cacert: Optional[str]
 
 
 def make_parser() -> Parser:
@@ -150,6 +154,8 @@ def make_parser() -> Parser:
         type=whole_number,
         help="further attempts for each row (default: 2) *",
     )
+    add("--proxy", metavar="URL", help="the proxy to use; an empty one uses none *")
+    add("--cacert", metavar="FILE", help='certificates to trust: a file, a folder or "system" *')
     return parser
 
 
@@ -215,6 +221,8 @@ def client_settings(options: Options) -> dict[str, Any]:
         "timeout": options.timeout,
         "deadline": options.deadline,
         "max_retries": options.retries,
+        "proxy": options.proxy,
+        "ca_bundle": options.cacert,
         **params,
     }
 

@@ -447,3 +447,18 @@ def test_the_command_and_the_function_work_in_any_thread() -> None:
         thread.start()
         thread.join()
     assert (codes, counts) == ([0], [2])
+
+
+def test_a_proxy_and_certificates_reach_the_client(capsys: pytest.CaptureFixture[str]) -> None:
+    write("a\n")
+    with serving(OK) as proxy:
+        target = ["in.txt", "out.jsonl", "--base-url", "http://model.invalid/v1", "--allow-http"]
+        assert bulk.main([*target, "--proxy", proxy.origin]) == 0
+        assert proxy.requests[0].target == "http://model.invalid/v1/chat/completions"
+        assert "model" in proxy.requests[0].json
+        assert "proxy" not in proxy.requests[0].json
+        secure = proxy.url.replace("http:", "https:")
+        words = ["in.txt", "-", "--base-url", secure, "--cacert", "missing.pem", "--retries", "0"]
+        assert bulk.main(words) in (1, 2)
+    shown = capsys.readouterr()
+    assert "missing.pem" in shown.out + shown.err
