@@ -40,6 +40,8 @@ def client_settings(options: Options) -> dict[str, Any]:
         "deadline": options.deadline,
         "max_retries": options.retries,
         "allow_http": options.allow_http,
+        "proxy": options.proxy,
+        "ca_bundle": options.cacert,
         "default_headers": parse_headers(options.header),
         "api_key": read_key(options.key_file),
     }
@@ -50,7 +52,14 @@ def local_settings(settings: dict[str, Any], base_url: str) -> dict[str, Any]:
     from .. import local
 
     model = settings["model"] or local.model_name()
-    return {**settings, "base_url": base_url, "api_key": "", "environ": {}, "model": model}
+    return {
+        **settings,
+        "base_url": base_url,
+        "api_key": "",
+        "environ": {},
+        "model": model,
+        "proxy": "",
+    }
 
 
 def read_key(path: Optional[str]) -> Optional[str]:

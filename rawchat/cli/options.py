@@ -236,6 +236,18 @@ class Options:
     retries: Optional[int] = value(
         "--retries", metavar="N", type=natural_number, help="number of retries (default: 2)"
     )
+    proxy: Optional[str] = value(
+        "--proxy",
+        metavar="URL",
+        help="send every request through this proxy (default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, "
+        "but not to this machine)",
+    )
+    cacert: Optional[str] = value(
+        "--cacert",
+        metavar="FILE",
+        takes_file=True,
+        help="trust the certificates in FILE; 'system' trusts those of the operating system",
+    )
     local: bool = flag("--local", help="start the small local model and send the prompt to it")
 
     dry_run: bool = flag(

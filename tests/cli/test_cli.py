@@ -305,6 +305,20 @@ def test_headers_key_and_account_reach_the_server(
     assert (second["authorization"], second["user-agent"]) == (f"Bearer {KEY}", "me")
 
 
+def test_a_proxy_is_named_by_an_option_for_this_machine_too(run: Run, hello: Server) -> None:
+    proxy = hello.url[: -len("/v1")]
+    target = "http://127.0.0.1:9/v1"
+    assert run("--base-url", target, "--proxy", proxy, "Q") == (0, b"Hello\n", "")
+    assert hello.requests[0].target == f"{target}/chat/completions"
+
+
+def test_a_file_of_certificates_that_does_not_exist_is_2(run: Run) -> None:
+    url = "https://127.0.0.1:9/v1"
+    result = run("--base-url", url, "--retries", "0", "--cacert", "missing.pem", "Q")
+    assert result.code == 2
+    assert "missing.pem" in line(result)
+
+
 def test_complete_goes_on_with_a_text(run: Run) -> None:
     def part(text: str, finish: Optional[str] = None) -> bytes:
         choice = {"index": 0, "text": text, "finish_reason": finish}
