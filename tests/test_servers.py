@@ -592,10 +592,8 @@ RECORDINGS = {
 
 # The recordings that today's code does not handle, whole and cut. Whoever fixes a rule removes its recordings here: one
 # that passes although it is listed is a failure (strict).
-XFAIL: set[str] = {
-}
-XFAIL_CUT: set[str] = {
-}
+XFAIL: set[str] = set()
+XFAIL_CUT: set[str] = set()
 
 
 def marked(known: set[str], names: Iterable[str] = RECORDINGS) -> list[Any]:
