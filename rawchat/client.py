@@ -351,7 +351,7 @@ class Client:
 
     def read_reply(self, response: Response) -> Reply:
         """Read a 2xx `response` as a Reply, for `send`.  Raises APIResponseValidationError."""
-        return reply.read_reply(response, self.config.max_bytes)
+        return reply.require_choices(reply.read_reply(response, self.config.max_bytes), response)
 
     def _report(self, finished: AnyReply) -> AnyReply:
         """Call `on_reply`, outside `send`: an exception of the caller's function is no failed attempt."""

@@ -215,7 +215,7 @@ def test_a_generator_of_messages_is_sent_again_whole() -> None:
 def test_what_does_not_come_from_the_network_passes_at_once(
     waits: Waits, kind: type[BaseException]
 ) -> None:
-    transport = playing(json_of(b"{}"))
+    transport = playing(json_of(b'{"choices": [{}]}'))
 
     def interrupted(request: Request) -> Response:
         transport(request)
@@ -362,7 +362,7 @@ def test_a_deadline_that_passed_is_not_retried(waits: Waits) -> None:
 
 @row("2.1")
 def test_timeouts_of_the_client_and_of_a_call() -> None:
-    transport = playing(json_of(b"{}"))
+    transport = playing(json_of(b'{"choices": [{}]}'))
     client = rawchat.Client(
         base_url="http://localhost/v1", transport=transport, timeout=3, environ={}
     )
@@ -422,7 +422,7 @@ def test_elapsed_is_the_time_until_the_last_byte() -> None:
     now = iter([10.0, 10.5, 17.0, 99.0])
     client = rawchat.Client(
         base_url="http://localhost/v1",
-        transport=playing(json_of(b"{}")),
+        transport=playing(json_of(b'{"choices": [{}]}')),
         clock=lambda: next(now),
         environ={},
     )
@@ -641,7 +641,7 @@ def test_a_key_does_not_show_in_the_variables_of_our_frames(script: Any) -> None
 )
 def test_a_transport_of_ones_own_may_raise_our_errors(waits: Waits, failure: APIError) -> None:
     failure.status_code = 429 if isinstance(failure, RateLimitError) else None
-    transport = playing(failure, json_of(b'{"choices": []}'))
+    transport = playing(failure, json_of(b'{"choices": [{}]}'))
     client = rawchat.Client(
         base_url="http://localhost/v1",
         transport=transport,

@@ -32,7 +32,9 @@ class World:
         self.asked.append(key)
         status, headers = (self.scripts.get(key) or [(200, {})]).pop(0)
         return Response(
-            status, headers, [b"{}" if status == 200 else b'{"error": {"message": "no"}}']
+            status,
+            headers,
+            [b'{"choices": [{}]}' if status == 200 else b'{"error": {"message": "no"}}'],
         )
 
     def sleep(self, seconds: float) -> None:

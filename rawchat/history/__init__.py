@@ -100,7 +100,13 @@ class History(list[Message]):
         """
 
         def send(messages: list[Message]) -> Reply:
-            return self.client.chat(messages, **params)
+            try:
+                return self.client.chat(messages, **params)
+            except APIResponseValidationError as error:
+                if error.reply is not None:
+                    # An answer without a choice has its price, too.
+                    self.usage += Usage.of(error.reply)
+                raise
 
         with self.turn():
             self.append({"role": "user", "content": content})
