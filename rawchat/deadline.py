@@ -130,5 +130,10 @@ def shutdown_socket(sock: socket.socket) -> None:
     plain: Any = sock
     while not isinstance(plain, socket.socket) and hasattr(plain, "socket"):
         plain = plain.socket
+    # eventlet puts a class of its own in the place of socket.socket; it wraps the real socket, and has no TLS state.
+    shutdown: Any = getattr(socket.socket, "shutdown", None)
     with contextlib.suppress(OSError):
-        socket.socket.shutdown(plain, socket.SHUT_RDWR)
+        if shutdown:
+            shutdown(plain, socket.SHUT_RDWR)
+        else:
+            plain.shutdown(socket.SHUT_RDWR)

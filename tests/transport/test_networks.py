@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import rawchat
+from rawchat.deadline import shutdown_socket
 from rawchat.errors import APIConnectionError, ConfigError
 from rawchat.transport import over_http, system_certificates
 from rawchat.urls import bypasses_proxy, proxies_for
@@ -236,3 +237,21 @@ def test_connections_are_kept_alive_by_tcp(monkeypatch: pytest.MonkeyPatch) -> N
         client.chat("Hi")
         assert opened[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert opened[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_socket_class_without_shutdown_is_shut_down_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under eventlet, whose socket.socket wraps the real one and finds its methods only on an instance."""
+
+    class GreenSocket:
+        def __init__(self, real: socket.socket):
+            self.real = real
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.real, name)
+
+    one, other = socket.socketpair()
+    with one, other:
+        green: Any = GreenSocket(one)
+        monkeypatch.setattr(socket, "socket", GreenSocket)
+        shutdown_socket(green)
+        assert other.recv(1) == b""
