@@ -332,7 +332,7 @@ def error_from_status(
     title = str(status)
     for name in (fields["code"], fields["type"]):
         if name and name != str(status):
-            title = f"{status} {name}"
+            title = f"{status} {one_line(name)}"
             break
     error_class = class_for_status(status)
     if is_overflow_status(status) and holds_overflow(payload):

@@ -661,7 +661,7 @@ def test_frames_between_a_verb_and_the_library() -> None:
         names.extend(
             frame.name for frame in traceback.extract_stack() if frame.filename.startswith(OURS)
         )
-        return 200, {}, "{}"
+        return 200, {}, json.dumps({"choices": [{"message": {"content": "Hi"}}]})
 
     with responses.RequestsMock() as fake:
         fake.add_callback("POST", "https://api.openai.com/v1/chat/completions", look)

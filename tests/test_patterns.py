@@ -193,7 +193,7 @@ def leaves(parsed: Any, every: bool) -> Iterator[str]:
 
 def member(items: Any) -> str:
     """Return a character of a class."""
-    for character in [*'a0 -=<"\\\n', *map(chr, range(33, 256))]:
+    for character in [*'a0 -=<"\\\n', *map(chr, range(33, 256)), "\udc80"]:
         taken = False
         negated = False
         for op, value in items:
