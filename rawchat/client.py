@@ -17,7 +17,7 @@ from .backoff import Runtime, should_fall_back
 from .config import Timeout, check_params, load_config
 from .endpoints import Messages
 from .errors import APIError, DeadlineExceededError, RawchatError
-from .keys import ApiKey, Key, KeyPool, redact_error, refuse_credentials
+from .keys import ApiKey, Key, KeyPool, redact_error, refuse_credentials, request_secrets
 from .reply import Reply, error_from_response
 from .stream import Stream
 from .urls import origin
@@ -291,7 +291,7 @@ class Client:
                 except APIError as error:
                     failure = error
                 failure.retries = retries
-                redact_error(attempt.headers.secrets, failure)
+                redact_error(request_secrets(attempt), failure)
                 refusal = compat.find_refusal(failure, attempt, refused)
                 if refusal is not None:
                     log.info("the server refuses %s; sending the request without it", refusal)

@@ -7,13 +7,17 @@ long as the server asked.
 """
 
 import itertools
+import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Callable, Optional, Union
+from urllib.parse import quote
 
 from . import backoff
 from .errors import NO_QUOTA, APIError, ConfigError, RateLimitError
+from .urls import url_secrets
+from .wire import MIN_SECRET_LENGTH, SECRET_HEADER, Request
 
 ApiKey = Union[str, Sequence[str], Callable[[], str], None]
 
@@ -28,6 +32,12 @@ CREDENTIAL_NAME = re.compile(
 CREDENTIAL_VALUE = re.compile(
     r"\s*(?:bearer|basic|digest|negotiate|api-?key|token)\s+\S|\s*sk-\S", re.IGNORECASE
 )
+
+# What `errors.one_line` puts in place of the text that it cuts off.
+ELLIPSIS = "…"
+
+#: characters at the beginning of a secret that are hidden where a text is cut; half of a shorter secret
+MIN_PREFIX_LENGTH = 8
 
 
 # ---- validate
@@ -123,6 +133,44 @@ def is_credential(name: str, value: Any) -> bool:
 # ---- redact
 
 
+def request_secrets(request: Request) -> list[str]:
+    """Return all credentials of `request`, in its headers and its URL, in every form in which a server may echo them.
+
+    The longest come first, so that a secret that begins with another one is hidden whole.
+    """
+    return secret_forms([*header_secrets(request.headers), *url_secrets(request.url)])
+
+
+def header_secrets(headers: Mapping[str, Optional[str]]) -> list[str]:
+    """Return the values of those `headers` that carry a credential, with their scheme and without it.
+
+    The name may match wire.SECRET_HEADER, or name or value `is_credential`, which is wider: a value that is hidden
+    needlessly does no harm.
+    """
+    found = []
+    for name, value in headers.items():
+        if not value or not (SECRET_HEADER.fullmatch(name) or is_credential(name, value)):
+            continue
+        found.append(value.split(" ", 1)[-1])
+        # "Authorization: Bearer ***" shows the scheme.
+        if not name.lower().endswith("authorization"):
+            found.append(value)
+    return found
+
+
+def secret_forms(credentials: Iterable[str]) -> list[str]:
+    """Return `credentials` as they are, percent-encoded and as JSON writes them, the longest first.
+
+    Values shorter than MIN_SECRET_LENGTH are left out: a word like them may stand in any message.
+    """
+    forms = set()
+    for secret in credentials:
+        if len(secret) >= MIN_SECRET_LENGTH:
+            in_json = json.dumps(secret)[1:-1]
+            forms |= {secret, quote(secret, safe=""), in_json, in_json.replace("/", "\\/")}
+    return sorted(forms, key=len, reverse=True)
+
+
 def redact_error(secrets: Collection[str], error: APIError) -> None:
     """Replace `secrets` in every field of `error`, as servers echo keys; the text of `.partial` stays."""
     error.args = redact(secrets, error.args)
@@ -132,16 +180,21 @@ def redact_error(secrets: Collection[str], error: APIError) -> None:
     if error.partial is not None:
         error.partial.headers = redact(secrets, error.partial.headers)
     cause = repr(error.__cause__)
-    if any(secret and secret in cause for secret in secrets):
+    if redact(secrets, cause) != cause:
         error.__cause__ = None
 
 
 def redact(secrets: Collection[str], value: Any) -> Any:
-    """Return `value` with every one of `secrets` replaced by ***, in texts and in all that containers hold."""
+    """Return `value` with every one of `secrets` replaced by ***, in texts and in all that containers hold.
+
+    A message is cut before it arrives here: what an ellipsis left of a secret is replaced too.
+    """
     if isinstance(value, str):
         for secret in secrets:
             if secret:
                 value = value.replace(secret, "***")
+        if ELLIPSIS in value:
+            return redact_cut(secrets, value)
         return value
     if isinstance(value, dict):
         items = {redact(secrets, name): redact(secrets, item) for name, item in value.items()}
@@ -149,6 +202,25 @@ def redact(secrets: Collection[str], value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(redact(secrets, item) for item in value)
     return value
+
+
+def redact_cut(secrets: Collection[str], text: str) -> str:
+    """Return `text` with the beginning of a secret replaced by *** wherever it stands before an ellipsis."""
+    parts = text.split(ELLIPSIS)
+    for index, part in enumerate(parts[:-1]):
+        length = max((prefix_length(secret, part) for secret in secrets), default=0)
+        if length:
+            parts[index] = part[:-length] + "***"
+    return ELLIPSIS.join(parts)
+
+
+def prefix_length(secret: str, text: str) -> int:
+    """Return how much of the beginning of `secret` the end of `text` shows; 0 if it is too little to matter."""
+    shortest = max(1, min(MIN_PREFIX_LENGTH, (len(secret) + 1) // 2))
+    for length in range(min(len(secret), len(text)), shortest - 1, -1):
+        if text.endswith(secret[:length]):
+            return length
+    return 0
 
 
 # ---- choose

@@ -11,7 +11,7 @@ from .errors import (
     StreamInterruptedError,
     as_stream_error,
 )
-from .keys import redact_error
+from .keys import redact_error, request_secrets
 from .merge import MessageAccumulator
 from .normalise import mend
 from .reply import Chunk as Chunk
@@ -183,7 +183,7 @@ class Stream:
         error = as_stream_error(error, self._response.request.timeout[1])
         self._response.annotate(error)
         error.partial = self._partial_reply()
-        redact_error(self._response.request.headers.secrets, error)
+        redact_error(request_secrets(self._response.request), error)
         return error
 
 

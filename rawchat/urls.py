@@ -26,7 +26,10 @@ MAX_LABEL_LENGTH = 63
 SHOWABLE_URL = re.compile(r"(?!sk-)[\w./:-]{,60}")
 
 # A query parameter that holds a credential: `?api-key=…`, the `sig` of a signed URL.
-QUERY_SECRET = re.compile(r"(?i)([?&][^?=&#]*(?:key|token|secret|sig|signature|password)=)([^&#]*)")
+QUERY_SECRET = re.compile(
+    r"(?i)([?&][^?=&#]*(?:key|auth|token|secret|sig|signature|passw(?:or)?d|credential|session|jwt)=)"
+    r"([^&#]*)"
+)
 
 # The environment variables that choose the network's way, in lower case.
 NETWORK_VARIABLES = {
@@ -163,7 +166,9 @@ def url_secrets(url: str) -> list[str]:
     """Return the credentials that `redact_url` hides, as they stand in `url` and decoded."""
     found = []
     for userinfo in re.findall(r"//([^/?#]*)@", url):
-        found.append(userinfo.partition(":")[2])
+        user, _, password = userinfo.partition(":")
+        # A token may stand in the place of the user.
+        found.append(password or user)
     for _, value in QUERY_SECRET.findall(url):
         found.append(value)
     return [form for value in found for form in sorted({value, unquote(value)})]

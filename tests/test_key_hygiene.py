@@ -153,3 +153,63 @@ def test_a_reset_in_mid_answer_tells_no_key(caplog: pytest.LogCaptureFixture) ->
             + caplog.text
         )
         assert KEY not in text
+
+
+PREFIX = KEY[:8]  # what a cut text may show at most, less one character
+
+
+def fail_with(script: Any, **settings: Any) -> str:
+    """Return all that the error of a call shows, whose server answers with `script`."""
+    with serving(script) as server:
+        base_url = server.url + settings.pop("query", "")
+        client = rawchat.Client(KEY, base_url, environ={}, max_retries=0, **settings)
+        with pytest.raises(errors.APIError) as caught:
+            client.chat("Hi")
+    error = caught.value
+    return f"{error} {error!r} {error.__dict__!r} {error.__cause__!r}"
+
+
+@row("4.5")
+@pytest.mark.parametrize("shown", [len(KEY) - 1, len(KEY) // 2, len(PREFIX)])
+@pytest.mark.parametrize("place", ["message", "code", "request id", "location", "text", "chunk"])
+def test_a_key_that_a_message_cuts_is_hidden(place: str, shown: int) -> None:
+    long = "x" * (500 - shown) + KEY
+    scripts: dict[str, Any] = {
+        "message": answer({"error": {"message": long}}, 401),
+        "code": answer({"error": {"message": "no", "code": long}}, 401),
+        "request id": answer({"error": {"message": "no"}}, 401, {"X-Request-Id": long}),
+        "location": answer(b"", 302, {"Location": "http://elsewhere.test/" + long[22:]}),
+        "text": answer(("x" * (120 - shown) + KEY).encode()),
+        "chunk": [
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"x" * (38 - shown)
+            + KEY.encode()
+            + b"\r\n",
+            CLOSE,
+        ],
+    }
+    text = fail_with(scripts[place])
+    assert "***…" in text
+    assert PREFIX not in text
+
+
+@row("4.5")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"query": "?api-key=other-credential"},
+        {"default_query": {"api-version": "1", "session": "other-credential"}},
+        {"default_headers": {"X-Session": "other-credential"}},
+        {"default_headers": {"X-Credential": "other-credential"}},
+        {"default_headers": {"X-Auth-Sig": "other-credential"}},
+        {"default_headers": {"X-Via": "Token other-credential"}},
+    ],
+    ids=str,
+)
+def test_every_credential_of_a_request_is_hidden(settings: dict[str, Any]) -> None:
+    echo = answer({"error": {"message": f"you sent other-credential and {KEY}"}}, 401)
+    text = fail_with(echo, **settings)
+    assert "you sent *** and ***" in text
+    assert "other-credential" not in text
+    stream = streamed([event({"error": {"message": "you sent other-credential"}})])
+    assert "other-credential" not in fail_with(stream, **settings)

@@ -9,8 +9,9 @@ from datetime import datetime, timezone
 from typing import Any, BinaryIO, Optional, Union
 
 from ..config import Config
-from ..keys import redact
+from ..keys import redact, request_secrets, secret_forms
 from ..reply import Reply
+from ..urls import join_url
 from ..usage import Usage, price_key
 from ..wire import Headers, Request
 from .inputs import UsageError, open_private, read_file
@@ -22,9 +23,6 @@ Body = Mapping[str, Any]
 
 #: the fields of a request's body that are logged
 LOGGED_FIELDS = ("model", "messages", "prompt", "input")
-
-#: characters; anything shorter in a key's place is a word that may stand in any text, not a key
-SHORTEST_KEY = 5
 
 #: decimal places of a logged price: one token costs more than that
 COST_DIGITS = 12
@@ -250,5 +248,6 @@ def log_entry(
 def config_secrets(config: Config) -> list[str]:
     """Return the credentials that a client sends, which must not stand in the log."""
     keys = config.keys()
-    secrets = [key for key in keys if len(key) >= SHORTEST_KEY]
-    return secrets + list(Headers(*config.headers).secrets)
+    url = join_url(config.base_url, "", config.query)
+    request = Request("GET", url, Headers(*config.headers))
+    return [*secret_forms(keys), *request_secrets(request)]

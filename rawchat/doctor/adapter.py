@@ -1,10 +1,10 @@
 """All that the doctor uses of the rest of rawchat, in one place."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .. import config, endpoints, urls
+from .. import config, endpoints, keys, urls
 from ..errors import (
     APIConnectionError,
     ConfigError,
@@ -14,7 +14,7 @@ from ..errors import (
     error_from_status,
 )
 from ..sse import events
-from ..wire import SECRET_HEADER, Headers, Request, __version__
+from ..wire import Headers, Request, __version__
 from .exchanges import Exchange, Outcome
 from .settings import is_loopback
 
@@ -40,16 +40,21 @@ def check_settings(given: Mapping[str, Any], environ: Mapping[str, str]) -> conf
 
 def keys_of(loaded: config.Config) -> list[str]:
     """Return the API keys of a Config."""
-    keys = loaded.keys()
-    return [str(key) for key in keys]
+    found = loaded.keys()
+    return [str(key) for key in found]
 
 
 def secrets_of(loaded: config.Config) -> list[str]:
     """Return all that must not be shown: keys, and what is secret in headers and in the URL."""
     found = [*keys_of(loaded), *urls.url_secrets(loaded.base_url)]
     for layer in loaded.headers:
-        found += [value for name, value in layer.items() if value and SECRET_HEADER.fullmatch(name)]
-    return found
+        found += keys.header_secrets(layer)
+    return [*found, *keys.secret_forms(found)]
+
+
+def redact(secrets: Collection[str], text: str) -> str:
+    """Return `text` with each of `secrets` replaced by ***, also where the text was cut off within one."""
+    return str(keys.redact(sorted(secrets, key=len, reverse=True), text))
 
 
 def show_url(url: str) -> str:
@@ -92,9 +97,9 @@ def request_of(
         content = {}
     request = endpoints.build_request(loaded, method, path, content, {})
     headers = dict(request.headers)
-    keys = loaded.keys()
-    if keys and request.send_key:
-        headers["Authorization"] = f"Bearer {keys[0]}"
+    usable = loaded.keys()
+    if usable and request.send_key:
+        headers["Authorization"] = f"Bearer {usable[0]}"
     return request.url, headers
 
 

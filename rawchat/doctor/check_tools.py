@@ -7,6 +7,7 @@ from typing import Any
 from . import exchanges
 from .exchanges import Event, Outcome
 from .probe import DIFFERS, NO, OK, Session, Verdict, refusal_verdict
+from .responses import shown_text
 
 WEATHER: dict[str, Any] = {
     "type": "function",
@@ -86,7 +87,7 @@ def parse_json(text: Any) -> Any:
 
 def short(value: Any) -> str:
     """Return a value of the server's, short enough for a line."""
-    return repr(value)[:40]
+    return shown_text(repr(value), 40)
 
 
 def tools_stream(session: Session) -> Verdict:

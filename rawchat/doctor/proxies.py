@@ -4,7 +4,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from .sockets import StepError, cut_off, describe
+from .sockets import StepError, cut_off, describe, shown_bytes
 
 
 def tunnel(sock: socket.socket, host: str, port: int, credentials: str, timeout: float) -> None:
@@ -26,7 +26,7 @@ def tunnel(sock: socket.socket, host: str, port: int, credentials: str, timeout:
         raise StepError("proxy-no-http", describe(error)) from None
     status = _status_of(head)
     if status is None:
-        raise StepError("proxy-no-http", f"not an HTTP answer: {head[:40]!r}")
+        raise StepError("proxy-no-http", f"not an HTTP answer: {shown_bytes(head)}")
     if not 200 <= status < 300:
         reason = head.split(b"\r\n")[0].decode("latin-1").partition(" ")[2]
         raise StepError(proxy_cause(status), f"the proxy answered {reason}", status=status)

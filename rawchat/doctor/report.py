@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional, Protocol
 
+from . import adapter
 from .probe import Result
 from .settings import Setting
 from .way import DIFFERS, NO, NOT_TRIED, OK, Step
@@ -45,8 +46,7 @@ class Report:
 
     def clean(self, text: str) -> str:
         """Return `text` without secrets and control characters."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
+        text = adapter.redact(self._secrets, text)
         return "".join(character if character.isprintable() else "?" for character in text)
 
     def settings(self, version: str, listing: Sequence[Setting]) -> None:

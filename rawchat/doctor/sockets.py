@@ -53,3 +53,9 @@ def describe(error: BaseException) -> str:
         return "timed out"
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(words).split())
+
+
+def shown_bytes(data: bytes, limit: int = 40) -> str:
+    """Return bytes of the network for a message; an ellipsis marks where they were cut off."""
+    shown = repr(data)
+    return shown if len(shown) <= limit else shown[:limit] + "…"

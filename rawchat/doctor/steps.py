@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from .proxies import connect_socks as connect_socks
 from .proxies import tunnel as tunnel
-from .sockets import StepError, cut_off, describe
+from .sockets import StepError, cut_off, describe, shown_bytes
 from .tls import inspect as inspect
 from .tls import secure as secure
 
@@ -116,7 +116,7 @@ def exchange(sock: socket.socket, request: bytes, timeout: float) -> Answer:
         line = str(getattr(error, "line", "")).encode("latin-1", "replace")
         if line[:1] in (b"\x15", b"\x16"):  # a TLS alert or handshake record (RFC 8446, 5.1)
             raise StepError("tls-on-plain-port", "the answer is TLS, not HTTP") from None
-        raise StepError("no-http", f"the answer is not HTTP: {line[:40]!r}") from None
+        raise StepError("no-http", f"the answer is not HTTP: {shown_bytes(line)}") from None
     except http.client.HTTPException as error:
         raise StepError("no-http", f"the answer is broken: {type(error).__name__}") from None
     except (OSError, ValueError) as error:

@@ -6,15 +6,11 @@ may be the beginning of a secret.
 """
 
 import codecs
-import json
 from collections.abc import Sequence
-from urllib.parse import quote
 
-from ..keys import redact
-from ..urls import url_secrets
-from ..wire import SECRET_HEADER, Request
+from ..keys import redact, request_secrets
+from ..wire import MIN_SECRET_LENGTH, Request
 
-MIN_SECRET_LENGTH = 5  #: characters; anything shorter than a real key may be an ordinary word
 MASK = "***"
 
 
@@ -23,18 +19,7 @@ def secrets(request: Request) -> list[str]:
 
     Values shorter than MIN_SECRET_LENGTH are left out.  The longest come first, as a Redactor needs them.
     """
-    credentials = [*request.headers.secrets, *url_secrets(request.url)]
-    for name, value in request.headers.items():
-        # The value of an Authorization header begins with a scheme; `headers.secrets` holds the rest.
-        has_scheme = name.lower().endswith("authorization")
-        if SECRET_HEADER.fullmatch(name) and not has_scheme:
-            credentials.append(value)
-    forms = set()
-    for secret in credentials:
-        if len(secret) >= MIN_SECRET_LENGTH:
-            in_json = json.dumps(secret)[1:-1]
-            forms |= {secret, quote(secret, safe=""), in_json, in_json.replace("/", "\\/")}
-    return sorted(forms, key=len, reverse=True)
+    return request_secrets(request)
 
 
 class Redactor:

@@ -26,6 +26,7 @@ from ..errors import (
     DeadlineExceededError,
     one_line,
 )
+from ..keys import header_secrets, redact_error, secret_forms
 from ..urls import (
     DEFAULT_BASE_URL,
     find_proxy,
@@ -35,9 +36,10 @@ from ..urls import (
     origin,
     proxies_for,
     redirect_target,
+    url_secrets,
 )
 from ..wire import Headers, Request, Response
-from .connection import Exchange, ResponseEnd, iter_available
+from .connection import Exchange, ResponseEnd, iter_available, proxy_authorization
 
 # `connection` has both names too, slower: see `fast`.
 from .fast import POOL_CLASSES, Adapter
@@ -337,7 +339,14 @@ def translate_error(
         failure = kind(f"{host}:{port}: {reason} ({request.summary})")
         explain(failure, cause, host)
     failure.__cause__ = cause.with_traceback(None)  # its frames hold the headers, and so the key
+    if proxy:
+        redact_error(proxy_secrets(proxy), failure)
     return failure
+
+
+def proxy_secrets(proxy: str) -> list[str]:
+    """Return the password in a proxy's URL, and the form in which it is sent: a proxy may echo both."""
+    return secret_forms([*url_secrets(proxy), *header_secrets(proxy_authorization(proxy))])
 
 
 def is_proxy_error(error: BaseException, cause: BaseException) -> bool:

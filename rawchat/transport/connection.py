@@ -258,12 +258,17 @@ class StrictAdapter(HTTPAdapter):
 
         requests encodes them as Latin-1, and fails with other characters.
         """
-        userinfo, at, _ = urlsplit(proxy).netloc.rpartition("@")
-        if not at:
-            return {}
-        user, _, password = userinfo.partition(":")
-        credentials = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
-        return {"Proxy-Authorization": "Basic " + base64.b64encode(credentials).decode("ascii")}
+        return proxy_authorization(proxy)
+
+
+def proxy_authorization(proxy: str) -> dict[str, str]:
+    """Return the header with the credentials of a proxy's URL (RFC 7617); {} without any."""
+    userinfo, at, _ = urlsplit(proxy).netloc.rpartition("@")
+    if not at:
+        return {}
+    user, _, password = userinfo.partition(":")
+    credentials = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+    return {"Proxy-Authorization": "Basic " + base64.b64encode(credentials).decode("ascii")}
 
 
 # ---- the body

@@ -22,6 +22,7 @@ from typing import Any, Optional
 
 import urllib3
 
+from ..errors import one_line
 from ..urls import origin
 from .connection import (
     READ_SIZE,
@@ -35,6 +36,9 @@ from .connection import (
 
 #: Bytes of the longest size line that is accepted, with its extensions: http.client's limit.
 MAX_SIZE_LINE = 65536
+
+#: Characters of a wrong size line that a message shows.
+MAX_SHOWN = 40
 
 #: The size of a chunk; int() would also accept a sign and underscores.
 SIZE_LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]+)[ \t]*(?:;.*)?\r?\n")
@@ -91,7 +95,7 @@ def decode_chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def bad_chunk_size(line: bytes) -> HTTPException:
     """Return the error for a line that is no chunk size."""
-    return HTTPException(f"invalid chunk size: {line[:40]!r}")
+    return HTTPException(f"invalid chunk size: {one_line(repr(line), MAX_SHOWN)}")
 
 
 def skip_trailer(start: bytes, pieces: Iterator[bytes]) -> None:

@@ -13,7 +13,9 @@ from rawchat import doctor
 from rawchat.doctor import adapter
 from rawchat.doctor.command import main
 from rawchat.doctor.report import Report
+from rawchat.doctor.responses import shown_text
 from rawchat.doctor.settings import Setting
+from rawchat.doctor.sockets import shown_bytes
 from rawchat.doctor.way import Step
 
 from ..command import PLAIN
@@ -140,6 +142,18 @@ def test_control_characters_and_secrets_are_not_printed(capsys: pytest.CaptureFi
         "  HTTP                no: the ***??  [100 ms]\n                      -> not the ***\n"
         in out
     )
+
+
+def test_a_secret_that_a_message_cuts_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report(sys.stdout, sys.stderr)
+    report.hide(["sk-very-secret", "sk-very-secret-and-longer"])
+    cut = shown_bytes(b"x" * 30 + b"sk-very-secret")
+    report.step(Step("HTTP", "no", f"{cut}, {shown_text('x' * 110 + 'sk-very-secret')}", 0.1, "c"))
+    report.step(Step("HTTP", "no", "sk-very-secret-and-longer", 0.1, "c"))
+    out = capsys.readouterr().out
+    assert out.count("***") == 3
+    assert "sk-" not in out
+    assert "longer" not in out
 
 
 def test_the_command_writes_no_file(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:

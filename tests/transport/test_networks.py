@@ -121,6 +121,22 @@ def test_a_407_is_the_proxys_and_is_not_retried(target: str) -> None:
     assert "hunter2" not in str(error)
 
 
+@pytest.mark.parametrize("status", [407, 403])
+@pytest.mark.parametrize("userinfo", ["me:hunt%40er2", "hunt%40er2"])
+def test_a_proxy_that_echoes_its_password_is_not_quoted(status: int, userinfo: str) -> None:
+    decoded = userinfo.replace("%40", "@")
+    if ":" not in decoded:
+        decoded += ":"
+    encoded = base64.b64encode(decoded.encode()).decode()
+    line = f"HTTP/1.1 {status} no hunt@er2 hunt%40er2 {encoded}\r\n\r\n".encode()
+    with serving([line, CLOSE]) as proxy:
+        way = f"http://{userinfo}@127.0.0.1:{proxy.port}"
+        error = fail("https://model.test/v1", proxy=way, max_retries=0)
+    assert f"{status} no *** *** ***" in str(error)
+    shown = f"{error!r} {error.__dict__!r} {error.__cause__!r}"
+    assert not [form for form in ("hunt@er2", "hunt%40er2", encoded) if form in shown]
+
+
 @pytest.mark.parametrize("status", [502, 503])
 def test_a_proxy_that_makes_no_tunnel_is_named(status: int) -> None:
     with serving(answer(b"", status)) as proxy:
