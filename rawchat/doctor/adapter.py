@@ -69,7 +69,9 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str:
     """
     if is_loopback(urls.origin(url)[1]):
         return ""
-    proxies = urls.proxies_for(url, urls.network_settings(environ))
+    from ..transport.proxies import proxies_for
+
+    proxies = proxies_for(url, urls.network_settings(environ))
     return next(iter(proxies.values()), "")
 
 

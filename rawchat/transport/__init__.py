@@ -29,12 +29,10 @@ from ..errors import (
 from ..keys import header_secrets, redact_error, secret_forms
 from ..urls import (
     DEFAULT_BASE_URL,
-    find_proxy,
     is_loopback,
     is_secure,
     network_settings,
     origin,
-    proxies_for,
     redirect_target,
     url_secrets,
 )
@@ -43,6 +41,7 @@ from .connection import Exchange, ResponseEnd, iter_available, proxy_authorizati
 
 # `connection` has both names too, slower: see `fast`.
 from .fast import POOL_CLASSES, Adapter
+from .proxies import find_proxy, proxies_for
 
 #: Idle connections kept for one host, as many as the SDK may open at all.
 POOL_SIZE = 1000

@@ -12,7 +12,7 @@ import rawchat
 from rawchat.deadline import shutdown_socket
 from rawchat.errors import APIConnectionError, ConfigError
 from rawchat.transport import over_http, system_certificates
-from rawchat.urls import bypasses_proxy, proxies_for
+from rawchat.transport.proxies import bypasses_proxy, proxies_for
 
 from ..server import CLOSE, answer, completion, serving
 from ..test_tls_proxy import CA, listening

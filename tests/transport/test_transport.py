@@ -24,7 +24,7 @@ import rawchat
 from rawchat import deadline
 from rawchat.errors import APIConnectionError, APITimeoutError, ConfigError, DeadlineExceededError
 from rawchat.transport import over_http
-from rawchat.urls import proxies_for
+from rawchat.transport.proxies import proxies_for
 from rawchat.wire import Headers, Request, Response
 
 from ..server import (
