@@ -1,6 +1,7 @@
 """The life of a request: attempts, waits, keys, deadlines."""
 
 import email.utils
+import json
 import logging
 import os
 import pickle
