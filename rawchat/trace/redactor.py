@@ -6,12 +6,22 @@ may be the beginning of a secret.
 """
 
 import codecs
+import re
 from collections.abc import Sequence
 
 from ..keys import redact, request_secrets
 from ..wire import MIN_SECRET_LENGTH, Request
 
 MASK = "***"
+
+#: characters of an escape in JSON, such as \u0073, which may stand for any character (RFC 8259, 7)
+ESCAPE_LENGTH = 6
+
+# One character of a JSON text, escaped or not.
+UNIT = re.compile(r"\\u[0-9a-fA-F]{4}|[\s\S]")
+
+# The beginning of an escape at the end of a text.
+INCOMPLETE_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 
 
 def secrets(request: Request) -> list[str]:
@@ -39,23 +49,51 @@ class Redactor:
     def feed(self, piece: bytes) -> str:
         """Return the text that can be printed now; an end that may begin a secret waits for the next piece."""
         text = self._held + self._decoder.decode(piece)
-        safe = len(text) - self._partial_length(text)
+        end, starts = self._read_end(text)
+        safe = len(end) - self._partial_length(end)
         # A complete secret must not be cut by the beginning of another one.
         for secret in self._secrets:
-            start = text.find(secret, max(0, safe - len(secret) + 1))
+            start = end.find(secret, max(0, safe - len(secret) + 1))
             if 0 <= start < safe:
                 safe = start
-        self._held = text[safe:]
-        return str(redact(self._secrets, text[:safe]))
+        self._held = text[starts[safe] :]
+        return self._redact(text[: starts[safe]])
 
     def end(self) -> str:
         """Return the text that was held back.  If the body was cut within a secret, its beginning is hidden too."""
-        text = str(redact(self._secrets, self._held + self._decoder.decode(b"", True)))
+        text = self._redact(self._held + self._decoder.decode(b"", True))
         self._held = ""
-        partial = self._partial_length(text)
+        end, starts = self._read_end(text)
+        partial = self._partial_length(end)
         if partial >= MIN_SECRET_LENGTH:
-            return text[: len(text) - partial] + MASK
+            return text[: starts[len(end) - partial]] + MASK
         return text
+
+    def _redact(self, text: str) -> str:
+        """Return `text` without secrets, also those of which characters are escaped as in JSON."""
+        if self._secrets and "\\u" in text:
+            text = re.sub(escaped_pattern(self._secrets), MASK, text)
+        return str(redact(self._secrets, text))
+
+    def _read_end(self, text: str) -> tuple[str, Sequence[int]]:
+        """Return the end of `text` with its escapes decoded, and where in `text` each character of it starts.
+
+        It is long enough for two secrets.  The position after the last character is the last of those returned; an
+        incomplete escape comes after it.
+        """
+        longest = max(map(len, self._secrets), default=0)
+        start = max(0, len(text) - ESCAPE_LENGTH * (2 * longest + 2))
+        if "\\" not in text[start:]:
+            return text[start:], range(start, len(text) + 1)
+        incomplete = INCOMPLETE_ESCAPE.search(text, start)
+        stop = incomplete.start() if incomplete else len(text)
+        characters = []
+        starts = []
+        for unit in UNIT.finditer(text, start, stop):
+            escaped = len(unit[0]) == ESCAPE_LENGTH
+            characters.append(chr(int(unit[0][2:], 16)) if escaped else unit[0])
+            starts.append(unit.start())
+        return "".join(characters), [*starts, stop]
 
     def _partial_length(self, text: str) -> int:
         """Return the length of the longest end of `text` that begins a secret without completing it."""
@@ -66,3 +104,12 @@ class Redactor:
                     longest = length
                     break
         return longest
+
+
+def escaped_pattern(secrets: Sequence[str]) -> str:
+    """Return a pattern that matches each of `secrets`, with any of its characters escaped as in JSON."""
+    patterns = []
+    for secret in secrets:
+        characters = [rf"(?:{re.escape(sign)}|(?i:\\u{ord(sign):04x}))" for sign in secret]
+        patterns.append("".join(characters))
+    return "|".join(patterns)

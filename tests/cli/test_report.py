@@ -189,6 +189,18 @@ def test_a_call_that_fails_is_logged_with_what_came_and_without_the_key(run: Run
     assert KEY not in pathlib.Path("calls.jsonl").read_text(encoding="utf-8")
 
 
+def test_no_credential_of_a_url_or_a_header_is_logged(run: Run) -> None:
+    with serving(
+        answer({"error": {"message": "you sent query-key and header-key"}}, 401)
+    ) as server:
+        base_url = f"{server.url}?api-key=query-key"
+        argv = ["--base-url", base_url, "-H", "X-Session: header-key", "--log", "calls.jsonl"]
+        assert run(*argv, "query-key, header-key").code == 3
+    (entry,) = logged()
+    assert entry["error"].startswith("401: you sent *** and ***")
+    assert entry["messages"][0]["content"] == "***, ***"
+
+
 def test_other_questions_are_logged_too(run: Run) -> None:
     choices = [{"index": 0, "text": " upon", "finish_reason": "stop"}]
     script = [

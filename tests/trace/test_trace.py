@@ -264,3 +264,30 @@ def test_what_a_cut_body_shows_of_a_key_is_hidden() -> None:
         == "1 *** 2 *** 3 xab"
     )
     assert trace.secrets(Request("GET", "http://h", rawchat.Headers({"api-key": "word"}))) == []
+
+
+ESCAPED = "".join(f"\\u{ord(sign):04X}" for sign in KEY)
+
+
+@pytest.mark.parametrize("echo", [ESCAPED, KEY[:5] + ESCAPED[30:], ESCAPED[:60].lower() + KEY[10:]])
+def test_a_key_with_json_escapes_is_hidden(echo: str) -> None:
+    body = f'{{"a": "\\u4f60 {echo}\\u00e9"}}'.encode()
+    assert json.loads(body)["a"] == f"\u4f60 {KEY}\u00e9"
+    hidden = '{"a": "\\u4f60 ***\\u00e9"}'
+    for size in (1, 4, 7, len(body)):
+        redactor = trace.Redactor([KEY])
+        shown = [redactor.feed(body[start : start + size]) for start in range(0, len(body), size)]
+        assert "".join(shown) + redactor.end() == hidden
+    redactor = trace.Redactor([KEY])
+    cut = body[: body.index(echo.encode()) + len(echo) - 2]
+    assert redactor.feed(cut) + redactor.end() == '{"a": "\\u4f60 ***'
+
+
+def test_an_archive_holds_no_key_with_json_escapes() -> None:
+    request = Request("GET", "http://h/v1", rawchat.Headers({"Authorization": f"Bearer {KEY}"}))
+    exchanges: list[trace.Exchange] = []
+    body = f'{{"a": "{ESCAPED}"}}'.encode()
+    transport = trace.observe(lambda request: Response(200, {}, [body]), har.collector(exchanges))
+    transport(request).read()
+    text = har.archive(exchanges)["log"]["entries"][0]["response"]["content"]["text"]
+    assert text == '{"a": "***"}'
