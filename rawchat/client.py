@@ -17,7 +17,15 @@ from .backoff import Runtime, should_fall_back
 from .config import Timeout, check_params, load_config
 from .endpoints import Messages
 from .errors import APIError, DeadlineExceededError, RawchatError
-from .keys import ApiKey, Key, KeyPool, redact_error, refuse_credentials, request_secrets
+from .keys import (
+    ApiKey,
+    Key,
+    KeyPool,
+    redact_error,
+    refuse_credentials,
+    refuse_unencrypted,
+    request_secrets,
+)
 from .reply import Reply, error_from_response
 from .stream import Stream
 from .urls import origin
@@ -272,6 +280,8 @@ class Client:
             at_home = origin(candidate.url) == origin(self.config.base_url)
             if at_home and self.config.from_dotenv:
                 refuse_credentials(candidate.headers, {}, "the arguments")
+            if at_home and self.config.unencrypted:
+                refuse_unencrypted(candidate.url, candidate.headers)
             refused = set(self._refused)
             retries = 0
             while True:

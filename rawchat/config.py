@@ -13,9 +13,16 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
 from .errors import ConfigError, MissingKeyError
-from .keys import KeySource, dotenv_error, key_source, refuse_credentials
+from .keys import (
+    KeySource,
+    dotenv_error,
+    key_source,
+    refuse_credentials,
+    refuse_unencrypted,
+    unencrypted_error,
+)
 from .urls import DEFAULT_BASE_URL, is_secure, network_settings, redact_url, validate_base_url
-from .wire import MAX_BYTES, SECRET_HEADER, TIMEOUT, parse_header_lines
+from .wire import MAX_BYTES, TIMEOUT, parse_header_lines
 
 Timeout = Union[float, tuple[float, float], None]
 
@@ -41,28 +48,27 @@ SETTING_VARIABLES = {
 }
 DOTENV_NAMES = {variable for variables in SETTING_VARIABLES.values() for variable in variables}
 
-# Names of settings in other libraries, in lower case without underscores and a final s -> the name here.
-ALIASES = {
-    "key": "api_key",
-    "token": "api_key",
-    "apitoken": "api_key",
-    "secretkey": "api_key",
-    "openaikey": "api_key",
-    "openaiapikey": "api_key",
-    "authtoken": "api_key",
-    "url": "base_url",
-    "host": "base_url",
-    "endpoint": "base_url",
-    "apibase": "base_url",
-    "openaiapibase": "base_url",
-    "apiurl": "base_url",
-    "header": "default_headers",
-    "query": "default_query",
-    "org": "organization",
-    "retry": "max_retries",
-    "requesttimeout": "timeout",
-    "httpclient": "transport",
+# The settings -> their names in other libraries, in lower case without underscores and a final s.
+FOREIGN_NAMES = {
+    "api_key": (
+        "key token accesstoken bearer bearertoken accesskey secret apisecret auth "
+        "authorization credential password apitoken secretkey openaikey openaiapikey "
+        "authtoken"
+    ),
+    "base_url": (
+        "url host endpoint apibase openaiapibase apiurl apiendpoint apihost azureendpoint "
+        "endpointurl hostname server serverurl uri"
+    ),
+    "default_headers": "header extraheader",
+    "default_query": "query extraquery",
+    "organization": "org orgid organizationid",
+    "max_retries": "retry numretrie retrycount",
+    "timeout": "requesttimeout readtimeout connecttimeout",
+    "transport": "httpclient session",
+    "proxy": "proxie httpproxy httpsproxy",
+    "ca_bundle": "verify verifyssl sslverify cacert",
 }
+ALIASES = {name: setting for setting, names in FOREIGN_NAMES.items() for name in names.split()}
 
 # Body parameters with names close to a setting's; they are never refused.
 BODY_PARAMETERS = {"mode", "model_id", "models", "project_id", "transforms", "user", "tokens"}
@@ -97,6 +103,9 @@ class Config(NamedTuple):
     proxy: Optional[str] = None  #: for every request; "" for none; None: as `network` says
     ca_bundle: Optional[str] = None  #: certificates to trust; None: as `network` says
     from_dotenv: bool = False  #: base_url comes from .env: no other credential is sent to it
+    unencrypted: bool = (
+        False  #: base_url is http:// to another machine: no credential is sent to it
+    )
 
     def __repr__(self) -> str:
         # Without headers and parameters, which may hold secrets.
@@ -122,18 +131,19 @@ def load_config(
     from_dotenv = sources.get("base_url") == ".env"
     if from_dotenv:
         check_dotenv_credentials(settings, sources, keys, environ)
-    has_secret = keys is not None or holds_secret_header(headers)
-    if has_secret and not settings.get("allow_http") and not is_secure(base_url):
-        raise ConfigError(
-            f"{redact_url(base_url)} would carry the key unencrypted: use https://, or allow it with "
-            "allow_http=True (--allow-http)"
-        )
+    query = settings.get("default_query") or {}
+    unencrypted = not settings.get("allow_http") and not is_secure(base_url)
+    if unencrypted:
+        if keys is not None:
+            raise unencrypted_error(base_url)
+        for layer in headers:
+            refuse_unencrypted(base_url, layer, query)
     return Config(
         keys=keys or no_keys,
         base_url=base_url,
         model=settings.get("model"),
         headers=headers,
-        query=settings.get("default_query") or {},
+        query=query,
         params=settings.get("params") or {},
         timeout=check_timeout(settings.get("timeout")),
         deadline=check_seconds("deadline", settings.get("deadline")),
@@ -144,6 +154,7 @@ def load_config(
         proxy=settings.get("proxy"),
         ca_bundle=settings.get("ca_bundle"),
         from_dotenv=from_dotenv,
+        unencrypted=unencrypted,
     )
 
 
@@ -193,15 +204,6 @@ def header_layers(
     }
     custom = parse_header_lines(environ.get("OPENAI_CUSTOM_HEADERS", ""), "OPENAI_CUSTOM_HEADERS")
     return account, custom, settings.get("default_headers") or {}
-
-
-def holds_secret_header(layers: Sequence[Mapping[str, Optional[str]]]) -> bool:
-    """Return True if a header among `layers` carries a credential."""
-    for layer in layers:
-        for name, value in layer.items():
-            if value and SECRET_HEADER.fullmatch(name):
-                return True
-    return False
 
 
 def check_dotenv_credentials(
@@ -278,6 +280,11 @@ def check_params(params: Mapping[str, Any], settings: Collection[str]) -> None:
     names the setting that was probably meant, and never shows the value.
     """
     for name, value in params.items():
+        if name == "extra_body":
+            raise MisnamedError(
+                "extra_body= is not a setting of the client: pass its entries as parameters of the client, "
+                "or extra_body= in each call"
+            )
         advice = f"(if the server wants it, use extra_body={{{name!r}: ...}} in each call)"
         meant = closest_setting(name, settings)
         if meant:

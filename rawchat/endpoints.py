@@ -24,7 +24,7 @@ from .config import (
     check_mapping,
     check_timeout,
 )
-from .keys import refuse_credentials
+from .keys import refuse_credentials, refuse_unencrypted
 from .normalise import mend
 from .urls import SEGMENT_SAFE, join_url
 from .wire import Added, Headers, Request, default_headers, validate_headers
@@ -138,6 +138,8 @@ def build_request(
     check_call_params(body_params)
     if config.from_dotenv:
         refuse_credentials(extra_headers, extra_query, "the arguments")
+    if config.unencrypted:
+        refuse_unencrypted(config.base_url, extra_headers, extra_query)
     layers = (*config.headers, extra_headers)
     headers = Headers(default_headers(has_body=body is not None), *layers)
     request = Request(

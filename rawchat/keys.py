@@ -12,14 +12,16 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Callable, Optional, Union
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from . import backoff
 from .errors import NO_QUOTA, APIError, ConfigError, RateLimitError
-from .urls import url_secrets
+from .urls import redact_url, url_secrets
 from .wire import MIN_SECRET_LENGTH, SECRET_HEADER, Request
 
 ApiKey = Union[str, Sequence[str], Callable[[], str], None]
+
+EMPTY: Mapping[str, Any] = {}
 
 # A word in the name of a header or query parameter that makes its value a credential.
 CREDENTIAL_NAME = re.compile(
@@ -92,7 +94,7 @@ def validate_key(given: Any, source: str) -> Key:
     return Key(trimmed)
 
 
-# ---- no credential for a base_url from .env
+# ---- no credential for a base_url from .env, and none over http:// to another machine
 
 
 def refuse_credentials(headers: Mapping[str, Any], query: Mapping[str, Any], source: str) -> None:
@@ -101,12 +103,49 @@ def refuse_credentials(headers: Mapping[str, Any], query: Mapping[str, Any], sou
     Whoever wrote the .env of a folder must not receive the user's own credentials.  `source` says where they were
     given.
     """
+    place = find_credential(headers, query)
+    if place:
+        raise dotenv_error(f"the key from {source} ({place})")
+
+
+def refuse_unencrypted(
+    base_url: str, headers: Mapping[str, Any], query: Mapping[str, Any] = EMPTY
+) -> None:
+    """Raise ConfigError if a header or query parameter holds a credential, for an http:// URL of another machine.
+
+    The query of `base_url` counts too.
+    """
+    place = find_credential(headers, query, base_url)
+    if place:
+        raise unencrypted_error(base_url, place)
+
+
+def unencrypted_error(base_url: str, place: str = "") -> ConfigError:
+    """Return the error about a credential that would be sent to `base_url` unencrypted.
+
+    place      where the credential stands, if it is not the key itself
+    """
+    credential = f"a key ({place})" if place else "the key"
+    # Without the query: a credential may stand in it under any name.
+    shown = redact_url(base_url.partition("?")[0])
+    return ConfigError(
+        f"{shown} would carry {credential} unencrypted: use https://, or allow it with "
+        "allow_http=True (--allow-http)"
+    )
+
+
+def find_credential(headers: Mapping[str, Any], query: Mapping[str, Any], url: str = "") -> str:
+    """Return which header or query parameter holds a credential, in words for a message; "" if none does.
+
+    The query of `url` counts too.
+    """
     for name, value in headers.items():
         if is_credential(name, value):
-            raise dotenv_error(f"the key from {source} (header {name!r})")
-    for name, value in query.items():
+            return f"header {name!r}"
+    for name, value in [*query.items(), *parse_qsl(urlsplit(url).query)]:
         if is_credential(name, value):
-            raise dotenv_error(f"the key from {source} (query parameter {name!r})")
+            return f"query parameter {name!r}"
+    return ""
 
 
 def dotenv_error(credential: str) -> ConfigError:
@@ -118,13 +157,15 @@ def dotenv_error(credential: str) -> ConfigError:
 
 
 def is_credential(name: str, value: Any) -> bool:
-    """Return True if a header or query parameter carries a credential; a value of None carries none.
+    """Return True if a header or query parameter carries a credential; None and "" carry none.
 
     This is wider than wire.SECRET_HEADER, which decides what is hidden.  A false positive here costs one clear error,
     a false negative a key.
     """
-    if value is None:
+    if value is None or value == "":
         return False
+    if isinstance(value, (list, tuple)):
+        return any(is_credential(name, item) for item in value)
     if CREDENTIAL_NAME.search(str(name)):
         return True
     return CREDENTIAL_VALUE.match(str(value)) is not None

@@ -163,6 +163,65 @@ def test_a_header_can_be_a_key_too() -> None:
     assert "secret" not in repr(made(base_url="https://h/v1?key=secret"))
 
 
+# Credentials beside the key, as arguments of a client.
+CREDENTIALS: list[dict[str, Any]] = [
+    {"default_query": {"api-key": "hunter2"}},
+    {"default_query": {"q": ["a", "Bearer hunter2"]}},
+    {"default_headers": {"X-Session": "hunter2"}},
+    {"default_headers": {"X-Foo": "Bearer hunter2"}},
+    {"base_url": "http://example.test/v1?api-key=hunter2"},
+    {"base_url": "http://example.test/v1?x=Bearer+hunter2&x=1"},
+    {"environ": {"OPENAI_CUSTOM_HEADERS": "Cookie: hunter2"}},
+]
+
+
+@row("1.12")
+@pytest.mark.parametrize("given", CREDENTIALS)
+def test_no_credential_of_any_kind_goes_over_http_to_another(given: dict[str, Any]) -> None:
+    given = {"base_url": "http://example.test/v1", "environ": {}, **given}
+    with pytest.raises(ConfigError, match=r"unencrypted.*allow_http=True") as caught:
+        rawchat.Client(**given)
+    assert "hunter2" not in str(caught.value)
+    assert rawchat.Client(allow_http=True, **given)
+    for host in ("http://127.0.0.1:1", "https://example.test"):
+        moved = given["base_url"].replace("http://example.test", host)
+        assert rawchat.Client(**{**given, "base_url": moved})
+
+
+@row("1.12")
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"extra_headers": {"Authorization": "Bearer hunter2"}},
+        {"extra_headers": {"X-Api-Key": "hunter2"}},
+        {"extra_headers": {"X-Foo": "sk-hunter2"}},
+        {"extra_query": {"api-key": "hunter2"}},
+    ],
+)
+def test_no_credential_of_a_call_goes_over_http_to_another(given: dict[str, Any]) -> None:
+    sent: list[Request] = []
+
+    def transport(request: Request) -> Response:
+        sent.append(request)
+        body = b'{"choices": [{"message": {"content": "Hi"}}]}'
+        return Response(200, {"content-type": "application/json"}, [body])
+
+    url = "http://example.test/v1"
+    client = rawchat.Client(base_url=url, transport=transport, environ={})
+    with pytest.raises(ConfigError, match=r"unencrypted.*allow_http=True") as caught:
+        client.chat("Hi", **given)
+    assert "hunter2" not in str(caught.value)
+    headers = Headers(given.get("extra_headers", {}))
+    if headers:
+        with pytest.raises(ConfigError, match="unencrypted"):
+            client.send(Request("GET", f"{url}/models", headers))
+    assert not sent
+    client.chat("Hi", extra_headers={"X-Title": "x"}, extra_query={"v": 1})
+    allowed = rawchat.Client(base_url=url, transport=transport, environ={}, allow_http=True)
+    allowed.chat("Hi", **given)
+    assert len(sent) == 2
+
+
 @row("1.1", "1.2")
 def test_trailing_slashes_are_folded_and_a_query_stays() -> None:
     assert made(base_url="https://h/proxy/v1///").base_url == "https://h/proxy/v1"
@@ -632,6 +691,33 @@ def test_a_real_parameter_of_a_body_is_never_refused(name: str) -> None:
         ("on_replies", "on_reply"),
         ("rotate_afer", "rotate_after"),
         ("modle", "model"),
+        ("access_token", "api_key"),
+        ("secret", "api_key"),
+        ("api_secret", "api_key"),
+        ("auth", "api_key"),
+        ("authorization", "api_key"),
+        ("password", "api_key"),
+        ("bearer", "api_key"),
+        ("bearer_token", "api_key"),
+        ("access_key", "api_key"),
+        ("credential", "api_key"),
+        ("credentials", "api_key"),
+        ("server", "base_url"),
+        ("uri", "base_url"),
+        ("endpoint_url", "base_url"),
+        ("azure_endpoint", "base_url"),
+        ("hostname", "base_url"),
+        ("proxies", "proxy"),
+        ("http_proxy", "proxy"),
+        ("verify", "ca_bundle"),
+        ("verify_ssl", "ca_bundle"),
+        ("num_retries", "max_retries"),
+        ("retry_count", "max_retries"),
+        ("read_timeout", "timeout"),
+        ("org_id", "organization"),
+        ("session", "transport"),
+        ("extra_headers", "default_headers"),
+        ("extra_query", "default_query"),
     ],
 )
 def test_a_setting_that_is_misspelt_is_refused_and_the_right_one_is_named(
@@ -642,6 +728,12 @@ def test_a_setting_that_is_misspelt_is_refused_and_the_right_one_is_named(
     ) as caught:
         rawchat.Client(base_url=LOCAL, environ={}, **{name: "sk-hunter2"})
     assert "hunter2" not in str(caught.value)
+
+
+@row("1.5")
+def test_extra_body_is_not_a_body_parameter_of_every_call() -> None:
+    with pytest.raises(TypeError, match=r"extra_body= is not a setting.*pass its entries"):
+        rawchat.Client(base_url=LOCAL, environ={}, extra_body={"top_k": 1})
 
 
 @row("1.5")

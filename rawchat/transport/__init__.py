@@ -26,7 +26,7 @@ from ..errors import (
     DeadlineExceededError,
     one_line,
 )
-from ..keys import header_secrets, redact_error, secret_forms
+from ..keys import find_credential, header_secrets, redact_error, secret_forms
 from ..urls import (
     DEFAULT_BASE_URL,
     is_loopback,
@@ -229,7 +229,8 @@ class Http:
         name, _ = find_proxy(request.url, self._settings, self._proxy)
         scheme, host, _ = origin(request.url)
         # Over http:// to another machine, the key was allowed by allow_http.
-        carries_key = scheme == "http" and is_loopback(host) and bool(request.headers.secrets)
+        is_local = scheme == "http" and is_loopback(host)
+        carries_key = is_local and find_credential(request.headers, {}, request.url)
         if carries_key and not is_secure(proxy):
             raise ConfigError(
                 f"the proxy ({name}) is on another machine and would receive the key unencrypted: "

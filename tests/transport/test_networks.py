@@ -60,6 +60,35 @@ def test_a_key_for_this_machine_never_goes_to_a_plain_proxy_elsewhere() -> None:
         client.chat("Hi")
 
 
+def test_a_key_for_this_machine_is_not_shown_to_a_proxy_of_the_environment() -> None:
+    with serving(answer(completion())) as proxy:
+        environ = {"HTTP_PROXY": proxy.origin, "ALL_PROXY": proxy.origin}
+        client = rawchat.Client(
+            KEY, f"http://localhost:{closed_port()}/v1", environ=environ, max_retries=0
+        )
+        with pytest.raises(APIConnectionError, match="localhost"):
+            client.chat("Hi")
+        assert proxy.requests == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"default_headers": {"X-Session": KEY}},
+        {"default_headers": {"X-Foo": f"Bearer {KEY}"}},
+        {"default_query": {"api-key": KEY}},
+        {"base_url": f"http://127.0.0.1:1/v1?api-key={KEY}"},
+    ],
+)
+def test_no_other_credential_for_this_machine_goes_to_a_plain_proxy_elsewhere(
+    settings: dict[str, Any],
+) -> None:
+    settings = {"base_url": "http://127.0.0.1:1/v1", **settings}
+    client = rawchat.Client(environ={}, proxy="http://192.0.2.1:3128", **settings)
+    with pytest.raises(ConfigError, match="another machine and would receive the key unencrypted"):
+        client.chat("Hi", timeout=0.1)
+
+
 @pytest.mark.parametrize(
     ("entry", "url", "matches"),
     [
