@@ -1,26 +1,39 @@
 """Ask on the terminal whether the model may call a function, in a way that the arguments cannot forge.
 
 The model chooses the arguments, so they are an attacker's text.  Every character that does not show as itself is
-escaped, every row of the arguments begins with a bar, an excerpt fits the screen, and the last row is ours:
+escaped, the first row of every argument begins with a bar and its further rows with a colon and an indent, an excerpt
+fits the screen, and the last row is ours:
 
-    | city='Paris'
+    | city='Paris, or any other place whose name is too long fo
+    :     r one row'
     rawchat: [y/N] may the model call temperature?
 """
 
 import contextlib
 import os
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
 from .terminal import utf8
 
+#: the margin of the first row of an argument, and of the rows that it goes on in: a value must not look like another
+#: argument, whatever it holds
 BAR = "| "
+CONTINUATION = ":     "
 ELLIPSIS = "…"
 
 # Letters and symbols that look like blanks, though Unicode counts them as printable: two Hangul fillers, the jamo
 # filler of half width, the empty Braille pattern.
 BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+
+# More of them: the musical symbol of a null notehead, two blanks of Egyptian hieroglyphs, the object replacement.
+BLANK += "\U0001d159\U00013441\U00013442\ufffc"
+
+# Vowels and final consonants of Hangul, which a terminal joins with the letter before them, in no column of their own
+# (wcwidth gives 0).
+JOINING = re.compile("[\u1160-\u11ff\ud7b0-\ud7ff]")
 
 #: rows left free on the screen: the cursor may stand in a line, and the typed answer ends one
 SPARE_ROWS = 2
@@ -46,10 +59,12 @@ class Call(NamedTuple):
 
     def texts(self) -> list[str]:
         """Return each argument as `name=value`, in one line of characters that show as themselves."""
-        return [
-            escape_invisible(f"{name}={representation(value)}")
-            for name, value in self.arguments.items()
-        ]
+        texts = []
+        for name, value in self.arguments.items():
+            # The model chooses the names too: a name with blanks or = in it is shown in quotes.
+            shown = name if name.isidentifier() else repr(name)
+            texts.append(escape_invisible(f"{shown}={representation(value)}"))
+        return texts
 
 
 # ---- asking
@@ -79,8 +94,8 @@ def show_all(call: Call, terminal: Any) -> None:
     columns, lines = size_of(terminal)
     rows = []
     for text in call.texts():
-        wrapped, _ = wrap(text, text_columns(columns))
-        rows += [BAR + row for row in wrapped]
+        wrapped, _ = wrap(text, columns)
+        rows += wrapped
     page_rows = max(1, lines - SPARE_ROWS - 1)
     for start in range(0, len(rows), page_rows):
         page = "\n".join(rows[start : start + page_rows])
@@ -146,8 +161,8 @@ def excerpt(texts: list[str], columns: int, room: int) -> tuple[list[str], int]:
         if free < 1:
             break
         share = max(1, free // (len(texts) - number))
-        wrapped, length = wrap(text, text_columns(columns), share)
-        rows += [BAR + row for row in wrapped]
+        wrapped, length = wrap(text, columns, share)
+        rows += wrapped
         shown += length
     return rows, sum(len(text) for text in texts) - shown
 
@@ -171,29 +186,29 @@ def question_row(name: str, columns: int, hidden: bool = False) -> str:
     return f"[{keys}] {name[:room]}{ELLIPSIS}{name[-room:]}? "
 
 
-def text_columns(columns: int) -> int:
-    """Return the columns for an argument, behind its bar: a full row would wrap by itself on some terminals."""
-    return max(1, columns - len(BAR) - 1)
-
-
 def wrap(text: str, columns: int, limit: Optional[int] = None) -> tuple[list[str], int]:
-    """Return `text` in at most `limit` rows of so many columns, and the number of characters in them."""
+    """Return the text of an argument in at most `limit` rows, and the number of its characters in them.
+
+    Every row has its margin, and stays narrower than `columns`: a full row would wrap by itself on some terminals.
+    """
     rows: list[str] = []
+    margin = BAR
     row = ""
-    used = 0
+    used = len(margin)
     length = 0
     for character in text:
         size = width(character)
-        if row and used + size > columns:
-            rows.append(row)
+        if row and used + size >= columns:
+            rows.append(margin + row)
+            margin = CONTINUATION
             row = ""
-            used = 0
+            used = len(margin)
             if len(rows) == limit:
                 return rows, length
         row += character
         used += size
         length += 1
-    rows.append(row)
+    rows.append(margin + row)
     return rows, length
 
 
@@ -215,7 +230,7 @@ def escape_invisible(text: str) -> str:
     """Return `text` with everything that does not show as itself written as a Python escape.
 
     That is what is not printable (controls, bidirectional overrides, every blank but the space), what draws over its
-    neighbour (combining marks), and what looks like a blank.
+    neighbour (combining marks, Hangul that joins), and what looks like a blank.
 
     >>> print(escape_invisible("a\\tb\\u202ec\\u3000d\\u3164e\\u0301"))
     a\\tb\\u202ec\\u3000d\\u3164e\\u0301
@@ -233,6 +248,8 @@ def escape_invisible(text: str) -> str:
 def is_visible(character: str) -> bool:
     """Return whether a character takes a place of its own on the screen, and can be seen there."""
     if not character.isprintable() or character in BLANK:
+        return False
+    if JOINING.match(character):
         return False
     return unicodedata.category(character) not in ("Mn", "Me")
 
