@@ -7,6 +7,7 @@ removes a last line that a crash tore.  A lock on the file keeps a second run aw
 import contextlib
 import json
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
@@ -26,13 +27,18 @@ class OutputError(RawchatError):
 def open_output(path: str) -> BinaryIO:
     """Return the output, open and locked; a new file gets the mode 0600.
 
-    Raises OutputError if it cannot be opened, or another process writes to it.
+    Raises OutputError if it cannot be opened, is not a regular file, or another process writes to it.  The results of
+    an earlier run could never be read to their end from a device (/dev/full) or a pipe.
     """
     while True:
         try:
-            file = os.fdopen(open_private(path), "r+b")
+            descriptor = open_private(path)
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror}") from None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OutputError(f"{path}: not a regular file; use - for standard output")
+        file = os.fdopen(descriptor, "r+b")
         try:
             lock(file, path)
             # Before it was locked, another run may have replaced the file by a new one.

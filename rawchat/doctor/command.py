@@ -12,7 +12,7 @@ from . import adapter, probe, remedies, settings, steps
 from .check_server import CHECKS
 from .options import UsageError, parse_args, read_key
 from .plan import MODEL_SECONDS, STEP_SECONDS, Plan
-from .report import Report
+from .report import OutputError, Report
 from .settings import Setting
 from .sockets import StepError
 from .way import NO, Step, Way
@@ -250,6 +250,17 @@ def main(
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Python flushes standard output once more when it exits; that must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         return 141
+    except OutputError as error:
+        print(f"rawchat.doctor: standard output: {error}", file=sys.stderr)
+        discard_stdout()
+        return 1
+
+
+def discard_stdout() -> None:
+    """Send what Python still holds for standard output to nowhere.
+
+    Python flushes it once more when it exits; that must not fail again.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

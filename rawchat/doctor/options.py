@@ -1,11 +1,13 @@
 """The options of `python -m rawchat.doctor`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .check_server import CHECKS
 from .plan import MODEL_SECONDS, STEP_SECONDS
+from .report import write_line
 from .sockets import describe
 
 EPILOG = """Without --probe the requests are free of charge: GET /models, and one with an empty body.  Only a model
@@ -28,6 +30,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} (--help shows how)")
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help at once, so that a full disk is reported like everywhere else."""
+        write_line(file or sys.stdout, self.format_help().rstrip())
 
 
 def make_parser() -> Parser:

@@ -16,6 +16,10 @@ NAME_WIDTH = 20
 VALUE_WIDTH = 40
 
 
+class OutputError(Exception):
+    """The report cannot be written: a full disk, for example."""
+
+
 class Writable(Protocol):
     """A stream that a report is written to."""
 
@@ -109,8 +113,7 @@ class Report:
 
     def _line(self, text: str) -> None:
         if not self._as_json:
-            self._out.write(self.clean(text) + "\n")
-            self._out.flush()
+            write_line(self._out, self.clean(text))
 
     def end_of_way(self) -> None:
         """Show the verdict on the steps, in one line."""
@@ -136,8 +139,7 @@ class Report:
         """Write all results as JSON, if that was asked for."""
         self._clear()
         if self._as_json:
-            self._out.write(json.dumps(self.as_json(code), indent=2, ensure_ascii=False) + "\n")
-            self._out.flush()
+            write_line(self._out, json.dumps(self.as_json(code), indent=2, ensure_ascii=False))
 
     def as_json(self, code: int) -> dict[str, Any]:
         """Return all results, as they are written by --json."""
@@ -173,6 +175,17 @@ class Report:
             "server": server,
             "exit_code": code,
         }
+
+
+def write_line(out: Writable, text: str) -> None:
+    """Write a line at once.  Raises OutputError, or BrokenPipeError if nobody reads it any more."""
+    try:
+        out.write(text + "\n")
+        out.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error.strerror) from None
 
 
 def count_of(number: int, noun: str) -> str:

@@ -70,6 +70,22 @@ def test_a_second_run_on_the_same_output_is_refused(capsys: pytest.CaptureFixtur
         assert run(server) == 0  # the lock ends with the file
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no devices and named pipes here")
+@pytest.mark.parametrize("retry", [(), ("--no-resume",), ("--retry-failed",)])
+@pytest.mark.parametrize("output", ["/dev/null", "pipe"])
+def test_an_output_that_is_no_regular_file_is_refused_and_not_read(
+    retry: tuple[str, ...], output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("a\nb\n")
+    os.mkfifo("pipe")
+    with serving(OK) as server:
+        words = ["in.txt", output, "--base-url", server.url, *retry]
+        assert bulk.main(words) == 2
+        assert server.requests == []
+    said = f"rawchat: {output}: not a regular file; use - for standard output\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_refused_run_leaves_the_output_as_it_is() -> None:
     write("a\nb\n")
     with serving(OK) as server:

@@ -180,6 +180,25 @@ def test_it_runs_as_a_module(tmp_path: Any) -> None:
     assert "nothing listens on" in ran.stdout
 
 
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("word", ["http://127.0.0.1:1/v1", "--json", "--help"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_one_line(tmp_path: pathlib.Path, word: str, unbuffered: str) -> None:
+    command = [sys.executable, "-m", "rawchat.doctor", word]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        ran = subprocess.run(
+            command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**PLAIN, "PYTHONUNBUFFERED": unbuffered},
+            cwd=tmp_path,
+            check=False,
+        )
+    said = "rawchat.doctor: standard output: No space left on device\n"
+    assert (ran.returncode, ran.stderr) == (1, said)
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_only_the_adapter_uses_the_rest_of_rawchat(name: str) -> None:
     text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
