@@ -31,10 +31,8 @@ CHECK_STATUSES = (400, 422, 500)
 # OpenAI's "in strict mode, …" is about a schema, and no refusal of `strict`.
 STRICT_NAMED = re.compile(r"\bstrict\b(?! mode)")
 SCHEMA_INVALID = re.compile(r"invalid schema|in strict mode")
-# DeepSeek: "This response_format type is unavailable now".
-FORMAT_REFUSED = re.compile(
-    r"json_schema|response_format.*(?:unavailable|support|unknown|unrecogni|unexpected|not permitted|not allowed)"
-)
+# What follows `response_format` if it is refused.  DeepSeek: "This response_format type is unavailable now".
+REFUSED = re.compile(r"unavailable|support|unknown|unrecogni|unexpected|not permitted|not allowed")
 CONTENT_NAMED = re.compile(r"\b(?:content|messages)\b")
 
 JSON_MODE_PROMPT = "Answer with one JSON object, and nothing else. It must fit this JSON schema: "
@@ -77,7 +75,13 @@ def error_words(failure: APIStatusError) -> str:
 
 def refuses_format(words: str) -> bool:
     """Return whether an error is about the type of `response_format`, rather than about the schema in it."""
-    return FORMAT_REFUSED.search(words) is not None and not SCHEMA_INVALID.search(words)
+    if SCHEMA_INVALID.search(words):
+        return False
+    if "json_schema" in words:
+        return True
+    # One search after the first mention: a pattern for both would search again from each one, in quadratic time.
+    _, mention, after = words.partition("response_format")
+    return bool(mention) and REFUSED.search(after) is not None
 
 
 def adds_stream_options(body: Body) -> bool:

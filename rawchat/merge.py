@@ -29,7 +29,7 @@ CONCATENATED = {"text", "data", "summary", "arguments"}
 
 
 class TextParts(list[str]):
-    """A text under way, as the list of its parts."""
+    """A text under way, as the list of its parts; at most the first one is empty, whatever a server repeats."""
 
     def equals(self, text: str) -> bool:
         """Return whether the parts make up `text`, in time linear in `text`, however many parts there are."""
@@ -188,13 +188,20 @@ class MessageAccumulator:
             # The first one, or one of a server that calls its deltas `message`.
             merge_delta(known, message)
             return
-        if finalize(known.get("content")):
+        if has_value(known.get("content")):
             self.repeats += 1
         for name, value in message.items():
             # Only what no delta said is new.
-            if value and not finalize(known.get(name)):
+            if value and not has_value(known.get(name)):
                 known.pop(name, None)
                 merge_delta(known, {name: value})
+
+
+def has_value(value: Any) -> bool:
+    """Return whether a value under way will be more than null or empty, in a time that does not grow with it."""
+    if isinstance(value, TextParts):
+        return any(value)
+    return bool(value)
 
 
 def message_of(choice: dict[str, Any]) -> dict[str, Any]:
@@ -226,7 +233,8 @@ def merge_value(before: Any, value: Any) -> Any:
     if isinstance(value, str):
         if not isinstance(before, TextParts):
             return TextParts([value])
-        before.append(value)
+        if value:
+            before.append(value)
         return before
     if isinstance(value, dict):
         if not isinstance(before, dict):
@@ -277,7 +285,8 @@ def append_text(parts: ContentParts, text: Any) -> None:
         return
     last = parts[-1].get("text") if parts else None
     if isinstance(last, TextParts):
-        last.append(text)
+        if text:
+            last.append(text)
     else:
         parts.append({"type": "text", "text": TextParts([text])})
 
@@ -378,7 +387,8 @@ def merge_function(function: dict[str, Any], delta: dict[str, Any]) -> None:
         if value.startswith("{") and arguments.equals(value) and arguments.is_complete():
             # Sent once more, whole.
             continue
-        arguments.append(value)
+        if value:
+            arguments.append(value)
 
 
 def find_tool_call(calls: ToolCalls, delta: dict[str, Any]) -> dict[str, Any]:

@@ -157,16 +157,38 @@ def worst_cases(pattern: Union[str, bytes], flags: int) -> list[tuple[str, str, 
         *prefixes,
         *(prefix + " " for prefix in prefixes),
     ]
+    for choice in range(1, most_alternatives(parsed)):
+        other_steps = list(leaves(parsed, every=False, choice=choice))
+        units += ["".join(other_steps[:length]) for length in range(2, len(other_steps) + 1)]
     pairs = [one + other for one in few for other in few if one != other]
     found = [(start, pair) for start in ["", *prefixes[:4]] for pair in pairs]
     found += [(start, unit) for start in ["", *prefixes[:16], *prefixes[-1:]] for unit in units]
     return [(start, unit, end) for start, unit in found for end in ("", "'\0")]
 
 
-def leaves(parsed: Any, every: bool) -> Iterator[str]:
+def most_alternatives(parsed: Any) -> int:
+    """Return the number of alternatives of the branch of a pattern that has the most."""
+    most = 1
+    for op, value in parsed:
+        name = str(op)
+        inner = []
+        if name == "BRANCH":
+            inner = value[1]
+            most = max(most, len(inner))
+        elif name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+            inner = [value[2]]
+        elif name == "SUBPATTERN":
+            inner = [value[-1]]
+        elif name == "ATOMIC_GROUP":
+            inner = [value]
+        most = max([most, *map(most_alternatives, inner)])
+    return most
+
+
+def leaves(parsed: Any, every: bool, choice: int = 0) -> Iterator[str]:
     """Yield, in order, a character for each part of a pattern that takes one; together they nearly match.
 
-    Of alternatives the first one counts, or `every` one.
+    Of alternatives the one at `choice` counts (the last one where there are fewer), or `every` one.
     """
     for op, value in parsed:
         name = str(op)
@@ -181,14 +203,15 @@ def leaves(parsed: Any, every: bool) -> Iterator[str]:
             if every:
                 yield from (chr(code) for kind, code in value if str(kind) == "LITERAL")
         elif name == "BRANCH":
-            for branch in value[1] if every else value[1][:1]:
-                yield from leaves(branch, every)
+            chosen = min(choice, len(value[1]) - 1)
+            for branch in value[1] if every else [value[1][chosen]]:
+                yield from leaves(branch, every, choice)
         elif name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-            yield from leaves(value[2], every)
+            yield from leaves(value[2], every, choice)
         elif name == "SUBPATTERN":
-            yield from leaves(value[-1], every)
+            yield from leaves(value[-1], every, choice)
         elif name == "ATOMIC_GROUP":
-            yield from leaves(value, every)
+            yield from leaves(value, every, choice)
 
 
 def member(items: Any) -> str:
@@ -243,6 +266,13 @@ def test_every_pattern_takes_linear_time(use: Use) -> None:
     )
 
 
+def test_the_worst_cases_repeat_the_prefix_of_every_alternative() -> None:
+    """One that begins with a word and goes on with `.*` searches to the end again from each of its words."""
+    cases = worst_cases(r"schema|format.*(?:unknown|refused)", 0)
+    units = {unit for _, unit, _ in cases}
+    assert {"schema", "format"} <= units
+
+
 MERGE = """
 from rawchat.merge import MessageAccumulator
 merge = MessageAccumulator()
@@ -277,8 +307,24 @@ assert "<<<" in error_from_status(500, {}, b"<" * 2**20, "GET http://h/").messag
             "{'delta': {'tool_calls': [{'index': at, 'id': 'c', 'function': {'name': 'ab'}}]}}",
         ),
         MERGE % (200_000, "{'delta': {}, 'logprobs': {'content': [1, 2, 3, 4, 5, 6, 7, 8, 9]}}"),
+        MERGE % (400_000, "{('delta' if at < 200_000 else 'message'): {'content': 'a'}}"),
+        MERGE % (400_000, "{('delta' if at < 200_000 else 'message'): {'content': '', 'x': ''}}"),
+        MERGE
+        % (200_000, "{'delta': {'tool_calls': [{'index': 0, 'function': {'arguments': ''}}]}}"),
+        r"""from rawchat.compat import refuses_format
+assert not refuses_format("response_format " * 2**20)""",
     ],
-    ids=["cut JSON", "error page", "name in parts", "many tool calls", "logprobs"],
+    ids=[
+        "cut JSON",
+        "error page",
+        "name in parts",
+        "many tool calls",
+        "logprobs",
+        "messages after deltas",
+        "empty messages after empty deltas",
+        "empty arguments",
+        "refused format",
+    ],
 )
 def test_what_is_read_takes_linear_time(code: str) -> None:
     ran = subprocess.run(
