@@ -8,13 +8,14 @@ must serve one account only.  This is the smallest wrapper of a transport: read 
 
 import functools
 import hashlib
-import json
+import math
 import threading
 import time
 from collections.abc import MutableMapping
 from typing import Any, Callable, Optional
 
-from .errors import APIConnectionError, is_error
+from .errors import APIConnectionError, APIError
+from .reply import Reply, decode_reply, looks_like_events, merge_events, require_choices
 from .wire import SECRET_HEADER, Ending, Request, Response, Transport
 
 #: Stored at (seconds since 1970), status, headers, body: plain values that any store can pickle.
@@ -35,9 +36,10 @@ def cached(
     stale_if_error  use an older entry if the server cannot be reached or answers with a 5xx; default False
     now             seconds since 1970
 
-    A response is stored if its status is 2xx and its body was read to its end, streamed or not; one that broke off,
-    was left early or holds an error is not.  A response from the store carries its age in seconds in the header Age
-    (RFC 9111, section 5.1).
+    A response is stored if its status is 2xx, its body was read to its end, streamed or not, and the client would accept
+    it; one that broke off, was left early or holds an error is not (see `is_cacheable`).  A value of the store that is
+    not an entry counts as none.  A response from the store carries its age in seconds in the header Age (RFC 9111,
+    section 5.1).
     """
     # A shelve is not safe for threads.
     lock = threading.Lock()
@@ -46,7 +48,7 @@ def cached(
     def send_or_replay(request: Request) -> Response:
         key = cache_key(request)
         with lock:
-            entry: Optional[Entry] = store.get(key)
+            entry = as_entry(store.get(key))
         if entry and is_fresh(entry, ttl, now()):
             return replay(entry, now())
 
@@ -64,6 +66,7 @@ def cached(
             response.close()
             return replay(entry, now())
         if 200 <= response.status < 300:
+            response.request = request
             return store_when_complete(response, save)
         return response
 
@@ -74,6 +77,22 @@ def cache_key(request: Request) -> str:
     """Return the key of `request` in the store: a hash of its method, URL and body."""
     data = f"{request.method} {request.url}\n".encode() + (request.body or b"")
     return hashlib.sha256(data).hexdigest()
+
+
+def as_entry(value: Any) -> Optional[Entry]:
+    """Return a value of the store if it is an entry, else None: a store may be damaged, or shared with others."""
+    if not isinstance(value, (tuple, list)) or len(value) != 4:
+        return None
+    stored_at, status, headers, body = value
+    if not isinstance(stored_at, (int, float)) or not math.isfinite(stored_at):
+        return None
+    if not isinstance(status, int) or not 200 <= status < 300:
+        return None
+    if not isinstance(headers, dict) or not isinstance(body, bytes):
+        return None
+    if not all(isinstance(text, str) for header in headers.items() for text in header):
+        return None
+    return stored_at, status, headers, body
 
 
 def is_fresh(entry: Entry, ttl: Optional[float], now: float) -> bool:
@@ -107,16 +126,29 @@ def store_when_complete(response: Response, save: Callable[[Response, bytes], No
     body = bytearray()
 
     def save_if_complete(ending: Ending) -> None:
-        if ending.released or (ending.exhausted and is_cacheable(bytes(body))):
+        if not ending.released and not ending.exhausted:
+            return
+        if is_cacheable(bytes(body), response, streamed=ending.released):
             save(response, bytes(body))
 
     return response.tap(body.extend, save_if_complete)
 
 
-def is_cacheable(body: bytes) -> bool:
-    """Return whether `body` is a complete JSON object that is not an error."""
+def is_cacheable(body: bytes, response: Response, streamed: bool) -> bool:
+    """Return whether the client accepts the complete `body` of `response`, and no choice in it failed or was cut.
+
+    The finish_reason "error" is OpenRouter's.  Without any finish_reason a stream may have been cut by a proxy that
+    adds [DONE] by itself.
+    """
     try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
+        if streamed:
+            reply = Reply(merge_events(body, response))
+        elif looks_like_events(body, response):
+            return False
+        else:
+            reply = decode_reply(body, response)
+        require_choices(reply, response)
+    except APIError:
         return False
-    return isinstance(payload, dict) and not is_error(payload)
+    reasons = [choice.get("finish_reason") for choice in reply.choices]
+    return "error" not in reasons and (all(reasons) or not streamed)

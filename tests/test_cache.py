@@ -1,6 +1,7 @@
 """`cached`: the same question is asked once, and nothing but whole answers is kept."""
 
 import contextlib
+import json
 import pathlib
 import pickle
 import shelve
@@ -99,6 +100,83 @@ def test_what_broke_off_or_failed_is_not_kept(broken: Any, ends: bool) -> None:
             except APIError:
                 assert (attempt, store) == (0, {})
         assert (reply.text, len(server.requests), len(store)) == ("Hello", 2, 1)
+
+
+NESTED = {"choices": [{"message": {"content": "Hello"}, "x": json.loads("[" * 150 + "]" * 150)}]}
+DONE = event("[DONE]")
+FAILED = completion()
+FAILED["choices"][0]["finish_reason"] = "error"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(NESTED),
+        json.dumps(completion()).encode("utf-16"),
+        "{}",
+        "[]",
+        '{"choices": null}',
+        '{"detail": "no"}',
+        '{"message": "slow down", "code": 429}',
+        json.dumps(FAILED),
+    ],
+    ids=range(8),
+)
+def test_what_the_client_refuses_is_not_kept(body: Any) -> None:
+    store: dict[str, Any] = {}
+    body = body if isinstance(body, bytes) else body.encode()
+    chat = Request("POST", "http://localhost/v1/chat/completions")
+    for pieces in ([body], [b"data: " + body + b"\n\n", DONE]):
+        cached(lambda request, pieces=pieces: Response(200, {}, pieces), store)(chat).read()
+        left = cached(lambda request, pieces=pieces: Response(200, {}, pieces), store)(chat)
+        assert b"".join(left.pieces)
+        left.release()
+    assert store == {}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [event(delta("Hel")), DONE],
+        [event(delta("Hello", "error")), DONE],
+        [event(delta("Hello", "stop")), event({"error": {"message": "no"}}), DONE],
+        [DONE],
+    ],
+)
+def test_a_stream_that_failed_before_its_done_is_not_kept(events: list[bytes]) -> None:
+    store: dict[str, Any] = {}
+    chat = Request("POST", "http://localhost/v1/chat/completions")
+    response = cached(lambda request: Response(200, {}, events), store)(chat)
+    assert b"".join(response.pieces)
+    response.release()
+    assert store == {}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        1,
+        "x",
+        "four",
+        (None, 200, {}, b""),
+        (1.0, None, {}, b""),
+        (1.0, 200, None, b""),
+        (1.0, 200, {"a": 1}, b""),
+        (1.0, 200, {}, "text"),
+        (float("inf"), 200, {}, b""),
+    ],
+    ids=str,
+)
+def test_a_damaged_entry_counts_as_none(damaged: Any) -> None:
+    store: dict[str, Any] = {}
+    for settings in ({}, {"ttl": 60}, {"ttl": 60, "stale_if_error": True}):
+        with serving(OK) as server:
+            client = client_of(server, store, **settings)
+            client.chat("Hi")
+            store.update(dict.fromkeys(store, damaged))
+            assert (client.chat("Hi").text, client.chat("Hi").text) == ("Hello", "Hello")
+            assert len(server.requests) == 2
+        store.clear()
 
 
 def test_a_stream_that_was_left_is_not_kept() -> None:
