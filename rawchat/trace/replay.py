@@ -86,16 +86,53 @@ def read_entries(path: str) -> list[dict[str, Any]]:
         raise ConfigError(f"{path}: not an HTTP archive: {error}") from None
     try:
         entries = list(archive["log"]["entries"])
-        for entry in entries:
-            # The fields without which nothing can be replayed.
-            _ = (
-                entry["request"]["method"],
-                entry["request"]["url"],
-                int(entry["response"]["status"]),
-            )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError) as error:
         raise ConfigError(f"{path}: not an HTTP archive: no {error}") from None
+    for number, entry in enumerate(entries, 1):
+        problem = find_problem(entry)
+        if problem:
+            raise ConfigError(f"{path}: not an HTTP archive: entry {number}: {problem}")
     return entries
+
+
+def find_problem(entry: Any) -> Optional[str]:
+    """Return what is wrong with the fields of an entry that are replayed, in a few words; None if nothing is."""
+    request = get_field(entry, "request")
+    response = get_field(entry, "response")
+    post_data = get_field(request, "postData")
+    content = get_field(response, "content")
+    headers = get_field(response, "headers")
+    pieces = get_field(entry, "_pieces")
+    fields: list[tuple[str, Any, tuple[type, ...]]] = [
+        ("request.method", get_field(request, "method"), (str,)),
+        ("request.url", get_field(request, "url"), (str,)),
+        ("request.postData", post_data, (dict, type(None))),
+        ("request.postData.text", get_field(post_data, "text"), (str, type(None))),
+        ("response.status", get_field(response, "status"), (int,)),
+        ("response.headers", headers, (list, type(None))),
+        ("response.content", content, (dict, type(None))),
+        ("response.content.text", get_field(content, "text"), (str, type(None))),
+        ("_pieces", pieces, (list, type(None))),
+    ]
+    for header in headers if isinstance(headers, list) else ():
+        fields.append(("the name of a header", get_field(header, "name"), (str,)))
+        fields.append(("the value of a header", get_field(header, "value"), (str,)))
+    for piece in pieces if isinstance(pieces, list) else ():
+        fields.append(("the size of a piece", get_field(piece, "size"), (int,)))
+    for name, value, types in fields:
+        if not isinstance(value, types):
+            return f"{name} is {quote_value(value)}"
+    if get_field(content, "encoding") == "base64":
+        try:
+            base64.b64decode(get_field(content, "text") or "")
+        except ValueError:
+            return "response.content.text is not base64"
+    return None
+
+
+def get_field(parent: Any, name: str) -> Any:
+    """Return a field of an object of the archive; None if it has none, or is not an object."""
+    return parent.get(name) if isinstance(parent, dict) else None
 
 
 def recorded_base_url(entries: list[dict[str, Any]]) -> Optional[str]:

@@ -172,6 +172,40 @@ def test_an_archive_of_a_browser_is_answered_too() -> None:
         client.models()
 
 
+REQUEST = {"method": "POST", "url": "https://h/v1/models", "postData": {"text": "{}"}}
+RESPONSE = {"status": 200, "headers": [], "content": {"text": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [
+        ({"request": {**REQUEST, "url": None}}, "request.url is null"),
+        ({"request": {**REQUEST, "method": 1}}, "request.method is 1"),
+        ({"request": {**REQUEST, "postData": 1}}, "request.postData is 1"),
+        ({"request": {**REQUEST, "postData": {"text": 1}}}, "request.postData.text is 1"),
+        ({"response": {**RESPONSE, "status": "x"}}, 'response.status is "x"'),
+        ({"response": {**RESPONSE, "headers": 1}}, "response.headers is 1"),
+        ({"response": {**RESPONSE, "headers": [1]}}, "the name of a header is null"),
+        ({"response": {**RESPONSE, "content": 1}}, "response.content is 1"),
+        ({"response": {**RESPONSE, "content": {"text": 1}}}, "response.content.text is 1"),
+        (
+            {"response": {**RESPONSE, "content": {"text": "x", "encoding": "base64"}}},
+            "response.content.text is not base64",
+        ),
+        ({"_pieces": 1}, "_pieces is 1"),
+        ({"_pieces": [{"size": "x"}]}, 'the size of a piece is "x"'),
+    ],
+    ids=str,
+)
+def test_a_field_of_the_wrong_type_is_named(broken: Any, problem: str) -> None:
+    good = {"request": REQUEST, "response": RESPONSE}
+    archive = {"log": {"entries": [good, {**good, **broken}]}}
+    pathlib.Path("x.har").write_text(json.dumps(archive), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        har.replay("x.har")
+    assert str(caught.value) == f"x.har: not an HTTP archive: entry 2: {problem}"
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"log": {"entries": [{}]}}', '{"log": {"entries": 3}}', "\x1f"]
 )
