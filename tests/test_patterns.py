@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Union
 import pytest
 
 import rawchat
+from rawchat.trace.redactor import escaped_pattern
 
 try:
     sre = importlib.import_module("re._parser")  # from Python 3.11 on
@@ -121,6 +122,8 @@ def text_of(node: ast.expr) -> Union[str, bytes]:
         return "".join(
             str(part.value) if isinstance(part, ast.Constant) else "name" for part in node.values
         )
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "escaped_pattern":
+        return escaped_pattern(["aaab", "sk-a"])
     try:
         found: Union[str, bytes] = ast.literal_eval(node)
     except ValueError:
