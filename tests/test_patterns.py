@@ -219,7 +219,8 @@ def leaves(parsed: Any, every: bool, choice: int = 0) -> Iterator[str]:
 
 def member(items: Any) -> str:
     """Return a character of a class."""
-    for character in [*'a0 -=<"\\\n', *map(chr, range(33, 256)), "\udc80"]:
+    starts = [chr(value[0]) for op, value in items if str(op) == "RANGE"]
+    for character in [*'a0 -=<"\\\n', *map(chr, range(33, 256)), "\udc80", *starts]:
         taken = False
         negated = False
         for op, value in items:
