@@ -6,6 +6,7 @@ A pattern in quadratic time holds the interpreter's lock for minutes over a mega
 import ast
 import importlib
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -257,7 +258,12 @@ def child(use: Use) -> "subprocess.CompletedProcess[str]":
     kind = "bytes" if isinstance(use.pattern, bytes) else "str"
     given = json.dumps([[kind, text], use.flags, use.methods, worst_cases(use.pattern, use.flags)])
     return subprocess.run(
-        [sys.executable, "-c", CHILD], input=given, capture_output=True, text=True, timeout=600
+        [sys.executable, "-c", CHILD],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
     )
 
 
@@ -332,6 +338,10 @@ assert not refuses_format("response_format " * 2**20)""",
 )
 def test_what_is_read_takes_linear_time(code: str) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", LIMITED + code], capture_output=True, text=True, timeout=600
+        [sys.executable, "-c", LIMITED + code],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
     )
     assert ran.returncode == 0, ran.stderr[-1000:] or "too slow"

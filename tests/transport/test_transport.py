@@ -947,8 +947,6 @@ def test_the_timer_of_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "proxy",
     [
-        "socks5://user:hunter2@h:1080",
-        "socks4://h:1",
         "ftp://user:hunter2@h:21",
         "foo://hunter2",
         "http://",
