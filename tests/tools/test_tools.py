@@ -344,7 +344,7 @@ def test_a_reply_without_a_message_is_an_error_and_nothing_stays(kind: type[list
     said.append({"role": "user", "content": "Go"})
     with (
         serving(answer({"choices": []})) as server,
-        pytest.raises(rawchat.APIResponseValidationError, match="no mess"),
+        pytest.raises(rawchat.APIResponseValidationError, match="no JSON object with a choice"),
     ):
         tools.run(said, [temperature], client(server))
     assert said == [{"role": "user", "content": "Go"}]
