@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 SDK := .venv-parity
 READ := errors wire urls keys config endpoints backoff deadline sse reply merge stream client
 PATH_TESTS := $(wildcard $(READ:%=tests/test_%.py)) tests/test_layers.py
-BESIDE := normalise cache images usage
+BESIDE := normalise error_bodies compat cache images usage
 
 .PHONY: help run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check clean
 

@@ -102,7 +102,13 @@ ODD_ERRORS += [
             ": 502 Bad Gateway",
             {},
         ),
-        ("a list", b'[{"error":{"message":"in a list"}}]', JSON, "in a list", {}),
+        (
+            "a list",
+            b'[{"error":{"message":"in a list"}}]',
+            JSON,
+            "in a list",
+            {"body": {"message": "in a list"}},
+        ),
         (
             "a null error",
             b'{"error":null,"message":"beside"}',
@@ -128,7 +134,7 @@ ODD_ERRORS += [
         [typed(b'{"error":{"message":"m","type":5,"param":["a"]}}', JSON, 400)],
         words="m",
         better="they are str or None, as their types say",
-        ours={"type": "5", "param": "['a']"},
+        ours={"type": "5", "param": None},
     )
 ]
 
@@ -216,7 +222,17 @@ GOOD = [
         [answer({"choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": []}}]})],
     ),
     Scenario(
-        "a reply without choices", "4 missing optional ones", [answer({"id": "x", "choices": []})]
+        "a reply without choices",
+        "11 no choice at all",
+        [answer({"id": "x", "choices": []})],
+        better="a chat answer in which no choice ever arrived is an error",
+        ours={
+            "error": "APIResponseValidationError",
+            "status": 200,
+            "body": '{"id": "x", "choices": []}',
+            "reply": None,
+            "text": None,
+        },
     ),
     Scenario(
         "a reply with usage",
