@@ -223,7 +223,7 @@ GOOD = [
     ),
     Scenario(
         "a reply without choices",
-        "11 no choice at all",
+        "4 missing optional ones",
         [answer({"id": "x", "choices": []})],
         better="a chat answer in which no choice ever arrived is an error",
         ours={
