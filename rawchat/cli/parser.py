@@ -169,7 +169,8 @@ def parse_args(
     end = len(argv)
     if "--" in argv:
         end = argv.index("--")
-    parsed, unknown = make_parser().parse_known_intermixed_args(argv[:end])
+    words = [accept_old_continue(word) for word in argv[:end]]
+    parsed, unknown = make_parser().parse_known_intermixed_args(words)
     if unknown:
         raise unknown_option(unknown[0])
     given = vars(parsed)
@@ -178,6 +179,14 @@ def parse_args(
     options = resolve(given, environ)
     report_unused(options, environ, warn)
     return options
+
+
+def accept_old_continue(word: str) -> str:
+    """Return `--continue=FILE`, the spelling of version 0.1, as `--conversation=FILE`, and any other word as it is."""
+    name, equals, file = word.partition("=")
+    if name == "--continue" and equals:
+        return f"--conversation={file}"
+    return word
 
 
 def report_unused(options: Options, environ: Mapping[str, str], warn: Warn) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from rawchat.cli.inputs import UsageError
 from rawchat.cli.options import Options, all_options
-from rawchat.cli.parser import make_parser, parse_args
+from rawchat.cli.parser import accept_old_continue, make_parser, parse_args
 from rawchat.cli.resolve import resolve
 
 
@@ -151,3 +151,9 @@ def test_a_number_is_refused_in_one_voice(name: str, text: str, problem: str) ->
         parse_args([flag, text], pytest.fail, {})
     with pytest.raises(UsageError, match=f"^{variable}: {problem}$"):
         parse_args(["Q"], pytest.fail, {variable: text})
+
+
+def test_the_old_spelling_of_conversation_is_accepted() -> None:
+    assert accept_old_continue("--continue=talk.jsonl") == "--conversation=talk.jsonl"
+    assert accept_old_continue("--continue") == "--continue"
+    assert accept_old_continue("a=b") == "a=b"
