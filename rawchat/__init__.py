@@ -17,8 +17,9 @@ The life of one call, in reading order; `make read` prints these files:
     client      the verbs, and `send`
     transport/  the network: over_http
 
-Beside it: `normalise` (messages in one shape), `cache` (the smallest wrapper of a transport), `images`, `usage`,
-`safe_path` (for commands).  Built on it, each folder under its public name: `schema` (structured output),
+Beside it, what servers do differently: `error_bodies` (every spelling of an error), `compat` (what a server refuses
+of what rawchat adds), `normalise` (messages in one shape).  And `cache` (the smallest wrapper of a transport),
+`images`, `usage`, `safe_path` (for commands).  Built on it, each folder under its public name: `schema` (structured output),
 `history` (conversations), `tools` (the tool loop), `limits` (rate limiter, circuit breaker), `trace` (watch the wire),
 `aio` (await the verbs), `bulk` (many prompts), `local` (a small model on this machine), `doctor` (find what fails
 between here and a model), `cli` (python -m rawchat).
