@@ -1,8 +1,9 @@
 """The tests on every Python found on this machine, each in an environment of its own, as a table.
 
-    python anywhere/matrix.py [--write]     --write puts the table into docs/anywhere.md
+    python anywhere/matrix.py [--write] [VERSION …]
 
-Each runs with the newest dependencies; the oldest one found runs with the floors of setup.cfg as well.  Standard error
+--write puts the table into docs/anywhere.md.  With versions (3.9 3.13) only those Pythons are tried, and nothing may be
+written.  Each runs with the newest dependencies; the oldest one found runs with the floors of setup.cfg as well.  Standard error
 tells what was skipped, and why.
 """
 
@@ -119,10 +120,12 @@ def ran(kind: str, version: str, path: str, oldest: bool = False) -> Ran:
             "--upgrade",
             *asked,
             *dependencies("options.extras_require", "test"),
+            "pytest-xdist",
         ],
         check=True,
     )
-    said = output(python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider")
+    workers = os.environ.get("WORKERS", "2")
+    said = output(python, "-m", "pytest", "-q", "-rfEs", "-p", "no:cacheprovider", "-n", workers)
     last = said.splitlines()[-1] if said else ""
     passed, failed, errors, skipped = (
         sum(map(int, re.findall(rf"(\d+) {word}", last)))
@@ -150,11 +153,20 @@ def reasons(said: str) -> "collections.Counter[str]":
     return found
 
 
-def table() -> list[Ran]:
-    """All of them, told as they come; what is wanted and not found is named."""
+def table(versions: list[str]) -> list[Ran]:
+    """Run them all, or those of `versions`, and print each row as it comes; name what is wanted and not found."""
     found, rows = pythons(), []
+    if versions:
+        found = {kind: ours for kind, ours in found.items() if kind.split()[1] in versions}
+        if len(found) < len(versions):
+            sys.exit(f"of {', '.join(versions)} only these are here: {', '.join(found) or 'none'}")
     print(*HEAD, sep="\n")
-    for kind, oldest in [(next(iter(found)), True), *((kind, False) for kind in found)]:
+    first = next(iter(found))
+    runs = [(kind, False) for kind in found]
+    # The floors of setup.cfg are those of the oldest Python; newer ones cannot run them.
+    if numbers(first)[:2] == OLDEST:
+        runs.insert(0, (first, True))
+    for kind, oldest in runs:
         rows.append(ran(kind, *found[kind], oldest=oldest))
         print(rows[-1], flush=True)
     for kind in WANTED:
@@ -168,8 +180,12 @@ def table() -> list[Ran]:
 
 def main() -> int:
     """1 if anything failed."""
-    rows = table()
-    if "--write" in sys.argv:
+    arguments = sys.argv[1:]
+    versions = [argument for argument in arguments if argument != "--write"]
+    if versions and "--write" in arguments:
+        sys.exit("the page has a row for every Python: --write takes no versions")
+    rows = table(versions)
+    if "--write" in arguments:
         text = PAGE.read_text(encoding="utf-8")
         lines = "\n".join([*HEAD, *map(str, rows)])
         start, end = text.index(HEAD[0]), text.index("\n\n", text.index(HEAD[0]))

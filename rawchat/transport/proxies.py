@@ -51,9 +51,13 @@ def find_proxy(
             name = "all_proxy"
         proxy = settings.get(name, "")
         name = name.upper()
-    if proxy and "://" not in proxy:
-        proxy = f"http://{proxy}"
-    return name, proxy
+    if not proxy:
+        return name, ""
+    scheme, has_scheme, rest = proxy.partition("://")
+    if not has_scheme:
+        return name, f"http://{proxy}"
+    # Libraries compare schemes as they are written; they are case-insensitive (RFC 3986, 3.1).
+    return name, f"{scheme.lower()}://{rest}"
 
 
 def bypasses_proxy(url: str, no_proxy: str) -> bool:

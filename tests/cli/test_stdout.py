@@ -11,7 +11,7 @@ import pytest
 
 from rawchat.cli.terminal import Output, escape_control
 
-from ..command import Run
+from ..command import ROOT, Run
 from ..server import HELLO, answer, completion, delta, event, serving, streamed
 
 row = pytest.mark.row
@@ -82,7 +82,7 @@ def on_a_terminal(url: str, *argv: str) -> str:
         stdin=subprocess.DEVNULL,
         stdout=slave,
         stderr=slave,
-        cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+        env={**os.environ, "PYTHONPATH": ROOT},
     )
     os.close(slave)
     shown: list[Any] = []
