@@ -3,8 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from . import exchanges
-from .probe import DIFFERS, NO, NOT_TRIED, OK, Session, Verdict, refusal_verdict
+from .exchanges import Outcome
+from .probe import DIFFERS, NO, NOT_TRIED, OK, Session, Verdict, no_evidence, refusal_verdict
 
+ANSWER_TOKENS = 96  #: bound on the answers to `chat`, `stream` and `stop`
+SHORT_LIMIT = 4  #: bound that a count to 60 does not fit into
+SHORT_TEXT = 40  #: characters that four tokens hardly hold
+SHIP = "Invent a name for a ship. Write only the name."
 COUNT = "Count from 1 to 20 in digits, separated by commas. Write nothing else."
 COUNT_ON = "Count from 1 to 60 in digits, separated by commas. Write nothing else."
 WAIT = 0.5  #: seconds before the first event that make a stream worth a second look
@@ -16,14 +21,16 @@ FLOW = 0.1  #: share of the time within the bursts, at most: a buffer is emptied
 
 def chat(session: Session) -> Verdict:
     """Ask for a plain completion."""
-    outcome = session.plain = session.chat(COUNT, 96, temperature=0)
+    outcome = session.plain = session.chat(COUNT, ANSWER_TOKENS, temperature=0)
     if not outcome.answered:
         return refusal_verdict(outcome)
     payload = outcome.json
     if not exchanges.choices(payload):
         return Verdict(NO, "the response has no choices", 5)
     missing = []
-    if not exchanges.text(payload):
+    is_cut = exchanges.is_cut(payload, ANSWER_TOKENS)
+    # A model that thinks aloud may use up its tokens before the first word of the answer.
+    if not exchanges.has_content(payload) and not is_cut:
         missing.append("text")
     if not exchanges.finish_reason(payload):
         missing.append("finish_reason")
@@ -31,12 +38,14 @@ def chat(session: Session) -> Verdict:
         missing.append("usage")
     if missing:
         return Verdict(DIFFERS, f"without {' and '.join(missing)}")
+    if not exchanges.text(payload):
+        return Verdict(OK, no_evidence(outcome, ANSWER_TOKENS).how)
     return Verdict(OK)
 
 
 def stream(session: Session) -> Verdict:
     """Ask for a stream, and look whether its events are delivered one by one."""
-    outcome = session.stream = session.stream_chat(COUNT, 96, temperature=0)
+    outcome = session.stream = session.stream_chat(COUNT, ANSWER_TOKENS, temperature=0)
     if not outcome.answered:
         return refusal_verdict(outcome)
     events = session.events(outcome)
@@ -157,11 +166,15 @@ def stop(session: Session) -> Verdict:
     piece = middle_piece(exchanges.text(session.plain.json))
     if not piece:
         return Verdict(NOT_TRIED, "the answer to `chat` is too short to stop within")
-    outcome = session.chat(COUNT, 96, temperature=0, stop=[piece])
+    outcome = session.chat(COUNT, ANSWER_TOKENS, temperature=0, stop=[piece])
     if not outcome.answered:
         return refusal_verdict(outcome)
-    if piece in exchanges.text(outcome.json):
+    text = exchanges.text(outcome.json).strip()
+    if piece in text:
         return Verdict(NO, "ignored: the answer holds the stop sequence", 5)
+    first = exchanges.text(session.plain.json).strip()
+    if not first.startswith(text):
+        return Verdict(NOT_TRIED, "the same question was answered in other words")
     return Verdict(OK)
 
 
@@ -180,18 +193,31 @@ def middle_piece(text: str) -> str:
 
 
 def seed(session: Session) -> Verdict:
-    """Ask the same twice, with one seed, at a temperature at which answers differ."""
-    texts = []
-    for _ in range(2):
-        outcome = session.chat(
-            "Invent a name for a ship. Write only the name.", 16, seed=7, temperature=1
-        )
+    """Ask the same with one seed and with another, at a temperature at which answers differ.
+
+    The first answer to a prompt is computed in other steps than the next ones, which find the prompt in the server's
+    cache: two of three answers have to be equal.
+    """
+    texts: list[str] = []
+    while len(texts) < 3 and not has_pair(texts):
+        outcome = session.chat(SHIP, 16, seed=7, temperature=1)
         if not outcome.answered:
             return refusal_verdict(outcome)
         texts.append(exchanges.text(outcome.json))
-    if texts[0] != texts[1]:
-        return Verdict(NO, "accepted, but two answers to the same seed differ", 5)
+    if not has_pair(texts):
+        return Verdict(NO, "accepted, but three answers to the same seed differ", 5)
+    other = session.chat(SHIP, 16, seed=8, temperature=1)
+    if not other.answered:
+        return refusal_verdict(other)
+    texts.append(exchanges.text(other.json))
+    if len(set(texts)) == 1:
+        return Verdict(NOT_TRIED, "the model gives the same answer to every seed")
     return Verdict(OK)
+
+
+def has_pair(texts: Sequence[str]) -> bool:
+    """Return whether two of the texts are equal."""
+    return len(set(texts)) < len(texts)
 
 
 def logprobs(session: Session) -> Verdict:
@@ -204,6 +230,8 @@ def logprobs(session: Session) -> Verdict:
         content = found.get("content") if isinstance(found, dict) else None
         if any("logprob" in token for token in exchanges.objects(content)):
             return Verdict(OK)
+        if content == [] and not exchanges.text(outcome.json):
+            return no_evidence(outcome, 8)
         if found:
             return Verdict(DIFFERS, "logprobs of another shape")
     return Verdict(NO, "ignored: no logprobs in the response", 5)
@@ -213,9 +241,10 @@ def max_tokens(session: Session) -> Verdict:
     """Find out which of max_tokens and max_completion_tokens bounds an answer."""
     honoured = []
     notes = []
+    unclear = 0
     for name in ("max_tokens", "max_completion_tokens"):
         messages = [{"role": "user", "content": COUNT_ON}]
-        body = {"model": session.model, "messages": messages, name: 4}
+        body = {"model": session.model, "messages": messages, name: SHORT_LIMIT}
         outcome = session.ask("POST", "/chat/completions", body)
         if not outcome.answered:
             verdict = refusal_verdict(outcome)
@@ -224,13 +253,25 @@ def max_tokens(session: Session) -> Verdict:
             notes.append(f"{name} is refused")
         elif exchanges.finish_reason(outcome.json) == "length":
             honoured.append(name)
-        else:
+        elif is_longer(outcome, SHORT_LIMIT):
             notes.append(f"{name} is ignored")
+        else:
+            unclear += 1
+    if unclear:
+        return Verdict(NOT_TRIED, f"the answer is complete within {SHORT_LIMIT} tokens")
     if len(honoured) == 2:
         return Verdict(OK)
     if honoured:
         return Verdict(DIFFERS, "; ".join(notes))
     return Verdict(NO, "; ".join(notes), 5)
+
+
+def is_longer(outcome: Outcome, limit: int) -> bool:
+    """Return whether an answer is longer than `limit` tokens, by the server's count or else by its length."""
+    used = exchanges.completion_tokens(outcome.json)
+    if used is not None:
+        return used > limit
+    return len(exchanges.text(outcome.json)) > SHORT_TEXT
 
 
 def unknown_parameters(session: Session) -> Verdict:

@@ -162,7 +162,7 @@ CHECKS: tuple[Check, ...] = (
     Check("stream_usage", check_chat.stream_usage, 0, 0, ("stream",)),
     Check("n", check_chat.n, 1, 16, ("chat",)),
     Check("stop", check_chat.stop, 1, 96, ("chat",)),
-    Check("seed", check_chat.seed, 2, 32, ("chat",)),
+    Check("seed", check_chat.seed, 4, 64, ("chat",)),
     Check("logprobs", check_chat.logprobs, 1, 8, ("chat",)),
     Check("max_tokens", check_chat.max_tokens, 2, 8, ("chat",)),
     Check("unknown_parameters", check_chat.unknown_parameters, 1, 8, ("chat",)),

@@ -1,12 +1,13 @@
 """The checks of tools and of structured output."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from . import exchanges
 from .exchanges import Event, Outcome
-from .probe import DIFFERS, NO, OK, Session, Verdict, refusal_verdict
+from .probe import DIFFERS, NO, NOT_TRIED, OK, Session, Verdict, no_evidence, refusal_verdict
 from .responses import shown_text
 
 WEATHER: dict[str, Any] = {
@@ -34,6 +35,17 @@ SCHEMA: dict[str, Any] = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
+#: bound on the answers of these checks
+ANSWER_TOKENS = 96
+CUT_OBJECT = f"the object is cut at our limit of {ANSWER_TOKENS} tokens"
+#: bound on an answer with two calls
+PARALLEL_TOKENS = 128
+#: The beginning of a JSON object; a grammar may allow any number of blanks in it.
+OBJECT_START = re.compile(r"\s*\{\s*(\Z|[\"}])")
+#: The beginning of an object with a whole first key.
+FIRST_KEY = re.compile(r"\s*\{\s*\"([^\"]*)\"")
+#: The beginning of a call in the formats that models write: JSON, or in a tag.
+CALL_STARTS = ("{", "[", "<")
 PERSON = "Invent a person: a name and an age, as a JSON object with the keys name and age."
 
 
@@ -43,27 +55,44 @@ def tools(session: Session) -> Verdict:
     if not outcome.answered:
         return refusal_verdict(outcome)
     calls = exchanges.message(outcome.json).get("tool_calls")
+    is_cut = exchanges.is_cut(outcome.json, ANSWER_TOKENS)
     if not exchanges.objects(calls):
-        return Verdict(NO, "answered with text in place of a call", 5)
+        text = exchanges.text(outcome.json)
+        return without_call(text, is_cut, forced)
     fault = fault_of_call(exchanges.objects(calls)[0])
     if fault:
         return Verdict(DIFFERS, fault)
     reason = exchanges.finish_reason(outcome.json)
-    if reason != "tool_calls":
+    if reason != "tool_calls" and not is_cut:
         return Verdict(DIFFERS, f"finish_reason is {short(reason)}")
     return Verdict(OK) if forced else Verdict(DIFFERS, "tool_choice=required is refused")
 
 
+def without_call(text: str, is_cut: bool, forced: bool) -> Verdict:
+    """Return the verdict for an answer without a call: the server's doing only if the call was forced."""
+    begins_a_call = text.lstrip().startswith(CALL_STARTS)
+    if is_cut and (not text.strip() or begins_a_call):
+        return Verdict(NOT_TRIED, f"the answer was cut at {ANSWER_TOKENS} tokens")
+    if not forced:
+        how = "tool_choice=required is refused, and the model chose to answer with text"
+        return Verdict(NOT_TRIED, how)
+    return Verdict(NO, "answered with text in place of a call", 5)
+
+
 def _ask_for_tool(session: Session, prompt: str, **params: Any) -> tuple[Outcome, bool]:
     """Return a response to a request that needs a tool, and whether the call could be forced."""
-    outcome = session.chat(prompt, 96, tools=[WEATHER], tool_choice="required", **params)
+    limit = ANSWER_TOKENS
+    outcome = session.chat(prompt, limit, tools=[WEATHER], tool_choice="required", **params)
     if outcome.status in (400, 422) and b"tool_choice" in outcome.body:
-        return session.chat(prompt, 96, tools=[WEATHER], **params), False
+        return session.chat(prompt, limit, tools=[WEATHER], **params), False
     return outcome, True
 
 
 def fault_of_call(call: dict[str, Any]) -> str:
-    """Return what is wrong with the shape of a tool call; '' if nothing is."""
+    """Return what is wrong with the shape of a tool call; '' if nothing is.
+
+    Arguments that are text are right, whatever the text is: the model words it, and our limit of tokens may cut it.
+    """
     function = call.get("function")
     if not isinstance(function, dict) or not function.get("name"):
         return "a call without the name of a function"
@@ -72,8 +101,8 @@ def fault_of_call(call: dict[str, Any]) -> str:
     arguments = function.get("arguments")
     if isinstance(arguments, dict):
         return "the arguments are an object, not JSON text"
-    if not isinstance(parse_json(arguments), dict):
-        return "the arguments are not the JSON of an object"
+    if not isinstance(arguments, str):
+        return "a call without arguments"
     return ""
 
 
@@ -92,13 +121,19 @@ def short(value: Any) -> str:
 
 def tools_stream(session: Session) -> Verdict:
     """Ask for a streamed tool call."""
-    outcome = session.stream_chat(ONE_CITY, 96, tools=[WEATHER], **_choice(session))
+    choice = _choice(session)
+    outcome = session.stream_chat(ONE_CITY, ANSWER_TOKENS, tools=[WEATHER], **choice)
     if not outcome.answered:
         return refusal_verdict(outcome)
     events = session.events(outcome)
     parts = call_parts(events)
     if not parts:
-        return Verdict(NO, "no event holds a tool call", 5)
+        text = "".join(str(delta.get("content") or "") for delta in exchanges.deltas(events))
+        is_cut = exchanges.streamed_finish(events) == "length"
+        verdict = without_call(text, is_cut, bool(choice))
+        if verdict.status == NO:
+            return Verdict(NO, "no event holds a tool call", 5)
+        return verdict
     if any(not isinstance(part.get("index"), int) for part in parts):
         return Verdict(DIFFERS, "parts of calls without an index")
     fault = fault_of_call(merge_parts(parts))
@@ -143,7 +178,7 @@ def merge_parts(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def tools_parallel(session: Session) -> Verdict:
     """Ask for two tool calls at once."""
     outcome = session.chat(
-        TWO_CITIES, 128, tools=[WEATHER], parallel_tool_calls=True, **_choice(session)
+        TWO_CITIES, PARALLEL_TOKENS, tools=[WEATHER], parallel_tool_calls=True, **_choice(session)
     )
     if not outcome.answered:
         return refusal_verdict(outcome)
@@ -152,7 +187,8 @@ def tools_parallel(session: Session) -> Verdict:
         if len({str(call.get("id")) for call in calls}) < len(calls):
             return Verdict(DIFFERS, "two calls share an id")
         return Verdict(OK)
-    return Verdict(NO, f"{len(calls)} call where two were asked for", 5)
+    count = f"{len(calls)} call where two were asked for"
+    return Verdict(NOT_TRIED, f"{count}: the model, or the server, makes no more at once")
 
 
 def tools_round_trip(session: Session) -> Verdict:
@@ -178,24 +214,33 @@ def tools_round_trip(session: Session) -> Verdict:
 
 def json_mode(session: Session) -> Verdict:
     """Ask for a JSON object."""
-    outcome = session.chat(PERSON, 96, response_format={"type": "json_object"})
+    outcome = session.chat(PERSON, ANSWER_TOKENS, response_format={"type": "json_object"})
     if not outcome.answered:
         return refusal_verdict(outcome)
-    fault = fault_of_json(exchanges.text(outcome.json), exchanges.finish_reason(outcome.json))
+    text = exchanges.text(outcome.json)
+    if not text.strip():
+        return no_evidence(outcome, ANSWER_TOKENS)
+    is_cut = exchanges.is_cut(outcome.json, ANSWER_TOKENS)
+    fault = fault_of_json(text, is_cut)
+    if fault and is_cut and OBJECT_START.match(text):
+        return Verdict(OK, CUT_OBJECT)
     return _judge_json(fault)
 
 
 def json_schema(session: Session) -> Verdict:
     """Ask for JSON that fits a schema."""
     schema = {"name": "person", "schema": SCHEMA, "strict": True}
-    prompt = "Invent a person."
-    outcome = session.chat(
-        prompt, 96, response_format={"type": "json_schema", "json_schema": schema}
-    )
+    format = {"type": "json_schema", "json_schema": schema}
+    outcome = session.chat("Invent a person.", ANSWER_TOKENS, response_format=format)
     if not outcome.answered:
         return refusal_verdict(outcome)
     text = exchanges.text(outcome.json)
-    fault = fault_of_json(text, exchanges.finish_reason(outcome.json))
+    if not text.strip():
+        return no_evidence(outcome, ANSWER_TOKENS)
+    is_cut = exchanges.is_cut(outcome.json, ANSWER_TOKENS)
+    fault = fault_of_json(text, is_cut)
+    if fault and is_cut and OBJECT_START.match(text):
+        return _judge_cut_object(text)
     if not fault:
         fault = schema_fault(parse_json(text))
     return _judge_json(fault)
@@ -204,21 +249,30 @@ def json_schema(session: Session) -> Verdict:
 def _judge_json(fault: str) -> Verdict:
     if not fault:
         return Verdict(OK)
-    if fault.startswith("cut") or fault.startswith("fenced"):
+    if fault.startswith("fenced"):
         return Verdict(DIFFERS, fault)
     return Verdict(NO, f"ignored: {fault}", 10)
 
 
-def fault_of_json(text: str, reason: Any) -> str:
+def _judge_cut_object(text: str) -> Verdict:
+    """Return the verdict for an object that our limit of tokens cut, by its first key."""
+    key = FIRST_KEY.match(text)
+    if key is None:
+        return Verdict(NOT_TRIED, f"the answer was cut at {ANSWER_TOKENS} tokens")
+    if key.group(1) not in SCHEMA["properties"]:
+        return _judge_json("the answer has other keys than the schema")
+    return Verdict(OK, CUT_OBJECT)
+
+
+def fault_of_json(text: str, is_cut: bool) -> str:
     """Return what keeps a text from being a JSON object; '' if it is one."""
     if isinstance(parse_json(text), dict):
         return ""
-    if reason == "length":
-        return "cut at the limit of tokens"
     if text.strip().startswith("```"):
         # The first line of a block of Markdown is the name of its language.
         inside = text.strip().strip("`").partition("\n")[2]
-        if isinstance(parse_json(inside), dict):
+        is_beginning = is_cut and OBJECT_START.match(inside)
+        if is_beginning or isinstance(parse_json(inside), dict):
             return "fenced: the JSON is in a block of Markdown"
     return "the answer is not a JSON object"
 

@@ -78,6 +78,11 @@ def text(payload: Any) -> str:
     return "".join(str(part.get("text") or "") for part in objects(content))
 
 
+def has_content(payload: Any) -> bool:
+    """Return whether the first choice's message has a text, be it an empty one."""
+    return isinstance(message(payload).get("content"), (str, list))
+
+
 def finish_reason(payload: Any) -> Any:
     """Return the finish_reason of the first choice."""
     for choice in choices(payload):
@@ -89,6 +94,17 @@ def has_usage(payload: Any) -> bool:
     """Return whether a reply or chunk holds a usage with token counts."""
     usage = payload.get("usage") if isinstance(payload, dict) else None
     return isinstance(usage, dict) and isinstance(usage.get("completion_tokens"), int)
+
+
+def completion_tokens(payload: Any) -> Optional[int]:
+    """Return the number of tokens that an answer took; None if the reply does not say."""
+    return int(payload["usage"]["completion_tokens"]) if has_usage(payload) else None
+
+
+def is_cut(payload: Any, limit: int) -> bool:
+    """Return whether an answer ended at our own `limit` of tokens, and not because it was complete."""
+    used = completion_tokens(payload)
+    return finish_reason(payload) == "length" or (used is not None and used >= limit)
 
 
 class Event(NamedTuple):

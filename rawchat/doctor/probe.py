@@ -2,13 +2,16 @@
 
 Each check is a function `Session -> Verdict`.  Its calls and tokens are declared beside it, so that the bounds can be
 told before the first call.
+
+A verdict is about the server.  A model may word its answer in any way, and a small one does: an answer that shows
+nothing about the feature, because it is short, empty or cut at our own limit of tokens, is `not tried`.
 """
 
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Callable, NamedTuple, Optional
 
-from . import adapter
+from . import adapter, exchanges
 from .exchanges import Event, Exchange, Outcome
 
 OK, NO, DIFFERS, NOT_TRIED = "ok", "no", "differs", "not tried"
@@ -196,6 +199,13 @@ def exit_code(results: Sequence[Result], names: Sequence[str]) -> int:
 
 
 # ---- what the checks share
+
+
+def no_evidence(outcome: Outcome, limit: int) -> Verdict:
+    """Return the verdict for an answer without a text to judge by."""
+    if exchanges.is_cut(outcome.json, limit):
+        return Verdict(NOT_TRIED, f"the answer was cut at {limit} tokens")
+    return Verdict(NOT_TRIED, "the answer is empty")
 
 
 def refusal_verdict(outcome: Outcome) -> Verdict:

@@ -244,7 +244,9 @@ class Api:
                 '{"who": "Ann"}' if self.defect == "schema-ignored" else '{"name": "Ann", "age": 7}'
             )
         if "seed" in body:
-            return f"Argo {self._calls}" if self.defect == "seed-ignored" else "Argo"
+            return (
+                f"Argo {self._calls}" if self.defect == "seed-ignored" else f"Argo {body['seed']}"
+            )
         text = self.separator.join(str(number) for number in range(1, NUMBERS + 1))
         for word in body.get("stop", []):
             if self.defect != "stop-ignored":
