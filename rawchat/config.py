@@ -74,7 +74,16 @@ ALIASES = {name: setting for setting, names in FOREIGN_NAMES.items() for name in
 BODY_PARAMETERS = {"mode", "model_id", "models", "project_id", "transforms", "user", "tokens"}
 
 # Names under which a caller may try to pass a key or a base URL to one call, in lower case without separators.
-CREDENTIAL_SETTINGS = {"apikey", "openaiapikey", "baseurl"}
+CREDENTIAL_SETTINGS = {
+    "apikey",
+    "openaiapikey",
+    "apitoken",
+    "accesstoken",
+    "authtoken",
+    "bearertoken",
+}
+CREDENTIAL_SETTINGS |= {"bearer", "authorization", "password", "secret", "secretkey", "accesskey"}
+CREDENTIAL_SETTINGS |= {"baseurl", "apibase", "openaiapibase", "openaibaseurl"}
 
 #: similarity from which a name counts as a misspelling: four of five letters agree
 SPELLING_CUTOFF = 0.8
@@ -325,7 +334,7 @@ def closest_setting(name: str, settings: Collection[str]) -> Optional[str]:
 
 
 def check_call_params(params: Mapping[str, Any]) -> None:
-    """Raise MisnamedError if a body parameter of a call is named like the client's api_key or base_url."""
+    """Raise MisnamedError if a body parameter of a call is named like a key or a base URL."""
     for name in params:
         if name.replace("_", "").replace("-", "").lower() in CREDENTIAL_SETTINGS:
             raise MisnamedError(

@@ -40,7 +40,9 @@ INVALID_HEADER_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 # The end of the name of a header whose value is never shown.
 SECRET_HEADER = re.compile(
-    r".*(auth|authorization|key|token|secret|password|cookie)", re.IGNORECASE
+    r".*(auth|authorization|key|token|secret|password|cookie|credentials?|session|session-id"
+    r"|signature|jwt|bearer)",
+    re.IGNORECASE,
 )
 
 

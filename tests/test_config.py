@@ -757,7 +757,10 @@ def test_a_key_or_a_url_under_a_name_nobody_knows_is_refused(value: str, meant: 
 
 
 @row("1.5")
-@pytest.mark.parametrize("name", ["api_key", "apikey", "openai_api_key", "base_url", "baseURL"])
+@pytest.mark.parametrize(
+    "name",
+    ["api_key", "apikey", "openai_api_key", "access_token", "authorization", "base_url", "baseURL"],
+)
 def test_a_call_does_not_send_a_setting_of_the_client_as_a_parameter(name: str) -> None:
     sent: list[Request] = []
 

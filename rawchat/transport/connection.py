@@ -25,6 +25,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..deadline import Deadline, shutdown_socket
+from ..errors import one_line
 from ..wire import HEADER_NAME
 
 #: Bytes asked for at once: before urllib3 2.6 one compressed piece can inflate a thousandfold.
@@ -35,6 +36,9 @@ AFTER_DONE = 0.1
 
 #: Lines of a header block that may be no headers; http.client allows as many headers.
 MAX_JUNK_LINES = 100
+
+#: Characters of a wrong size that a message shows.
+MAX_SHOWN = 40
 
 
 # ---- the exchange
@@ -102,7 +106,7 @@ class LastLineReader:
             if header:
                 return header
             dropped = True
-        raise HTTPException(f"over {MAX_JUNK_LINES} lines among the headers that are none")
+        raise HTTPException(f"over {MAX_JUNK_LINES} lines in the header block are not headers")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)
@@ -129,9 +133,10 @@ def clean_header_line(line: bytes) -> bytes:
 
 
 class StrictHTTPResponse(HTTPResponse):
-    """http.client's response, but headers have to end, and a chunk cannot have a negative size.
+    """http.client's response, but headers have to end, and no size may be nonsense.
 
-    http.client takes some header blocks that break off for those of an empty 200.
+    http.client takes some header blocks that break off for those of an empty 200, and reads a body whose
+    Content-Length is no number up to the end of the connection, which a server may keep open.
     """
 
     def begin(self) -> None:
@@ -145,6 +150,22 @@ class StrictHTTPResponse(HTTPResponse):
             )
         if self.fp:  # http.client sets it to None when there is no body
             self.fp = lines.file
+            if not self.chunked:
+                self._check_length()
+
+    def _check_length(self) -> None:
+        """Set the length of a body whose Content-Length is given twice; raise HTTPException for one that is no number.
+
+        The same value twice counts once (RFC 9110, 8.6).
+        """
+        values = {value.strip() for value in (self.getheader("Content-Length") or "").split(",")}
+        values.discard("")
+        if not values or self.length == 0:
+            return
+        shown = one_line(", ".join(sorted(values)), MAX_SHOWN)
+        if len(values) > 1 or not shown.isdecimal() or not shown.isascii():
+            raise HTTPException(f"invalid Content-Length: {shown}")
+        self.length = int(shown)
 
     def _read_next_chunk_size(self) -> int:
         """Return the size of the next chunk.  http.client's own takes "-5", and reads on and on."""

@@ -25,6 +25,7 @@ import urllib3
 from ..errors import one_line
 from ..urls import origin
 from .connection import (
+    MAX_SHOWN,
     READ_SIZE,
     AutoClosingPool,
     AutoClosingTLSPool,
@@ -37,8 +38,8 @@ from .connection import (
 #: Bytes of the longest size line that is accepted, with its extensions: http.client's limit.
 MAX_SIZE_LINE = 65536
 
-#: Characters of a wrong size line that a message shows.
-MAX_SHOWN = 40
+#: Bytes of the longest trailer that is read; it is thrown away, so a long one can only be meant to hold the caller.
+MAX_TRAILER = 65536
 
 #: The size of a chunk; int() would also accept a sign and underscores.
 SIZE_LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]+)[ \t]*(?:;.*)?\r?\n")
@@ -99,12 +100,19 @@ def bad_chunk_size(line: bytes) -> HTTPException:
 
 
 def skip_trailer(start: bytes, pieces: Iterator[bytes]) -> None:
-    """Read up to the empty line that ends the trailer; accept an end without it, as http.client does."""
+    """Read up to the empty line that ends the trailer; accept an end without it, as http.client does.
+
+    Raises HTTPException after MAX_TRAILER bytes.
+    """
     tail = b"\n" + start
+    size = len(tail)
     while not re.search(b"\n\r?\n", tail):
+        if size > MAX_TRAILER:
+            raise HTTPException(f"the trailer after the last chunk is over {MAX_TRAILER} bytes")
         piece = next(pieces, b"")
         if not piece:
             return
+        size += len(piece)
         tail = tail[-2:] + piece
 
 

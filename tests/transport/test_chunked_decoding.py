@@ -5,7 +5,7 @@ from http.client import HTTPException
 
 import pytest
 
-from rawchat.transport.fast import MAX_SIZE_LINE, decode_chunked
+from rawchat.transport.fast import MAX_SIZE_LINE, MAX_TRAILER, decode_chunked
 
 from ..test_stream import cut
 
@@ -41,6 +41,16 @@ def test_a_trailer_is_read_to_its_end_and_no_further(end: bytes) -> None:
         left = iter([*pieces, b"next"])
         assert b"".join(decode_chunked(left)) == b"Hello, \r\nworld!"
         assert b"".join(left)[-4:] == b"next", pieces
+
+
+def test_an_endless_trailer_is_an_error_after_what_came_whole() -> None:
+    line = b"X-Trailer: " + b"a" * 1000 + b"\r\n"
+    left = iter([WHOLE[:-2], *[line] * 1000])
+    body = decode_chunked(left)
+    assert next(body) == b"Hello, \r\nworld!"
+    with pytest.raises(HTTPException, match="trailer"):
+        next(body)
+    assert (1000 - len(list(left))) * len(line) <= MAX_TRAILER + len(line)
 
 
 @pytest.mark.parametrize(

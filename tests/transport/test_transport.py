@@ -787,7 +787,7 @@ def test_a_header_that_goes_on_in_the_next_line_and_an_interim_response() -> Non
 def test_endless_lines_that_are_no_headers_are_an_error() -> None:
     with serving([b"HTTP/1.1 200 OK\r\n" + b"no header\r\n" * 1000 + b"\r\n{}", CLOSE]) as server:
         client = rawchat.Client(base_url=server.url, environ={}, max_retries=0)
-        with pytest.raises(APIConnectionError, match="over 100 lines among the headers"):
+        with pytest.raises(APIConnectionError, match="over 100 lines in the header block"):
             client.models()
 
 
