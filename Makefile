@@ -7,8 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SDK := .venv-parity
 READ := errors wire urls keys config endpoints backoff deadline sse reply merge stream client
-PATH_TESTS := $(wildcard $(READ:%=tests/test_%.py)) tests/test_layers.py
-BESIDE := normalise error_bodies compat cache images usage
+PATH_TESTS := $(wildcard $(READ:%=tests/test_%.py)) tests/keys tests/config tests/compat tests/test_layers.py
+BESIDE := json_text keys/redaction keys/credentials keys/pool config/dotenv config/misnamed compat/error_responses \
+	compat/error_bodies compat/wordings compat/normalise compat/tool_calls compat/unsupported cache images usage
 
 .PHONY: help run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check clean
 
@@ -54,7 +55,8 @@ bench: .venv-bench/done  ## measure rawchat beside the SDK; writes docs/benchmar
 	.venv-bench/bin/python bench
 
 read:  ## print the files of the request path in reading order, then what stands beside it
-	@for file in __init__ $(READ) $(BESIDE); do printf '\n======== rawchat/%s.py\n\n' $$file; cat rawchat/$$file.py; done
+	@for name in __init__ $(READ) $(BESIDE); do file=rawchat/$$name.py; test -f $$file || file=rawchat/$$name/__init__.py; \
+	printf '\n======== %s\n\n' $$file; cat $$file; done
 
 parity: $(VENV)/run $(SDK)/sdk  ## play one script to the official SDK and to rawchat, and write docs/parity.md
 	$(BIN)/python -m tests.parity --sdk $(SDK)/bin/python

@@ -5,8 +5,8 @@ The life of one call, in reading order; `make read` prints these files:
     errors      the tree of exceptions; an error response -> its exception
     wire        Headers, Request, Response: the interface between client and transport
     urls        the base URL, its origin, redirects, proxies
-    keys        API keys: validate, choose, keep secret
-    config      settings: arguments > environment > .env > defaults
+    keys/       API keys: validate them; and chapters: choose one, keep credentials at home, and out of sight
+    config/     settings: arguments > environment > .env > defaults
     endpoints   one function per endpoint -> Request
     backoff     the retry decision and its delays
     deadline    a bound on the whole call, and cancellation
@@ -17,9 +17,10 @@ The life of one call, in reading order; `make read` prints these files:
     client      the verbs, and `send`
     transport/  the network: over_http
 
-Beside it, what servers do differently: `error_bodies` (every spelling of an error), `compat` (what a server refuses
-of what rawchat adds), `normalise` (messages in one shape).  And `cache` (the smallest wrapper of a transport),
-`images`, `usage`, `safe_path` (for commands).  Built on it, each folder under its public name: `schema` (structured output),
+Beside it `compat/`: what servers do differently, from the spelling of an error to what they refuse; and `json_text`,
+`cache` (the smallest wrapper of a transport), `images`, `usage`, `safe_path` (for commands).  That is the core.
+
+Built on it, each folder under its public name, to be deleted by whoever does not need it: `schema` (structured output),
 `history` (conversations), `tools` (the tool loop), `limits` (rate limiter, circuit breaker), `trace` (watch the wire),
 `aio` (await the verbs), `bulk` (many prompts), `local` (a small model on this machine), `doctor` (find what fails
 between here and a model), `cli` (python -m rawchat).

@@ -12,21 +12,19 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
-from . import backoff, compat, endpoints, images, reply
+from . import backoff, endpoints, images, reply
 from .backoff import Runtime, should_fall_back
-from .config import Timeout, check_params, load_config
+from .compat import unsupported
+from .compat.error_responses import error_from_response
+from .config import Timeout, load_config
+from .config.misnamed import check_params
 from .endpoints import Messages
 from .errors import APIError, DeadlineExceededError, RawchatError
-from .keys import (
-    ApiKey,
-    Key,
-    KeyPool,
-    redact_error,
-    refuse_credentials,
-    refuse_unencrypted,
-    request_secrets,
-)
-from .reply import Reply, error_from_response
+from .keys import ApiKey, authorize
+from .keys.credentials import refuse_credentials, refuse_unencrypted
+from .keys.pool import KeyPool
+from .keys.redaction import redact_error, request_secrets
+from .reply import Reply
 from .stream import Stream
 from .urls import origin
 from .wire import Headers, Request, Response, Transport
@@ -285,7 +283,7 @@ class Client:
             refused = set(self._refused)
             retries = 0
             while True:
-                attempt = self._prepare(compat.adapt(candidate, refused), elapsed)
+                attempt = self._prepare(unsupported.adapt(candidate, refused), elapsed)
                 try:
                     if at_home:  # never send the key to another origin
                         attempt = authorize(attempt, keys.pick())
@@ -302,7 +300,7 @@ class Client:
                     failure = error
                 failure.retries = retries
                 redact_error(request_secrets(attempt), failure)
-                refusal = compat.find_refusal(failure, attempt, refused)
+                refusal = unsupported.find_refusal(failure, attempt, refused)
                 if refusal is not None:
                     log.info("the server refuses %s; sending the request without it", refusal)
                     refused.add(refusal)
@@ -371,14 +369,6 @@ class Client:
 
     def _open_stream(self, response: Response) -> Stream:
         return Stream(response, self.config.max_bytes, on_reply=self._report)
-
-
-def authorize(request: Request, key: Optional[Key]) -> Request:
-    """Return `request` with the key, unless the caller gave, or forbade, an Authorization header."""
-    if not key or not request.send_key:
-        return request
-    headers = Headers(request.headers, {"Authorization": f"Bearer {key}"})
-    return request._replace(headers=headers)
 
 
 # ---- the default client

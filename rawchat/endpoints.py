@@ -10,9 +10,7 @@ A new endpoint is a function here and a verb in `client`, `__init__` and `aio`.
 b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"seed":1}'
 """
 
-import json
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
 from urllib.parse import quote
 
@@ -20,12 +18,12 @@ from .config import (
     DEFAULT_CHAT_MODEL,
     DEFAULT_COMPLETION_MODEL,
     Config,
-    check_call_params,
     check_mapping,
     check_timeout,
 )
-from .keys import refuse_credentials, refuse_unencrypted
-from .normalise import mend
+from .config.misnamed import check_call_params
+from .json_text import encode_json
+from .keys.credentials import refuse_credentials, refuse_unencrypted
 from .urls import SEGMENT_SAFE, join_url
 from .wire import Added, Headers, Request, default_headers, validate_headers
 
@@ -35,9 +33,6 @@ Messages = Union[str, Iterable[Message]]
 INCLUDE_USAGE = Added(
     include_usage=True
 )  #: the `stream_options` that ask for the usage of a stream
-
-# Made once: json.dumps with options makes a new encoder in each call.
-ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 # ---- the endpoints
@@ -194,57 +189,3 @@ def with_body(request: Request, body: dict[str, Any]) -> Request:
 def choice_count(n: Any) -> int:
     """Return the number of choices that a body with this `n` asks for."""
     return n if isinstance(n, int) and n > 1 else 1
-
-
-# ---- JSON
-
-
-def encode_json(body: Mapping[str, Any]) -> bytes:
-    """Return compact UTF-8 JSON.
-
-    Raises TypeError or ValueError, with the place, for what JSON cannot represent; it is never sent as something
-    else.
-    """
-    try:
-        return ENCODER.encode(body).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        error_class = TypeError if isinstance(error, TypeError) else ValueError
-        place, reason = "the body", str(error)
-        try:
-            place, reason = next(find_unencodable(body), (place, reason))
-        except RecursionError:
-            reason = "it contains itself, or is nested too deeply"
-        raise error_class(f"{place}: {reason}") from None
-
-
-def encode_mended(body: Mapping[str, Any]) -> bytes:
-    """Return the JSON of a record that may hold data from the network, mended if it has to be."""
-    try:
-        return encode_json(body)
-    except ValueError:
-        return encode_json(mend(body))
-
-
-def find_unencodable(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the places in `value` that JSON cannot represent, each with the reason."""
-    if isinstance(value, dict):
-        for name, item in value.items():
-            step = f".{name}" if place else f"{name}"
-            yield from find_unencodable(name, f"{place}{step!a}, the name itself")
-            yield from find_unencodable(item, place + step)
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from find_unencodable(item, f"{place}[{index}]")
-    elif isinstance(value, str):
-        for position, character in enumerate(value, 1):
-            if "\ud800" <= character <= "\udfff":
-                yield place, f"lone surrogate U+{ord(character):04X} at position {position}"
-                return
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield place, f"JSON has no {value}"
-    elif value is not None and not isinstance(value, (int, float)):
-        kind = type(value).__name__
-        yield (
-            place,
-            f"{kind} cannot be represented in JSON; use str, numbers, booleans, lists, dicts",
-        )

@@ -28,22 +28,19 @@ line, pickles with its fields, and holds no key.
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
-from .error_bodies import holds_overflow, parse_error_body
-from .error_bodies import is_error as is_error
-from .error_bodies import one_line as one_line
-from .normalise import decode_json
-
 # 408 request timeout, 409 lock conflict, 429 rate limit; and every status from 500 on.  The SDK's choice.
 RETRYABLE_STATUSES = {408, 409, 429}
 
-# Statuses under which servers report a prompt that is too long, beside those from 500 on (llama.cpp).
-OVERFLOW_STATUSES = {400, 413, 422}
 
 # What explains a failed connection.
 DOCTOR = "python -m rawchat.doctor shows which step fails"
 
 # The code or type of a 429 that no waiting can resolve.
 NO_QUOTA = "insufficient_quota"
+
+
+#: Characters of a message.
+MAX_MESSAGE = 500
 
 
 # ---- the tree
@@ -291,85 +288,9 @@ class ToolRoundsError(RawchatError):
     messages: Any = None  #: the conversation so far, to continue from
 
 
-ERROR_BY_STATUS: dict[int, type[APIStatusError]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    409: ConflictError,
-    422: UnprocessableEntityError,
-    429: RateLimitError,
-}
-
-
-# ---- an error response -> its exception
-
-
-def error_from_status(
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    summary: str,
-    reason: str = "no reason given",
-) -> APIStatusError:
-    """Return the exception for a response that is not 2xx.
-
-    `summary` names the request in the message: 'POST https://host/path'.  `reason` stands in the message if the
-    server gives none.
-
-    >>> error_from_status(404, {}, b'{"error": {"message": "no such model"}}', "GET http://h/v1/models/x").message
-    '404: no such model (GET http://h/v1/models/x)'
-    """
-    text = body.decode("utf-8-sig", "replace")
-    try:
-        payload = decode_json(text)
-    except ValueError:
-        payload = text
-    message, fields = parse_error_body(payload)
-    if 300 <= status < 400:
-        target = one_line(headers.get("location") or "nowhere")
-        message = f"redirected to {target}, which is not followed"
-    title = str(status)
-    for name in (fields["code"], fields["type"]):
-        if name and name != str(status):
-            title = f"{status} {one_line(name)}"
-            break
-    error_class = class_for_status(status)
-    if is_overflow_status(status) and holds_overflow(payload):
-        error_class = ContextLengthExceededError
-    return error_class(
-        f"{title}: {message or reason} ({summary})",
-        status_code=status,
-        headers=headers,
-        request_id=headers.get("x-request-id"),
-        **fields,
-    )
-
-
-def class_for_status(status: int) -> type[APIStatusError]:
-    """Return the exception class for a status."""
-    if status >= 500:
-        return InternalServerError
-    return ERROR_BY_STATUS.get(status, APIStatusError)
-
-
-def is_overflow_status(status: int) -> bool:
-    """Return True for a status under which servers report a prompt that is too long; a 429 never means that."""
-    return status in OVERFLOW_STATUSES or status >= 500
-
-
-# ---- an error inside a stream
-
-
-def as_stream_error(error: APIError, read_timeout: float) -> APIError:
-    """Return the stream's form of a connection error: the connection was lost, or no data came in time.
-
-    `read_timeout` is the timeout of each read in seconds, for the message.  Any other error is returned as it is.
-    """
-    if isinstance(error, (DeadlineExceededError, StreamInterruptedError)):
-        return error
-    if isinstance(error, APITimeoutError):
-        return StreamTimeoutError(f"no data for {read_timeout:g} s: {error.message}")
-    if isinstance(error, APIConnectionError):
-        return StreamInterruptedError(f"connection lost while streaming: {error.message}")
-    return error
+def one_line(text: str, limit: int = MAX_MESSAGE) -> str:
+    """Return `text` in one line, with its white space folded, cut off after `limit` characters."""
+    text = " ".join(text.split())
+    if len(text) <= limit:
+        return text
+    return text[:limit] + "…"

@@ -6,8 +6,8 @@ import pathlib
 from typing import Any, Optional, Union
 
 from .errors import APIResponseValidationError, RawchatError
+from .keys.redaction import redact_url
 from .reply import Reply
-from .urls import redact_url
 from .wire import Headers, Request, Transport
 
 Path = Union[str, "os.PathLike[str]"]

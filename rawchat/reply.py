@@ -4,39 +4,25 @@ Both are dicts with everything that the server sent, known to us or not, and pro
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
-from .error_bodies import holds_overflow, is_error, one_line, parse_error_body
-from .errors import (
-    APIConnectionError,
-    APIError,
-    APIResponseValidationError,
-    APIStatusError,
-    ContextLengthExceededError,
-    DeadlineExceededError,
-    error_from_status,
+from .compat.error_bodies import is_error, parse_error_body
+from .compat.error_responses import (
+    error_in_success,
+    looks_truncated,
+    no_choice_error,
+    not_json_error,
 )
-from .normalise import (
-    content_text,
-    decode_json,
-    hold_half,
-    mend,
-    normalise,
-    normalise_content,
-)
+from .compat.normalise import as_model_list, content_text, normalise, normalise_content
+from .compat.wordings import holds_overflow
+from .errors import APIError, APIResponseValidationError, ContextLengthExceededError, one_line
+from .json_text import decode_json, hold_half, mend
 from .usage import find_usage
 from .wire import MAX_BYTES, Headers, Response
 
 if TYPE_CHECKING:  # replies can be decoded where sseclient is not installed
     from .sse import Event
-
-#: Bytes of a body that an error quotes in full (`.body`).
-MAX_EXCERPT = 2000
-
-#: Content encodings of which every request says that it accepts them, or that need no decoding.
-REQUESTED_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 
 
 class Reply(dict[str, Any]):
@@ -241,27 +227,6 @@ def require_choices(reply: Reply, response: Response) -> Reply:
     return reply
 
 
-def as_model_list(payload: Any) -> Any:
-    """Return a list of models in the form of OpenAI's: some servers send a bare list (Together), or `models`."""
-    models = payload
-    rest: dict[str, Any] = {}
-    if isinstance(payload, dict):
-        if "data" in payload or not isinstance(payload.get("models"), list):
-            return payload
-        models = payload["models"]
-        rest = payload
-    if not isinstance(models, list):
-        return payload
-    data = []
-    for model in models:
-        if isinstance(model, str):
-            model = {"id": model}
-        if isinstance(model, dict):
-            id = model.get("id") or model.get("name") or model.get("model")
-            data.append({**model, "id": id})
-    return {"object": "list", **rest, "data": data}
-
-
 # ---- a plain call that is answered with an event stream
 
 
@@ -369,101 +334,3 @@ def iter_texts(chunks: Iterable[Chunk]) -> Iterator[str]:
             yield text
     if held:
         yield "\ufffd"
-
-
-# ---- errors
-
-
-def error_from_response(response: Response, limit: int) -> APIStatusError:
-    """Return the error for a response whose status is not 2xx, even if its body cannot be read whole."""
-    body = b""
-    reason = "no reason given"
-    try:
-        body = response.read(limit)
-    except DeadlineExceededError:
-        raise
-    except APIConnectionError:
-        pass
-    except APIResponseValidationError:
-        reason = f"its body is over {limit} bytes; raise max_bytes if it may be"
-    encoding = unrequested_encoding(response)
-    if encoding and not is_text(body):
-        body = b""
-        reason = f"its body is in the encoding {encoding}, which was not requested"
-    return error_from_status(response.status, response.headers, body, response.summary, reason)
-
-
-def is_text(body: bytes) -> bool:
-    """Return whether a body is UTF-8."""
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def error_in_success(payload: Any, response: Response) -> APIError:
-    """Return the error for a 2xx whose JSON is an error."""
-    message, fields = parse_error_body(payload)
-    error_class: type[APIError] = APIResponseValidationError
-    if holds_overflow(payload):
-        error_class = ContextLengthExceededError
-    error = error_class(
-        f"{response.status}, but an error: {message} ({response.summary})", **fields
-    )
-    response.annotate(error)
-    return error
-
-
-def not_json_error(
-    body: bytes, response: Response, truncated: bool = False
-) -> APIResponseValidationError:
-    """Return the error for a 2xx whose body is not the JSON object that was asked for."""
-    text = body[:MAX_EXCERPT].decode("utf-8-sig", "replace")
-    encoding = unrequested_encoding(response)
-    problem = "no JSON object"
-    if truncated:
-        problem = "JSON that stops half way"
-    elif encoding:
-        problem = f"its content encoding is {encoding}, which was not requested"
-    content_type = response.headers.get("content-type") or "no content type"
-    excerpt = one_line(text, 120) or "empty body"
-    if text.lstrip().startswith("<"):
-        excerpt += "; is base_url right? It is a web page"
-    error = APIResponseValidationError(
-        f"{response.status}, but {problem} ({content_type}): {excerpt} ({response.summary})",
-        body=text,
-    )
-    error.truncated = truncated
-    response.annotate(error)
-    return error
-
-
-def no_choice_error(text: str, response: Response) -> APIResponseValidationError:
-    """Return the error for the answer to a chat that holds no choice."""
-    excerpt = one_line(text, 120) or "empty body"
-    error = APIResponseValidationError(
-        f"{response.status}, but no JSON object with a choice: {excerpt} ({response.summary})",
-        body=text[:MAX_EXCERPT],
-    )
-    response.annotate(error)
-    return error
-
-
-def unrequested_encoding(response: Response) -> str:
-    """Return the content encoding of a response if it was not requested (br, zstd), else ""."""
-    encoding = str(response.headers.get("content-encoding") or "").strip().lower()
-    return "" if encoding in REQUESTED_ENCODINGS else encoding
-
-
-def looks_truncated(body: bytes) -> bool:
-    """Return whether `body` begins as a JSON object and ends before that does.  Brackets in strings do not count.
-
-    Escapes are removed first, so that a string reaches to the next quote.  One pattern for both would try an open string
-    again from each of its escaped quotes, in quadratic time.
-    """
-    text = re.sub(rb"(?s)\\.", b"", body.strip(b"\xef\xbb\xbf \t\r\n"))
-    text = re.sub(rb'"[^"]*"?', b"", text)
-    if not text.startswith(b"{"):
-        return False
-    return not text.endswith(b"}") or text.count(b"{") > text.count(b"}")

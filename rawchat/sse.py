@@ -16,7 +16,7 @@ from sseclient import Event as Event
 from sseclient import SSEClient
 
 from .errors import APIError
-from .normalise import decode_json
+from .json_text import decode_json
 from .wire import MAX_BYTES
 
 if not hasattr(SSEClient, "events"):  # the package `sseclient` installs a module of the same name

@@ -4,27 +4,23 @@ import contextlib
 from collections.abc import Generator, Iterator
 from typing import Any, Callable, Optional
 
+from .compat.error_responses import (
+    as_stream_error,
+    no_choice_error,
+    not_json_error,
+    unrequested_encoding,
+)
 from .errors import (
     APIConnectionError,
     APIError,
     APIResponseValidationError,
     StreamInterruptedError,
-    as_stream_error,
 )
-from .keys import redact_error, request_secrets
+from .json_text import mend
+from .keys.redaction import redact_error, request_secrets
 from .merge import MessageAccumulator
-from .normalise import mend
 from .reply import Chunk as Chunk
-from .reply import (
-    Reply,
-    chunk_from_reply,
-    decode_event,
-    iter_texts,
-    no_choice_error,
-    not_json_error,
-    unrequested_encoding,
-    with_metadata,
-)
+from .reply import Reply, chunk_from_reply, decode_event, iter_texts, with_metadata
 from .sse import events as events
 from .sse import peek
 from .wire import MAX_BYTES, Response

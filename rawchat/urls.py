@@ -5,7 +5,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any, Optional
-from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from .errors import ConfigError
 
@@ -19,11 +19,6 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 # A base URL that may be shown in a message.  Anything else may be a key in the wrong place.
 SHOWABLE_URL = re.compile(r"(?!sk-)[\w./:-]{,60}")
 
-# A query parameter that holds a credential: `?api-key=…`, the `sig` of a signed URL.
-QUERY_SECRET = re.compile(
-    r"(?i)([?&][^?=&#]*(?:key|auth|token|secret|sig|signature|passw(?:or)?d|credential|session|jwt)=)"
-    r"([^&#]*)"
-)
 
 # The environment variables that choose the network's way, in lower case.
 NETWORK_VARIABLES = {
@@ -147,33 +142,9 @@ def redirect_target(method: str, url: str, status: int, location: Optional[str])
     return target if same_origin else None
 
 
-# ---- keys inside URLs
-
-
 def strip_userinfo(url: str) -> str:
     """Return `url` without the user:password@ before its host (RFC 3986, 3.2.1)."""
     return re.sub(r"//[^/?#]*@", "//", url)
-
-
-def redact_url(url: str) -> str:
-    """Return `url` without user:password@, and with the credentials in its query hidden.
-
-    >>> redact_url("https://me:secret@h/v1?api-key=secret&a=b")
-    'https://h/v1?api-key=***&a=b'
-    """
-    return QUERY_SECRET.sub(r"\1***", strip_userinfo(url))
-
-
-def url_secrets(url: str) -> list[str]:
-    """Return the credentials that `redact_url` hides, as they stand in `url` and decoded."""
-    found = []
-    for userinfo in re.findall(r"//([^/?#]*)@", url):
-        user, _, password = userinfo.partition(":")
-        # A token may stand in the place of the user.
-        found.append(password or user)
-    for _, value in QUERY_SECRET.findall(url):
-        found.append(value)
-    return [form for value in found for form in sorted({value, unquote(value)})]
 
 
 # ---- proxies

@@ -1,4 +1,4 @@
-"""The core, which is the files of the root and `transport`, works alone; any other folder can be deleted."""
+"""The core works alone: the files of the root, the folders that belong to them, and `transport`; any other can be deleted."""
 
 import os
 import pathlib
@@ -8,23 +8,26 @@ import sys
 
 import pytest
 
-from .test_layers import FOLDER_RULES, MODULES, PACKAGE
+from .test_layers import CORE_FOLDERS, FOLDER_RULES, MODULES, PACKAGE
 
 TESTS = pathlib.Path(__file__).parent
 
 # What the tests of the core need, and the tests themselves.
 SUPPORT = ["__init__.py", "conftest.py", "command.py", "server.py"]
 CORE_TESTS = [
+    "compat/test_error_bodies.py",
+    "compat/test_error_responses.py",
+    "keys/test_keys.py",
+    "keys/test_redaction.py",
     "test_backoff.py",
     "test_client.py",
     "test_endpoints.py",
     "test_errors.py",
-    "test_keys.py",
     "test_merge.py",
-    "test_refusals.py",
     "test_reply.py",
     "test_sse.py",
     "test_stream.py",
+    "test_urls.py",
     "test_wire.py",
 ]
 
@@ -66,9 +69,13 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     for path in PACKAGE.glob("*.py"):
         shutil.copy(path, home / "rawchat")
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(PACKAGE / "transport", home / "rawchat" / "transport", ignore=ignored)
+    for name in [*CORE_FOLDERS, "transport"]:
+        shutil.copytree(PACKAGE / name, home / "rawchat" / name, ignore=ignored)
+    for name in ["compat", "keys"]:
+        (home / "tests" / name).mkdir()
+        shutil.copy(TESTS / name / "__init__.py", home / "tests" / name)
     for name in [*SUPPORT, *CORE_TESTS]:
-        shutil.copy(TESTS / name, home / "tests")
+        shutil.copy(TESTS / name, home / "tests" / name)
     return home
 
 

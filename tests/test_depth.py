@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import rawchat
-from rawchat.normalise import MAX_DEPTH
+from rawchat.json_text import MAX_DEPTH
 from rawchat.wire import Request, Response, Transport
 
 from .server import HELLO, completion, delta, event

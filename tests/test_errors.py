@@ -7,8 +7,9 @@ import pytest
 
 import rawchat
 from rawchat import errors
+from rawchat.compat.error_responses import error_from_status
 from rawchat.errors import APIError
-from rawchat.keys import redact_error
+from rawchat.keys.redaction import redact_error
 from rawchat.reply import Reply
 from rawchat.wire import Headers
 
@@ -72,7 +73,7 @@ def test_the_root_has_the_name_that_the_sdk_gives_it() -> None:
 
 
 def test_an_error_gives_status_and_headers_of_its_response_as_in_the_sdk() -> None:
-    error = errors.error_from_status(429, Headers({"Retry-After": "7"}), b"", "GET http://h/")
+    error = error_from_status(429, Headers({"Retry-After": "7"}), b"", "GET http://h/")
     again = pickle.loads(pickle.dumps(error))
     for each in (error, again):
         assert each.response.status_code == 429

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rawchat import errors
+from rawchat.compat.error_responses import error_from_status
 from rawchat.config import load_config
 from rawchat.endpoints import chat
-from rawchat.errors import ConfigError, error_from_status
+from rawchat.errors import ConfigError
 from rawchat.merge import MessageAccumulator
 from rawchat.stream import Stream, events
 from rawchat.wire import Headers, Request, Response

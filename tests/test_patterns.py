@@ -304,7 +304,7 @@ except ImportError:
     [
         r"""from rawchat.reply import looks_truncated
 assert looks_truncated(b'{"code": "' + b'print(\\"a\\")' * 100_000)""",
-        r"""from rawchat.errors import error_from_status
+        r"""from rawchat.compat.error_responses import error_from_status
 assert "<<<" in error_from_status(500, {}, b"<" * 2**20, "GET http://h/").message""",
         MERGE
         % (
@@ -321,7 +321,7 @@ assert "<<<" in error_from_status(500, {}, b"<" * 2**20, "GET http://h/").messag
         MERGE % (400_000, "{('delta' if at < 200_000 else 'message'): {'content': '', 'x': ''}}"),
         MERGE
         % (200_000, "{'delta': {'tool_calls': [{'index': 0, 'function': {'arguments': ''}}]}}"),
-        r"""from rawchat.compat import refuses_format
+        r"""from rawchat.compat.unsupported import refuses_format
 assert not refuses_format("response_format " * 2**20)""",
     ],
     ids=[

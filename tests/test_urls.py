@@ -67,26 +67,3 @@ def test_which_redirections_are_followed(status: int) -> None:
     for method, statuses in followed.items():
         target = urls.redirect_target(method, "http://h/v1", status, "/v2")
         assert target == ("http://h/v2" if status in statuses else None), method
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "key",
-        "api_key",
-        "apikey",
-        "X-Key",
-        "API-KEY",
-        "token",
-        "access_token",
-        "secret",
-        "a_secret",
-        "sig",
-        "password",
-    ],
-)
-def test_keys_in_urls_do_not_show(name: str) -> None:
-    shown = f"http://h/v1?{name}=***&a=1&b={name}#c"
-    assert urls.redact_url(f"http://h/v1?{name}=sk-1/2?3=4&a=1&b={name}#c") == shown
-    assert urls.redact_url(f"http://h/v1?a=1&{name}=sk-1") == f"http://h/v1?a=1&{name}=***"
-    assert urls.redact_url(f"http://h/{name}=1?{name}s=2") == f"http://h/{name}=1?{name}s=2"

@@ -28,8 +28,8 @@ from ..deadline import CancelToken, cancel_token
 from ..endpoints import Messages
 from ..history import SUMMARY_PROMPT, History
 from ..images import Pictures
+from ..json_text import hold_half
 from ..keys import ApiKey
-from ..normalise import hold_half
 from ..reply import Reply
 from ..stream import Chunk, Stream
 from ..wire import Transport

@@ -15,8 +15,8 @@ from types import FrameType
 from typing import BinaryIO, NamedTuple, Optional
 
 from ..client import Client
-from ..endpoints import encode_mended
 from ..errors import APIStatusError, AuthenticationError
+from ..json_text import encode_mended
 from .progress import Progress, print_remark
 from .resume import (
     DoneRows,

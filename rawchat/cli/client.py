@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from .. import trace
 from ..config import load_config
-from ..endpoints import encode_json
 from ..errors import MissingKeyError
+from ..json_text import encode_json
 from ..wire import Headers, Request, Response, Transport
 from .inputs import UsageError, read_file
 from .options import Options

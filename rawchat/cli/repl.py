@@ -15,7 +15,7 @@ from ..config import DEFAULT_CHAT_MODEL
 from ..errors import RawchatError
 from ..history import History, text_of
 from ..history.window import turn_starts
-from ..urls import redact_url
+from ..keys.redaction import redact_url
 from .answer import AnswerInterrupted, send_query
 from .commands import Session, completions, ignore_change
 from .context import Context

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any, BinaryIO, Optional, Union
 
 from ..config import Config
-from ..keys import redact, request_secrets, secret_forms
+from ..keys.redaction import redact, request_secrets, secret_forms
 from ..reply import Reply
 from ..urls import join_url
 from ..usage import Usage, price_key
@@ -169,7 +169,7 @@ class CallLog:
         if self._file is None:
             return
         # here, not above: only a log needs it
-        from ..endpoints import encode_mended
+        from ..json_text import encode_mended
 
         if reply is None:
             reply = getattr(failure, "partial", None)

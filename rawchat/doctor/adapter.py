@@ -4,15 +4,17 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .. import config, endpoints, keys, urls
+from .. import config, endpoints, urls
+from ..compat.error_responses import error_from_status
+from ..config.dotenv import read_dotenv as read_settings
 from ..errors import (
     APIConnectionError,
     ConfigError,
     ContextLengthExceededError,
     MissingKeyError,
     RawchatError,
-    error_from_status,
 )
+from ..keys import redaction
 from ..sse import events
 from ..wire import Headers, Request, __version__
 from .exchanges import Exchange, Outcome
@@ -30,7 +32,7 @@ CONNECT_SECONDS = 10.0  #: bound on connecting, within the bound of one call
 
 def read_dotenv() -> dict[str, str]:
     """Return our settings in the `.env` of the working directory.  Raises ConfigError."""
-    return config.read_dotenv(".", config.DOTENV_NAMES)
+    return read_settings(".", config.DOTENV_NAMES)
 
 
 def check_settings(given: Mapping[str, Any], environ: Mapping[str, str]) -> config.Config:
@@ -46,20 +48,20 @@ def keys_of(loaded: config.Config) -> list[str]:
 
 def secrets_of(loaded: config.Config) -> list[str]:
     """Return all that must not be shown: keys, and what is secret in headers and in the URL."""
-    found = [*keys_of(loaded), *urls.url_secrets(loaded.base_url)]
+    found = [*keys_of(loaded), *redaction.url_secrets(loaded.base_url)]
     for layer in loaded.headers:
-        found += keys.header_secrets(layer)
-    return [*found, *keys.secret_forms(found)]
+        found += redaction.header_secrets(layer)
+    return [*found, *redaction.secret_forms(found)]
 
 
 def redact(secrets: Collection[str], text: str) -> str:
     """Return `text` with each of `secrets` replaced by ***, also where the text was cut off within one."""
-    return str(keys.redact(sorted(secrets, key=len, reverse=True), text))
+    return str(redaction.redact(sorted(secrets, key=len, reverse=True), text))
 
 
 def show_url(url: str) -> str:
     """Return `url` without the keys that its query may hold."""
-    return urls.redact_url(url)
+    return redaction.redact_url(url)
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str:

@@ -15,9 +15,9 @@ from contextlib import AbstractContextManager
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..client import Client, default_client
+from ..compat.normalise import normalise
 from ..endpoints import INCLUDE_USAGE
 from ..errors import APIResponseValidationError, ContextLengthExceededError
-from ..normalise import normalise
 from ..reply import Reply
 from ..stream import Stream
 from ..usage import Usage

@@ -6,8 +6,8 @@ import tempfile
 from collections.abc import Iterable
 from typing import Any, Union
 
-from ..endpoints import encode_json
 from ..errors import RawchatError
+from ..json_text import encode_json
 from .window import Message
 
 Path = Union[str, "os.PathLike[str]"]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Optional, Protocol
 
-from ..normalise import normalise
+from ..compat.normalise import normalise
 
 # The estimate is a rule of thumb, fitted to SmolLM2's tokenizer (49,152 entries, digits one by one): within 15 % on
 # 40 texts, English, Chinese and code, of 26 to 22,000 tokens (`python -m tests.tokens` prints some).  A tokenizer with

@@ -15,8 +15,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Callable, Optional, TypeVar
 
+from ..compat.normalise import normalise
 from ..errors import APIResponseValidationError
-from ..normalise import normalise
 from .tokens import Encoding, count_message
 
 Message = dict[str, Any]

@@ -20,7 +20,7 @@ from ..errors import (
     LengthFinishReasonError,
     one_line,
 )
-from ..normalise import mend
+from ..json_text import mend
 from ..reply import Reply
 from . import as_object
 from .fields import QUALIFIERS, UNIONS, Field, fields, is_enum, is_object, is_pydantic, to_jsonable

@@ -15,7 +15,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from ..errors import APIResponseValidationError, one_line
 from ..history.window import Message
-from ..normalise import join_halves
+from ..json_text import join_halves
 from ..schema.build import build_arguments, decode_json
 from ..schema.fields import Field, to_jsonable
 

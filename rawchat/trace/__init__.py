@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
 from ..errors import APIError
-from ..keys import redact
-from ..normalise import decode_json
-from ..urls import redact_url
+from ..json_text import decode_json
+from ..keys.redaction import redact, redact_url
 from ..wire import SECRET_HEADER, Ending, Headers, Request, Response, Transport
 from .redactor import MASK, Redactor, secrets
 

@@ -14,8 +14,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable
 from urllib.parse import parse_qsl, urlsplit
 
-from ..keys import redact
-from ..urls import redact_url
+from ..keys.redaction import redact, redact_url
 from ..wire import Headers, __version__
 from . import Exchange, Redactor, describe_wait, error_text, is_retry_of, redact_headers, secrets
 from .replay import ReplayError, replay

@@ -9,7 +9,7 @@ import codecs
 import re
 from collections.abc import Sequence
 
-from ..keys import redact, request_secrets
+from ..keys.redaction import redact, request_secrets
 from ..wire import MIN_SECRET_LENGTH, Request
 
 MASK = "***"

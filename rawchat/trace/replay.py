@@ -15,8 +15,7 @@ from typing import Any, Optional, Union
 
 from .. import errors
 from ..errors import APIConnectionError, ConfigError, RawchatError
-from ..keys import redact
-from ..urls import redact_url
+from ..keys.redaction import redact, redact_url
 from ..wire import Request, Response, Transport
 from .redactor import secrets
 

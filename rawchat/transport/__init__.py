@@ -26,7 +26,8 @@ from ..errors import (
     DeadlineExceededError,
     one_line,
 )
-from ..keys import find_credential, header_secrets, redact_error, secret_forms
+from ..keys.credentials import find_credential
+from ..keys.redaction import header_secrets, redact_error, secret_forms, url_secrets
 from ..urls import (
     DEFAULT_BASE_URL,
     is_loopback,
@@ -34,7 +35,6 @@ from ..urls import (
     network_settings,
     origin,
     redirect_target,
-    url_secrets,
 )
 from ..wire import Headers, Request, Response
 from .connection import Exchange, ResponseEnd, iter_available, proxy_authorization

@@ -11,10 +11,10 @@ import pytest
 import rawchat
 from rawchat import errors
 from rawchat.errors import APIStatusError, DeadlineExceededError, RateLimitError
-from rawchat.keys import KeyPool
+from rawchat.keys.pool import KeyPool
 from rawchat.wire import Request, Response
 
-from .conftest import Waits
+from ..conftest import Waits
 
 row = pytest.mark.row
 KEYS = ["sk-first-key", "sk-second-key", "sk-third-key"]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from rawchat.config import parse_dotenv, read_dotenv
+from rawchat.config.dotenv import parse_dotenv, read_dotenv
 from rawchat.errors import ConfigError
 
-from .command import ROOT
+from ..command import ROOT
 
 row = pytest.mark.row
 NAMES = {"A", "B", "OPENAI_API_KEY"}
@@ -154,9 +154,7 @@ def test_a_huge_file_is_refused() -> None:
     "line", ["A={}'", "{}A=1 '", "A='x'{}y", 'A="x"{}y', "export{}1=x", "A{}B", "A=x{}", 'A="{}']
 )
 def test_a_line_of_a_million_blanks_takes_no_time(line: str) -> None:
-    code = (
-        f"from rawchat.config import parse_dotenv; parse_dotenv({line!r}.format(' ' * 1000000), ())"
-    )
+    code = f"from rawchat.config.dotenv import parse_dotenv; parse_dotenv({line!r}.format(' ' * 1000000), ())"
     subprocess.run(
         [sys.executable, "-c", code], stderr=subprocess.DEVNULL, cwd=ROOT, timeout=60, check=False
     )

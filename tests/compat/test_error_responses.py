@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rawchat import errors
-from rawchat.reply import error_from_response
+from rawchat.compat.error_responses import error_from_response
 from rawchat.wire import Request, Response
 
 row = pytest.mark.row

@@ -12,8 +12,8 @@ from rawchat.config import Config, load_config
 from rawchat.errors import ConfigError, MissingKeyError
 from rawchat.wire import Headers, Request, Response
 
-from .command import Run
-from .server import answer, completion, serving
+from ..command import Run
+from ..server import answer, completion, serving
 
 row = pytest.mark.row
 LOCAL = "http://127.0.0.1:1/v1"

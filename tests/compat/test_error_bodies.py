@@ -5,13 +5,12 @@ from typing import Any, Optional
 
 import pytest
 
-from rawchat.error_bodies import (
+from rawchat.compat.error_bodies import is_error, parse_error_body
+from rawchat.compat.wordings import (
     NOT_OVERFLOW,
     OVERFLOW_WORDINGS,
     Wording,
-    is_error,
     is_overflow,
-    parse_error_body,
     requested_wait,
 )
 

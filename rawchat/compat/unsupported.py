@@ -12,9 +12,9 @@ import re
 from collections.abc import Collection
 from typing import Any, Optional
 
-from .endpoints import encode_json
-from .errors import APIError, APIStatusError, ContextLengthExceededError
-from .wire import Added, Request
+from ..errors import APIError, APIStatusError, ContextLengthExceededError
+from ..json_text import encode_json
+from ..wire import Added, Request
 
 Body = dict[str, Any]
 

@@ -10,7 +10,7 @@ import rawchat
 from rawchat import History, schema, tools
 from rawchat.wire import Request
 
-from .server import Answer, Server, answer, completion, serving, streamed
+from ..server import Answer, Server, answer, completion, serving, streamed
 
 OK = answer(completion())
 MISTRAL = {

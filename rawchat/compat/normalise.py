@@ -5,97 +5,13 @@
 """
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Optional
 
-#: Levels of nesting that JSON may have: deeper values cannot be copied or shown on a usual stack.
-MAX_DEPTH = 100
-
-#: A decoder of its own: json.loads examines its seven options at every call, a quarter of its time for an event.
-DECODER = json.JSONDecoder()
-
-#: What may stand around JSON (RFC 8259, 2).
-JSON_WHITESPACE = " \t\n\r"
+from ..json_text import mend
 
 #: Types of the parts of a content that are the answer's text; None is a part without a type.
 TEXT_PARTS = ("text", "output_text", None)
-
-# ---- JSON
-
-
-def decode_json(text: str) -> Any:
-    """Return the value of a JSON text that came from the network.
-
-    Raises ValueError if it is not JSON, holds a number of more digits than Python takes, or is nested more than
-    MAX_DEPTH levels deep.  A deeper value may still be decoded by a large stack, but whoever merges, copies or prints
-    it would meet a RecursionError.
-    """
-    text = text.strip(JSON_WHITESPACE)
-    try:
-        value, end = DECODER.raw_decode(text)
-    except RecursionError:
-        raise ValueError("JSON is nested too deeply") from None
-    if end != len(text):
-        raise ValueError("text follows the JSON")
-    if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
-        raise ValueError("JSON is nested too deeply")
-    return value
-
-
-def is_deeper(value: Any, limit: int) -> bool:
-    """Return whether lists and dicts are nested more than `limit` levels deep in `value`; without recursion."""
-    level = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(limit):
-        level = [
-            item
-            for each in level
-            for item in (each.values() if isinstance(each, dict) else each)
-            if isinstance(item, (dict, list))
-        ]
-        if not level:
-            return False
-    return bool(level)
-
-
-def mend(value: Any) -> Any:
-    """Return `value`, which came from the network, as something that can be printed, stored, and sent.
-
-    Halves of a surrogate pair that stand side by side are joined, and a lone one becomes U+FFFD, as in the WHATWG's
-    encodings.  Infinity and NaN, which Python's JSON decoder lets through, become None, as in JSON.stringify.
-    What a caller sends is never mended but refused (see `endpoints`).
-
-    >>> mend({"content": "half of \\ud83d", "score": float("inf")})
-    {'content': 'half of \ufffd', 'score': None}
-    """
-    if isinstance(value, str):
-        return value if value.isascii() else join_halves(value)
-    if isinstance(value, dict):
-        return {mend(name): mend(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [mend(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def join_halves(text: str) -> str:
-    """Return `text` with the halves of surrogate pairs joined, and U+FFFD in place of a lone one."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def hold_half(text: str) -> tuple[str, str]:
-    """Return what of `text`, a piece of a stream, is whole, and the first half of a character at its end, or ''.
-
-    Servers that count in UTF-16 may cut a character in two; its second half comes with the next piece.
-
-    >>> hold_half("so \\ud83d") == ("so ", "\\ud83d")
-    True
-    """
-    end = len(text)
-    if "\ud800" <= text[-1:] <= "\udbff":
-        end -= 1
-    return join_halves(text[:end]), text[end:]
 
 
 # ---- messages
@@ -212,3 +128,27 @@ def as_text(value: Any) -> Optional[str]:
     if value is None or isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)
+
+
+# ---- a list of models
+
+
+def as_model_list(payload: Any) -> Any:
+    """Return a list of models in the form of OpenAI's: some servers send a bare list (Together), or `models`."""
+    models = payload
+    rest: dict[str, Any] = {}
+    if isinstance(payload, dict):
+        if "data" in payload or not isinstance(payload.get("models"), list):
+            return payload
+        models = payload["models"]
+        rest = payload
+    if not isinstance(models, list):
+        return payload
+    data = []
+    for model in models:
+        if isinstance(model, str):
+            model = {"id": model}
+        if isinstance(model, dict):
+            id = model.get("id") or model.get("name") or model.get("model")
+            data.append({**model, "id": id})
+    return {"object": "list", **rest, "data": data}

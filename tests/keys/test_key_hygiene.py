@@ -16,7 +16,7 @@ from rawchat.client import authorize
 from rawchat.trace import har
 from rawchat.transport import over_http
 
-from .server import CLOSE, HELLO, RESET, answer, event, serving, streamed
+from ..server import CLOSE, HELLO, RESET, answer, event, serving, streamed
 
 row = pytest.mark.row
 KEY = "sk-proj-very-secret-0123456789"

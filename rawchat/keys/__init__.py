@@ -1,0 +1,72 @@
+"""API keys: validate them, choose one for every attempt, and keep them out of everything that is shown.
+
+With several keys, each call begins with the next one (or, with `rotate_after`, the next one after so many seconds).
+`KeySelector.pick` chooses the key of an attempt, `KeySelector.report` records how the attempt failed: a key that
+got a 401, or has no quota left, is never chosen again while another is available; one that got a 429 cools down for as
+long as the server asked.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Callable, Optional, Union
+
+from ..errors import ConfigError
+from ..wire import Headers, Request
+
+ApiKey = Union[str, Sequence[str], Callable[[], str], None]
+
+
+class Key(str):
+    """A credential.  Its repr, which tracebacks and debuggers show, hides it."""
+
+    def __repr__(self) -> str:
+        return "Key('***')"
+
+
+KeySource = Callable[[], Sequence[Key]]  # called before every attempt
+
+
+def key_source(given: ApiKey, source: str) -> Optional[KeySource]:
+    """Return a function that returns the keys to use; None if no key is given.
+
+    `given` is one key, several, or a function that returns one.  `source` says where they come from, for the
+    ConfigError about a key that cannot be used.
+    """
+    if callable(given):
+        return lambda: (validate_key(given(), "the API key that api_key() returned"),)
+    candidates: Sequence[Any] = given or ()
+    if isinstance(given, (str, bytes)):
+        candidates = [given]
+    keys = []
+    for candidate in candidates:
+        is_blank = isinstance(candidate, str) and not candidate.strip()
+        if not is_blank:
+            keys.append(validate_key(candidate, source))
+    if not keys:
+        return None
+    fixed = tuple(keys)
+    return lambda: fixed
+
+
+def validate_key(given: Any, source: str) -> Key:
+    """Return `given` as a Key, without surrounding white space.
+
+    Raises ConfigError that names the position of a character that no header can hold, and never shows the key.  A
+    header holds visible ASCII (RFC 9110, 5.5); anything else would fail later, in a library that prints it.
+    """
+    if not isinstance(given, str):
+        raise ConfigError(f"{source} must be a string, got {type(given).__name__}")
+    trimmed = given.strip()
+    for position, character in enumerate(trimmed, 1):
+        if not "!" <= character <= "~":
+            raise ConfigError(
+                f"{source} has U+{ord(character):04X} at position {position} of {len(trimmed)}: copy it again"
+            )
+    return Key(trimmed)
+
+
+def authorize(request: Request, key: Optional[Key]) -> Request:
+    """Return `request` with the key, unless the caller gave, or forbade, an Authorization header."""
+    if not key or not request.send_key:
+        return request
+    headers = Headers(request.headers, {"Authorization": f"Bearer {key}"})
+    return request._replace(headers=headers)
