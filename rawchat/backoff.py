@@ -1,13 +1,12 @@
-"""Retries: the delay before the next attempt, or none; and the pause that a server's rate limit asks for.
+"""Retries: the delay before the next attempt, or none; and whether another model may answer.
 
-This chapter only computes; `Client.send` waits.  Whether an error is worth a retry is `APIError.retryable`.  The
-numbers are the official SDK's (openai-python 3.52, `_base_client.py`), measured on the wire.
+This chapter only computes; `Client.send` waits.  Whether an error is worth a retry is `APIError.retryable`, in `errors`.
+The numbers are the official SDK's (openai-python 3.52, `_base_client.py`), measured on the wire.
 """
 
 import email.utils
 import math
 import random
-import re
 import time
 from collections.abc import Mapping
 from typing import Callable, NamedTuple, Optional
@@ -26,9 +25,6 @@ JITTER = 0.25
 
 #: seconds; a server that asks for a longer wait gets no further attempt
 MAX_RETRY_AFTER = 120.0
-
-# The units in x-ratelimit-reset-…, in seconds.
-UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 #: statuses after which another model may answer, beside those from 500 on
 FALLBACK_STATUSES = {408, 429}
@@ -65,14 +61,8 @@ def retry_delay(
         return 0.0
     delays = []
     if failure.retryable:
-        requested = retry_after(failure.headers, runtime.now)
-        if math.isnan(requested):
-            # Gemini, and others, say it only in the body.
-            requested = requested_wait(failure.body, failure.message)
-        if 0 < requested < math.inf:
-            delays.append(requested)
-        else:
-            delays.append(exponential_delay(failure.retries, runtime.random))
+        requested = requested_delay(failure, runtime.now)
+        delays.append(requested or exponential_delay(failure.retries, runtime.random))
     if key_available is not None:
         delays.append(key_available)
     acceptable = [delay for delay in delays if delay <= MAX_RETRY_AFTER]
@@ -84,6 +74,15 @@ def exponential_delay(retries: int, random: Callable[[], float]) -> float:
     doublings = min(retries, 10)  # enough for MAX_DELAY, and no overflow
     delay = min(INITIAL_DELAY * 2.0**doublings, MAX_DELAY)
     return delay * (1 - JITTER * random())
+
+
+def requested_delay(failure: APIError, now: Callable[[], float]) -> float:
+    """Return the seconds to wait that an error response asks for, in a header, else in its body; 0 if it asks for none."""
+    seconds = retry_after(failure.headers, now)
+    if math.isnan(seconds):
+        # Gemini, and others, say it only in the body.
+        seconds = requested_wait(failure.body, failure.message)
+    return seconds if 0 < seconds < math.inf else 0.0
 
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], float]) -> float:
@@ -117,31 +116,3 @@ def should_fall_back(failure: APIError) -> bool:
         return isinstance(failure, APITimeoutError)
     status = failure.status_code or 0
     return status in FALLBACK_STATUSES or status >= 500
-
-
-# ---- the server's rate limit
-
-
-def server_pause(status: int, headers: Mapping[str, str], now: Callable[[], float]) -> float:
-    """Return the seconds for which a server wants no further request; 0 for none.
-
-    It is the longest of Retry-After, after a 429, and the time until an exhausted budget is renewed.
-
-    >>> server_pause(200, {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m2.5s"}, float)
-    62.5
-    """
-    pauses = [0.0]
-    for budget in ("requests", "tokens"):
-        if headers.get(f"x-ratelimit-remaining-{budget}") == "0":
-            pauses.append(parse_duration(headers.get(f"x-ratelimit-reset-{budget}", "")))
-    if status == 429:
-        pauses.append(retry_after(headers, now))
-    return max(pause for pause in pauses if 0 <= pause < math.inf)
-
-
-def parse_duration(text: str) -> float:
-    """Return the seconds of a duration as OpenAI writes it, 6m0s or 20ms; a bare number is seconds."""
-    seconds = 0.0
-    for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd]|)", text):
-        seconds += float(number) * UNIT_SECONDS[unit]
-    return seconds

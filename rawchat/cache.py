@@ -16,7 +16,8 @@ from typing import Any, Callable, Optional
 
 from .errors import APIConnectionError, APIError
 from .reply import Reply, decode_reply, looks_like_events, merge_events, require_choices
-from .wire import SECRET_HEADER, Ending, Request, Response, Transport
+from .wire import Ending, Request, Response, Transport
+from .wire.headers import SECRET_HEADER
 
 #: Stored at (seconds since 1970), status, headers, body: plain values that any store can pickle.
 Entry = tuple[float, int, dict[str, str], bytes]

@@ -10,6 +10,7 @@ A new endpoint is a function here and a verb in `client`, `__init__` and `aio`.
 b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"seed":1}'
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
 from urllib.parse import quote
@@ -25,7 +26,8 @@ from .config.misnamed import check_call_params
 from .json_text import encode_json
 from .keys.credentials import refuse_credentials, refuse_unencrypted
 from .urls import SEGMENT_SAFE, join_url
-from .wire import Added, Headers, Request, default_headers, validate_headers
+from .wire import Added, Headers, Request, __version__
+from .wire.headers import validate_headers
 
 Message = Mapping[str, Any]
 Messages = Union[str, Iterable[Message]]
@@ -159,6 +161,18 @@ def build_request(
             "chat() or complete() not to"
         )
     return with_body(request, merged)
+
+
+def default_headers(has_body: bool) -> dict[str, str]:
+    """Return the headers of every request, as the SDK sends them; a streaming request accepts JSON too."""
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip, deflate",
+        "User-Agent": f"rawchat/{__version__} Python/{sys.version_info[0]}.{sys.version_info[1]}",
+    }
+    if has_body:
+        headers["Content-Type"] = "application/json"
+    return headers
 
 
 def names_authorization(headers: Mapping[str, Any]) -> bool:

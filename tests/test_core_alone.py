@@ -23,7 +23,7 @@ CORE_TESTS = [
     "test_client.py",
     "test_endpoints.py",
     "test_errors.py",
-    "test_merge.py",
+    "merge/test_merge.py",
     "test_reply.py",
     "test_sse.py",
     "test_stream.py",
@@ -71,7 +71,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     ignored = shutil.ignore_patterns("__pycache__")
     for name in [*CORE_FOLDERS, "transport"]:
         shutil.copytree(PACKAGE / name, home / "rawchat" / name, ignore=ignored)
-    for name in ["compat", "keys"]:
+    for name in ["compat", "keys", "merge"]:
         (home / "tests" / name).mkdir()
         shutil.copy(TESTS / name / "__init__.py", home / "tests" / name)
     for name in [*SUPPORT, *CORE_TESTS]:

@@ -20,7 +20,7 @@ from ..cli.inputs import UsageError, expand_at_file, json_or_text, read_file
 from ..cli.parser import HelpFormatter, Parser
 from ..config.misnamed import MisnamedError
 from ..errors import MissingKeyError, RawchatError
-from ..wire import parse_header_lines
+from ..wire.headers import parse_header_lines
 from .job import EXIT_CLOSED_PIPE, EXIT_KEY, EXIT_USAGE, Job, fail, run_job
 from .run import DEFAULT_WORKERS, make_client
 from .source import InputError

@@ -18,7 +18,8 @@ from ..keys.credentials import (
 )
 from ..keys.redaction import redact_url
 from ..urls import DEFAULT_BASE_URL, is_secure, network_settings, validate_base_url
-from ..wire import MAX_BYTES, TIMEOUT, parse_header_lines
+from ..wire import MAX_BYTES, TIMEOUT
+from ..wire.headers import parse_header_lines
 from .dotenv import read_dotenv
 
 Timeout = Union[float, tuple[float, float], None]

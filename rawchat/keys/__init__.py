@@ -1,9 +1,9 @@
-"""API keys: validate them, choose one for every attempt, and keep them out of everything that is shown.
+"""API keys: validate them when a client is made, and put one into the headers of every attempt.
 
-With several keys, each call begins with the next one (or, with `rotate_after`, the next one after so many seconds).
-`KeySelector.pick` chooses the key of an attempt, `KeySelector.report` records how the attempt failed: a key that
-got a 401, or has no quota left, is never chosen again while another is available; one that got a 429 cools down for as
-long as the server asked.
+pool          with several keys: choose one for every attempt, and let a rate-limited one cool down.  A change of key
+              uses up one of the retries
+credentials   never send one unencrypted to another machine, nor to a base_url of somebody else's .env
+redaction     replace them in errors, and in all else that is shown
 """
 
 from collections.abc import Sequence

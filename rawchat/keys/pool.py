@@ -57,7 +57,7 @@ class KeyPool:
         """Keep a key from being chosen for `model` for so many seconds."""
         self._cooldown_until[model, index] = self._clock() + seconds
 
-    def cooldown(self, model: Optional[str], index: int) -> float:
+    def seconds_left(self, model: Optional[str], index: int) -> float:
         """Return the seconds until a key is available for `model`; 0 if it is available now."""
         until = self._cooldown_until.get((model, index), -math.inf)
         return max(0.0, until - self._clock())
@@ -73,7 +73,7 @@ class KeySelector:
         self._index: Optional[int] = None  # of the key in use
         self._picked = False
         self._raised = False
-        self._refused: set[int] = set()  # indices, in this call
+        self._failed_keys: set[int] = set()  # indices, in this call
 
     def pick(self) -> Optional[Key]:
         """Return the key for the next attempt; None if there is none.
@@ -116,7 +116,7 @@ class KeySelector:
         failure.key = self._name(used)
         if failure.status_code not in (401, 429):
             return None
-        self._refused.add(used)
+        self._failed_keys.add(used)
         self._pool.cool_down(self._model, used, cooldown_seconds(failure, self._pool.now))
         cooldowns = self._cooldowns()
         if self._available(cooldowns):
@@ -133,13 +133,13 @@ class KeySelector:
         """Return the cooldown of every key, from the one in use on, going round."""
         first = self._index or 0
         indices = [*range(first, self._count), *range(first)]
-        return {index: self._pool.cooldown(self._model, index) for index in indices}
+        return {index: self._pool.seconds_left(self._model, index) for index in indices}
 
     def _available(self, cooldowns: Mapping[int, float]) -> list[int]:
         """Return the keys that can be used now, in order."""
         found = []
         for index, left in cooldowns.items():
-            if left == 0 and index not in self._refused:
+            if left == 0 and index not in self._failed_keys:
                 found.append(index)
         return found
 
@@ -150,9 +150,8 @@ class KeySelector:
 def cooldown_seconds(failure: APIError, now: Callable[[], float]) -> float:
     """Return for how long a refused key cools down.
 
-    For ever after a 401 or without quota, else as long as the server asked; 0 if it did not.
+    For ever after a 401 or without quota, else as long as the server asked, in a header or in the body; 0 if it did not.
     """
     if failure.status_code == 401 or NO_QUOTA in (failure.code, failure.type):
         return math.inf
-    seconds = backoff.retry_after(failure.headers, now)
-    return seconds if 0 < seconds < math.inf else 0.0
+    return backoff.requested_delay(failure, now)

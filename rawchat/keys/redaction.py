@@ -11,7 +11,8 @@ from urllib.parse import quote, unquote
 
 from ..errors import APIError
 from ..urls import strip_userinfo
-from ..wire import MIN_SECRET_LENGTH, SECRET_HEADER, Request
+from ..wire import Request
+from ..wire.headers import MIN_SECRET_LENGTH, SECRET_HEADER
 
 # A word in the name of a header or query parameter that makes its value a credential.
 CREDENTIAL_NAME = re.compile(

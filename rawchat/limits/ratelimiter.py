@@ -10,6 +10,7 @@ import math
 import re
 import threading
 from collections import deque
+from collections.abc import Mapping
 from typing import Callable, Optional
 
 from .. import backoff
@@ -23,6 +24,9 @@ TOTAL_TOKENS = re.compile(rb'"total_tokens"\s*:\s*(\d{1,8})(?!\d)')
 MAX_TOKENS = re.compile(rb'"max_(?:completion_)?tokens"\s*:\s*(\d{1,8})(?!\d)')
 
 BYTES_PER_TOKEN = 4  #: OpenAI's rule of thumb for English
+
+# The units in x-ratelimit-reset-…, in seconds.
+UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 # ---- the parts
 
@@ -158,7 +162,7 @@ class RateLimiter:
 
     def observe(self, request: Request, response: Response) -> None:
         """Record the server's rate-limit headers."""
-        seconds = backoff.server_pause(response.status, response.headers, self._now)
+        seconds = server_pause(response.status, response.headers, self._now)
         if seconds > 0:
             bucket = bucket_of(request)
             until = self._paused_until.get(bucket, -math.inf)
@@ -247,3 +251,31 @@ def limit_error(reason: str) -> RateLimitError:
 def deadline_error(request: Request) -> DeadlineExceededError:
     """Return the error of a wait that would outlive the deadline."""
     return DeadlineExceededError(f"rate limit: no slot before the deadline ({request.summary})")
+
+
+# ---- the server's own limit
+
+
+def server_pause(status: int, headers: Mapping[str, str], now: Callable[[], float]) -> float:
+    """Return the seconds for which a server wants no further request; 0 for none.
+
+    It is the longest of Retry-After, after a 429, and the time until an exhausted budget is renewed.
+
+    >>> server_pause(200, {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m2.5s"}, float)
+    62.5
+    """
+    pauses = [0.0]
+    for budget in ("requests", "tokens"):
+        if headers.get(f"x-ratelimit-remaining-{budget}") == "0":
+            pauses.append(parse_duration(headers.get(f"x-ratelimit-reset-{budget}", "")))
+    if status == 429:
+        pauses.append(backoff.retry_after(headers, now))
+    return max(pause for pause in pauses if 0 <= pause < math.inf)
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of a duration as OpenAI writes it, 6m0s or 20ms; a bare number is seconds."""
+    seconds = 0.0
+    for number, unit in re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd]|)", text):
+        seconds += float(number) * UNIT_SECONDS[unit]
+    return seconds

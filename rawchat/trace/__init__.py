@@ -15,7 +15,8 @@ from typing import Any, Callable, Optional
 from ..errors import APIError
 from ..json_text import decode_json
 from ..keys.redaction import redact, redact_url
-from ..wire import SECRET_HEADER, Ending, Headers, Request, Response, Transport
+from ..wire import Ending, Headers, Request, Response, Transport
+from ..wire.headers import SECRET_HEADER
 from .redactor import MASK, Redactor, secrets
 
 __all__ = [

@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 
 from ..keys.redaction import redact, request_secrets
-from ..wire import MIN_SECRET_LENGTH, Request
+from ..wire import Request
+from ..wire.headers import MIN_SECRET_LENGTH
 
 MASK = "***"
 

@@ -26,7 +26,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..deadline import Deadline, shutdown_socket
 from ..errors import one_line
-from ..wire import HEADER_NAME
+from ..wire.headers import HEADER_NAME
 
 #: Bytes asked for at once: before urllib3 2.6 one compressed piece can inflate a thousandfold.
 READ_SIZE = 16384

@@ -67,6 +67,48 @@ def test_calls_go_round() -> None:
     assert world.asked == [1, 2, 3, 1, 2, 3, 1]
 
 
+GEMINI = b"""[{"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED", "details": [
+    {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "39s"}]}}]"""
+
+
+@row("3.7")
+@pytest.mark.parametrize("body", [GEMINI, b'{"error": {"message": "Please try again in 39s."}}'])
+def test_a_wait_that_only_the_body_asks_for_rests_a_key_too(body: bytes) -> None:
+    world = World()
+
+    def transport(request: Request) -> Response:
+        response = world(request)
+        if world.asked == [1]:
+            return Response(429, {}, [body])
+        return response
+
+    client = rawchat.Client(
+        KEYS[:2],
+        "http://localhost/v1",
+        transport=transport,
+        sleep=world.sleep,
+        environ={},
+        clock=lambda: world.time,
+    )
+    for _ in range(3):
+        client.models()
+    assert world.asked == [1, 2, 2, 2]
+    assert world.waits == [0]
+    world.time += 39
+    client.models()
+    client.models()
+    assert sorted(world.asked[4:]) == [1, 2]
+
+
+@row("3.7")
+def test_a_change_of_key_uses_up_a_retry() -> None:
+    world = World(k1=busy(60, 3), k2=busy(60, 3))
+    with pytest.raises(RateLimitError) as caught:
+        world.client(max_retries=1).models()
+    assert world.asked == [1, 2]
+    assert caught.value.retries == 1
+
+
 @row("3.7")
 def test_a_401_sets_a_key_aside_for_good() -> None:
     world = World(k2=[(401, {})] * 9)

@@ -1,133 +1,22 @@
-"""Merge the chunks of a stream into the JSON that a plain call would have returned.
+"""Add a delta to what came before: field by field, each value by its type.
 
-A stream is a list of chunks.  A chunk holds one delta for each choice that goes on; a delta holds the next part of each
-field of a message.  Texts are concatenated, and identifiers, which some servers repeat in every delta, count once.
-Tool calls, and other lists of objects with an `index`, are matched: see `find_tool_call` and `merge_item`.  Under way a
-text is the list of its parts, as growing one long string takes quadratic time; `build` joins them.
-
->>> merge = MessageAccumulator()
->>> for text in ("Hel", "lo"):
-...     merge.add({"id": "1", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
->>> merge.build()["choices"][0]["message"]
-{'role': 'assistant', 'content': 'Hello'}
+The fields that every server sends are named; all others are merged by the type of their values.
 """
 
-from typing import Any, Optional
+from typing import Any
 
-from .compat.tool_calls import Arguments, TextParts, ToolCalls, as_arguments, as_id, find_tool_call
-from .json_text import join_halves
+from ..json_text import join_halves
+from .parts import Arguments, ContentParts, IndexedItems, TextParts, ToolCalls
+from .tool_calls import as_arguments, as_id, find_or_start_call
 
 #: Fields that name something: a repeat in a later delta replaces nothing, and is not appended.
 IDENTIFIERS = {"id", "name", "role", "type"}
-
-#: OpenAI hides the length of tokens with it; a plain reply has no such field.
-PADDING_FIELD = "obfuscation"
 
 #: Fields of an object with an index that are concatenated.  Others are replaced: half a signature would be invalid.
 CONCATENATED = {"text", "data", "summary", "arguments"}
 
 
-class ContentParts(list[Any]):
-    """A content under way that has other parts than text: a list of objects."""
-
-
-class IndexedItems(list[Any]):
-    """A list under way of which some objects have an index; the last object of each index and type can be found."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.by_index: dict[tuple[int, Optional[str]], dict[str, Any]] = {}
-
-
-class MessageAccumulator:
-    """Merge chunks with `add`; `build` returns the merged reply at any time."""
-
-    def __init__(self) -> None:
-        #: The fields beside the choices.
-        self.top: dict[str, Any] = {}
-        #: The choices under way, by their index.
-        self.choices: dict[int, dict[str, Any]] = {}
-        #: The indices of choices that came as whole messages, not as deltas.
-        self.undivided: set[int] = set()
-        #: Messages that repeated what deltas had said: their text is not new.
-        self.repeats = 0
-
-    def add(self, chunk: dict[str, Any]) -> None:
-        """Merge one decoded chunk; parts of it that do not have the expected shape are skipped."""
-        top = self.top
-        for name, value in chunk.items():
-            # The last value that says something: usage stays when later chunks carry null.
-            if value or name not in top:
-                top[name] = value
-        choices = chunk.get("choices")
-        if not isinstance(choices, list):
-            return
-        for choice in choices:
-            if isinstance(choice, dict):
-                self._add_choice(choice)
-
-    def is_complete(self, choices: int = 1) -> bool:
-        """Return whether at least so many choices have begun, and each of them has a finish_reason."""
-        if len(self.choices) < choices:
-            return False
-        return all(choice["finish_reason"] for choice in self.choices.values())
-
-    def build(self) -> dict[str, Any]:
-        """Return the merged reply: choices sorted by index, tool calls without theirs, as in a plain reply."""
-        reply = dict(self.top)
-        reply.pop(PADDING_FIELD, None)
-        reply["choices"] = [finalize(self.choices[index]) for index in sorted(self.choices)]
-        if reply.get("object") in (None, "", "chat.completion.chunk"):
-            # Together sends `text` beside the deltas of a chat.
-            is_chat = any("message" in choice for choice in reply["choices"])
-            is_completion = any("text" in choice for choice in reply["choices"]) and not is_chat
-            reply["object"] = "text_completion" if is_completion else "chat.completion"
-        return reply
-
-    def _add_choice(self, choice: dict[str, Any]) -> None:
-        index = choice.get("index")
-        if not isinstance(index, int):
-            index = 0
-        target = self.choices.get(index)
-        if target is None:
-            target = {"index": index, "finish_reason": None}
-            self.choices[index] = target
-        for name, value in choice.items():
-            if name == "delta":
-                if isinstance(value, dict):
-                    merge_delta(message_of(target), value)
-            elif value is None:
-                target.setdefault(name, None)
-            elif name == "message":
-                # Beside a delta (Perplexity) it repeats what the deltas said.
-                if not choice.get("delta") and isinstance(value, dict):
-                    self._add_message(index, target, value)
-            elif name == "finish_reason":
-                # NIM and Dynamo send "stop" after "tool_calls"; an empty reason is none.
-                if value and (value != "stop" or not target["finish_reason"]):
-                    target["finish_reason"] = value
-            elif name in ("text", "logprobs"):
-                target[name] = merge_value(target.get(name), value)
-            else:
-                target[name] = value
-
-    def _add_message(self, index: int, target: dict[str, Any], message: dict[str, Any]) -> None:
-        """Merge a whole message, which came instead of deltas, or after them (MiniMax) and repeats them."""
-        known = target.get("message")
-        if not isinstance(known, dict):
-            known = target["message"] = {}
-            self.undivided.add(index)
-        if index in self.undivided:
-            # The first one, or one of a server that calls its deltas `message`.
-            merge_delta(known, message)
-            return
-        if has_value(known.get("content")):
-            self.repeats += 1
-        for name, value in message.items():
-            # Only what no delta said is new.
-            if value and not has_value(known.get(name)):
-                known.pop(name, None)
-                merge_delta(known, {name: value})
+# ---- deltas
 
 
 def has_value(value: Any) -> bool:
@@ -135,15 +24,6 @@ def has_value(value: Any) -> bool:
     if isinstance(value, TextParts):
         return any(value)
     return bool(value)
-
-
-def message_of(choice: dict[str, Any]) -> dict[str, Any]:
-    """Return the message of a choice under way; one that has none yet gets an empty one."""
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        message = {"role": "assistant", "content": None}
-        choice["message"] = message
-    return message
 
 
 def merge_delta(target: dict[str, Any], delta: dict[str, Any]) -> None:
@@ -264,7 +144,7 @@ def merge_identifier(before: Any, value: Any) -> Any:
     return before
 
 
-# ---- tool calls: see `compat.tool_calls`
+# ---- tool calls
 
 
 def merge_tool_calls(before: Any, deltas: Any) -> ToolCalls:
@@ -282,7 +162,7 @@ def merge_tool_calls(before: Any, deltas: Any) -> ToolCalls:
 
 def merge_tool_call(calls: ToolCalls, delta: dict[str, Any]) -> None:
     """Merge one delta into the call that it belongs to."""
-    call = find_tool_call(calls, delta)
+    call = find_or_start_call(calls, delta)
     for name, value in delta.items():
         if name == "index":
             continue
@@ -324,7 +204,7 @@ def merge_function(function: dict[str, Any], delta: dict[str, Any]) -> None:
             arguments.append(value)
 
 
-# ---- the merged reply
+# ---- the merged value
 
 
 def finalize(value: Any) -> Any:

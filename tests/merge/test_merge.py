@@ -6,7 +6,7 @@ import pytest
 
 from rawchat.merge import MessageAccumulator
 
-from .server import delta
+from ..server import delta
 
 row = pytest.mark.row
 

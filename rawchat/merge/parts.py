@@ -1,0 +1,82 @@
+"""The values of a reply under way.  A text is the list of its parts, as growing one long string takes quadratic time."""
+
+import re
+from typing import Any, Optional
+
+
+class TextParts(list[str]):
+    """A text under way, as the list of its parts; at most the first one is empty, whatever a server repeats."""
+
+    def equals(self, text: str) -> bool:
+        """Return whether the parts make up `text`, in time linear in `text`, however many parts there are."""
+        position = 0
+        for part in self:
+            if not text.startswith(part, position):
+                return False
+            position += len(part)
+        return position == len(text)
+
+
+class Arguments(TextParts):
+    """The arguments of a tool call under way: a JSON object as text, in parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._scanned = 0
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+        self._complete = False
+
+    def is_complete(self) -> bool:
+        """Return whether the parts make up a whole JSON object, by its brackets.
+
+        Each part is scanned once: some servers repeat the name in every delta, and with it this question.
+        """
+        while self._scanned < len(self):
+            self._scan(self[self._scanned])
+            self._scanned += 1
+        return self._complete
+
+    def _scan(self, part: str) -> None:
+        skipped = -1
+        if self._escaped and part:
+            skipped = 0
+            self._escaped = False
+        for found in re.finditer(r'["\\{}\[\]]', part):
+            character = found[0]
+            if found.start() == skipped:
+                continue
+            if character == "\\":
+                if self._in_string:
+                    skipped = found.end()
+                    self._escaped = skipped == len(part)
+            elif character == '"':
+                self._in_string = not self._in_string
+            elif not self._in_string:
+                self._depth += 1 if character in "{[" else -1
+                self._complete = self._depth == 0 and character == "}"
+
+
+class ContentParts(list[Any]):
+    """A content under way that has other parts than text: a list of objects."""
+
+
+class IndexedItems(list[Any]):
+    """A list under way of which some objects have an index; the last object of each index and type can be found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_index: dict[tuple[int, Optional[str]], dict[str, Any]] = {}
+
+
+class ToolCalls(list[dict[str, Any]]):
+    """Tool calls under way, in order of arrival: a server may send a hundred thousand of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: The last call of each index, and of each id.
+        self.by_index: dict[int, dict[str, Any]] = {}
+        self.by_id: dict[str, dict[str, Any]] = {}
+        #: A call whose name came again, without arguments, when its own were complete.
+        self.named_again: Optional[dict[str, Any]] = None

@@ -1,0 +1,123 @@
+"""Headers: one mapping for requests and responses, in layers, without regard to case; validated, and shown without secrets."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Optional
+from urllib.parse import quote
+
+from ..errors import ConfigError
+
+#: a header or URL value shorter than this is a word, not a secret: no real key is so short
+MIN_SECRET_LENGTH = 5
+
+# A token (RFC 9110, 5.6.2).
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+# A character that a header's value, which is Latin-1, cannot hold (RFC 9110, 5.5).
+INVALID_HEADER_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+
+# The end of the name of a header whose value is never shown.
+SECRET_HEADER = re.compile(
+    r".*(auth|authorization|key|token|secret|password|cookie|credentials?|session|session-id"
+    r"|signature|jwt|bearer)",
+    re.IGNORECASE,
+)
+
+
+class Headers(dict[str, str]):
+    """Header fields, found by name without regard to case (RFC 9110, 5.1); secrets are hidden in its repr.
+
+    Each mapping given is a layer over those before it; a value of None removes the header.
+
+    >>> Headers({"Accept": "*/*", "X-A": "1"}, {"accept": "text/plain", "x-a": None})
+    {'accept': 'text/plain'}
+    """
+
+    def __init__(self, *layers: Mapping[str, Optional[str]]):
+        super().__init__()
+        spellings: dict[str, str] = {}  # each name in lower case -> the spelling in use
+        for layer in layers:
+            for name, value in layer.items():
+                lowered = name.lower()
+                if lowered in spellings:
+                    del self[spellings.pop(lowered)]
+                if value is not None:
+                    self[name] = value
+                    spellings[lowered] = name
+
+    def _spelling(self, name: str) -> str:
+        """Return `name` as it is spelled here; `name` itself if it is missing."""
+        if dict.__contains__(self, name):
+            return name
+        lowered = name.lower()
+        for spelling in self:
+            if spelling.lower() == lowered:
+                return spelling
+        return name
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(self._spelling(name))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(self._spelling(name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of `name`, or `default`."""
+        return super().get(self._spelling(name), default)
+
+    def __repr__(self) -> str:
+        shown = {}
+        for name, value in self.items():
+            shown[name] = "***" if SECRET_HEADER.fullmatch(name) else value
+        return repr(shown)
+
+    @property
+    def secrets(self) -> list[str]:
+        """Return the credentials in these headers, plain and percent-encoded, to be kept out of errors.
+
+        A value shorter than MIN_SECRET_LENGTH is left out: a word like it may stand in any message.
+        """
+        found = []
+        for name, value in self.items():
+            if not SECRET_HEADER.fullmatch(name):
+                continue
+            credential = value.split(" ", 1)[-1]  # without the scheme: "Bearer sk-..."
+            if len(credential) >= MIN_SECRET_LENGTH:
+                found += sorted({credential, quote(credential, safe="")})
+        return found
+
+
+def validate_headers(headers: Headers) -> Headers:
+    """Return `headers` if they can be sent.
+
+    Raises ConfigError that names the header and the position, never the value.
+    """
+    for name, value in headers.items():
+        if not isinstance(value, str):
+            kind = type(value).__name__
+            raise ConfigError(f"header {name!r}: the value must be a string, got {kind}")
+        if not HEADER_NAME.fullmatch(name):
+            raise ConfigError(f"not a header name: {name!r}")
+        invalid = INVALID_HEADER_VALUE.search(value)
+        if invalid:
+            position = invalid.start() + 1
+            raise ConfigError(
+                f"header {name!r}: U+{ord(invalid[0]):04X} at position {position} cannot be sent"
+            )
+    return headers
+
+
+def parse_header_lines(text: str, source: str) -> dict[str, str]:
+    """Return the headers in the lines of `text`, each 'Name: value'.
+
+    Raises ConfigError that names `source`, never the text: it may hold a key.
+    """
+    headers = {}
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ConfigError(f"{source}: every line must be 'Name: value'")
+        headers[name.strip()] = value.strip()
+    return headers
