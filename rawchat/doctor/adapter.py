@@ -18,7 +18,6 @@ from ..keys import redaction
 from ..sse import events
 from ..wire import Headers, Request, __version__
 from .exchanges import Exchange, Outcome
-from .settings import is_loopback
 
 if TYPE_CHECKING:
     from ..transport import Http
@@ -64,17 +63,37 @@ def show_url(url: str) -> str:
     return redaction.redact_url(url)
 
 
-def proxy_for(url: str, environ: Mapping[str, str]) -> str:
-    """Return the proxy that the environment names for `url`; '' for none, as for this machine itself.
+def proxy_for(url: str, environ: Mapping[str, str], explicit: Optional[str] = None) -> str:
+    """Return the proxy that rawchat uses for `url`, '' for none: the explicit one, else that of the environment.
 
     Raises ConfigError for a proxy that is no URL.
     """
-    if is_loopback(urls.origin(url)[1]):
-        return ""
     from ..transport.proxies import proxies_for
 
-    proxies = proxies_for(url, urls.network_settings(environ))
+    proxies = proxies_for(url, urls.network_settings(environ), explicit)
     return next(iter(proxies.values()), "")
+
+
+def refuse_plain_proxy(loaded: config.Config, proxy: str, source: str) -> None:
+    """Raise ConfigError, as the transport does, if a key would go unencrypted to a proxy on another machine."""
+    from ..transport.proxies import refuse_plain_proxy
+
+    url, headers = request_of(loaded, "GET", "/models")
+    refuse_plain_proxy(url, headers, proxy, source)
+
+
+def comes_from_proxy(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Return whether a response to a request that a proxy was to forward is the proxy's own."""
+    from ..transport.proxy_pages import comes_from_proxy
+
+    return comes_from_proxy(status, headers, body)
+
+
+def proxy_secrets(proxy: str) -> list[str]:
+    """Return what must not be shown of a proxy's URL, in each form in which a page may repeat it."""
+    from ..transport.proxy_pages import proxy_secrets
+
+    return proxy_secrets(proxy)
 
 
 def default_ca_bundle() -> str:

@@ -39,6 +39,8 @@ class Doctor:
         self._now = now
         self._network = network
         self._given = self._arguments()
+        self._proxy, self._proxy_source = self._option("proxy")
+        self._cacert, self._cacert_source = self._option("cacert")
         self._config: Any = None
         self._proxy_url = ""
 
@@ -52,6 +54,15 @@ class Doctor:
             given["api_key_source"] = "--key-file" if options.key_file else "RAWCHAT_KEY_FILE"
             self._report.hide([given["api_key"]])
         return given
+
+    def _option(self, name: str) -> tuple[Optional[str], str]:
+        """Return the value of an option and its source: the argument, else its variable; None if neither is given."""
+        value = getattr(self._options, name)
+        if value is not None:
+            return value, "argument"
+        variable = f"RAWCHAT_{name.upper()}"
+        # An empty variable counts as not set, as for python -m rawchat.
+        return self._environ.get(variable) or None, variable
 
     def run(self) -> int:
         """Return the exit code."""
@@ -85,15 +96,18 @@ class Doctor:
         target = settings.target_of(base_url)
         problem = ""
         try:
-            self._proxy_url = options.proxy or ""
-            if options.proxy is None:
-                self._proxy_url = adapter.proxy_for(base_url, environ)
+            self._proxy_url = adapter.proxy_for(base_url, environ, self._proxy)
         except adapter.ConfigError as error:
             # This cannot be read either, so that the step of the proxy reports the problem.
             self._proxy_url = ":"
             problem = str(error)
         proxy = settings.proxy_setting(
-            target.scheme, target.host, self._proxy_url, options.proxy, environ
+            target.scheme,
+            target.host,
+            self._proxy_url,
+            self._proxy,
+            environ,
+            self._proxy_source,
         )
         bundle = self._ca_bundle()
         listing.append(proxy)
@@ -101,11 +115,11 @@ class Doctor:
             listing.append(bundle)
         self._report.settings(self._version(), listing)
         sources = {setting.name: setting.source for setting in listing}
-        sources["CA bundle"] = "--cacert" if options.cacert else bundle.source
+        sources["CA bundle"] = named(bundle.source, "--cacert")
         return Plan(
             base_url=base_url,
             target=target,
-            proxy=self._take_proxy_apart(target, proxy, problem),
+            proxy=self._take_proxy_apart(named(proxy.source, "--proxy"), problem),
             ca_bundle=bundle.value,
             sources=sources,
             has_key=bool(adapter.keys_of(self._config)),
@@ -117,13 +131,14 @@ class Doctor:
 
     def _ca_bundle(self) -> Setting:
         """Return the line about the CA bundle, with the path of the file or folder.  Raises StepError."""
-        given = self._options.cacert
-        if given != "system":
-            return settings.ca_setting(given, self._environ, adapter.default_ca_bundle())
+        source = self._cacert_source
+        if self._cacert != "system":
+            default = adapter.default_ca_bundle()
+            return settings.ca_setting(self._cacert, self._environ, default, source)
         try:
-            return Setting("CA bundle", adapter.system_ca_bundle(), "argument: system")
+            return Setting("CA bundle", adapter.system_ca_bundle(), f"{source}: system")
         except adapter.ConfigError as error:
-            raise StepError("ca-bundle", str(error), source="--cacert") from None
+            raise StepError("ca-bundle", str(error), source=named(source, "--cacert")) from None
 
     def _listing(self) -> list[Setting]:
         """Return the settings with their sources, checked as a client checks them.  Raises StepError."""
@@ -148,26 +163,23 @@ class Doctor:
             for setting in listing
         ]
 
-    def _take_proxy_apart(
-        self, target: settings.Target, setting: Setting, problem: str
-    ) -> Optional[settings.Proxy]:
+    def _take_proxy_apart(self, source: str, problem: str) -> Optional[settings.Proxy]:
         """Return the parts of the proxy's URL; None without a proxy.
 
         `problem` is what rawchat says against the URL.  Raises StepError.
         """
         if not self._proxy_url:
             return None
-        source = "--proxy" if setting.source == "argument" else setting.source
         try:
             proxy = settings.parse_proxy(self._proxy_url, source)
         except ValueError as error:
             detail = problem or f"{source}: {error}"
             raise StepError("proxy-url", detail, source=source) from None
-        self._report.hide([proxy.password, proxy.credentials.partition(" ")[2]])
-        far = not settings.is_loopback(proxy.host)
-        if target.scheme == "http" and far and adapter.keys_of(self._config):
-            detail = f"{source} would send the key unencrypted to the proxy"
-            raise StepError("key-through-plain-proxy", detail, source=source)
+        self._report.hide(adapter.proxy_secrets(self._proxy_url))
+        try:
+            adapter.refuse_plain_proxy(self._config, self._proxy_url, source)
+        except adapter.ConfigError as error:
+            raise StepError("key-through-plain-proxy", str(error), source=source) from None
         return proxy
 
     def _load(self, found: Mapping[str, Setting]) -> Any:
@@ -199,9 +211,8 @@ class Doctor:
         calls, tokens = probe.bounds(checks)
         call_seconds, max_seconds = probe.time_bounds(self._options.timeout)
         self._report.bounds(len(checks), calls, tokens, max_seconds)
-        options = self._options
         send = adapter.make_sender(
-            self._config, self._environ, options.cacert, options.proxy, self._clock
+            self._config, self._environ, self._cacert, self._proxy, self._clock
         )
         session = probe.Session(
             send,
@@ -224,6 +235,11 @@ class Doctor:
             send.close()
         self._report.end_of_probe()
         return probe.exit_code(results, names)
+
+
+def named(source: str, flag: str) -> str:
+    """Return the source of a setting as a remedy names it: an argument by its flag."""
+    return flag if source.startswith("argument") else source
 
 
 def main(

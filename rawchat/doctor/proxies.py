@@ -36,7 +36,7 @@ def proxy_cause(status: int) -> str:
     """Return the cause that a proxy's status stands for."""
     if status == 407:
         return "proxy-authentication"
-    if status in (502, 503, 504):
+    if status >= 500:
         return "proxy-upstream"
     return "proxy-refuses"
 

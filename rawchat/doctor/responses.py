@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
+from . import adapter
+from .proxies import proxy_cause
 from .settings import PORTS, add_brackets
 from .steps import Answer
 
@@ -51,6 +53,9 @@ def judge_http(answer: Answer, through_proxy: bool) -> str:
     status = answer.status
     if status == 407:
         return "proxy-authentication"
+    if through_proxy and adapter.comes_from_proxy(status, answer.headers, answer.body):
+        return proxy_cause(status)
+    # A proxy that does not give itself away; the request id is a server's.
     if through_proxy and status in (502, 503, 504) and "x-request-id" not in answer.headers:
         return "proxy-upstream"
     if 300 <= status < 400:

@@ -158,16 +158,22 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_setting(
-    scheme: str, host: str, chosen: str, explicit: Optional[str], environ: Mapping[str, str]
+    scheme: str,
+    host: str,
+    chosen: str,
+    explicit: Optional[str],
+    environ: Mapping[str, str],
+    source: str = "argument",
 ) -> Setting:
     """Return the line about the proxy: which one, and why; or why none.
 
-    `chosen` is the proxy that rawchat uses, '' for none; `explicit` is the argument, None if it was not given.
+    `chosen` is the proxy that rawchat uses, '' for none; `explicit` is that of an option, None if it was not given,
+    and `source` says whether the argument or its variable gave it.
     """
     if explicit is not None:
         if explicit:
-            return Setting("proxy", _shown_proxy(chosen), "argument")
-        return Setting("proxy", "none", "argument")
+            return Setting("proxy", _shown_proxy(chosen), source)
+        return Setting("proxy", "none", source)
     variables = _proxy_variables(scheme, environ)
     if not variables:
         return Setting("proxy", "none", f"{scheme.upper()}_PROXY and ALL_PROXY are not set")
@@ -211,10 +217,12 @@ def parse_proxy(url: str, source: str) -> Proxy:
     return Proxy(scheme, host, port or PORTS[scheme], unquote(user), unquote(password), source)
 
 
-def ca_setting(given: Optional[str], environ: Mapping[str, str], default: str) -> Setting:
-    """Return the line about the file or folder of certificates that are trusted."""
+def ca_setting(
+    given: Optional[str], environ: Mapping[str, str], default: str, source: str = "argument"
+) -> Setting:
+    """Return the line about the file or folder of certificates that are trusted; `given` is that of an option."""
     if given:
-        return Setting("CA bundle", given, "argument")
+        return Setting("CA bundle", given, source)
     for variable in CA_VARIABLES:
         for name in (variable.lower(), variable):
             if not environ.get(name):

@@ -26,22 +26,20 @@ from ..errors import (
     DeadlineExceededError,
     one_line,
 )
-from ..keys.credentials import find_credential
-from ..keys.redaction import header_secrets, redact_error, secret_forms, url_secrets
+from ..keys.redaction import redact_error
 from ..urls import (
     DEFAULT_BASE_URL,
-    is_loopback,
-    is_secure,
     network_settings,
     origin,
     redirect_target,
 )
 from ..wire import Headers, Request, Response
-from .connection import Exchange, ResponseEnd, iter_available, proxy_authorization
+from .connection import Exchange, ResponseEnd, iter_available
 
 # `connection` has both names too, slower: see `fast`.
 from .fast import POOL_CLASSES, Adapter
-from .proxies import find_proxy, proxies_for
+from .proxies import find_proxy, proxies_for, refuse_plain_proxy
+from .proxy_pages import check_forwarded, is_forwarded, proxy_failure, proxy_secrets
 
 #: Idle connections kept for one host, as many as the SDK may open at all.
 POOL_SIZE = 1000
@@ -207,10 +205,6 @@ class Http:
         except BaseException:
             deadline.disarm()
             raise
-        if received.status_code == 407 and proxy:
-            received.raw.close()
-            deadline.disarm()
-            raise proxy_failure(proxy, "407 Proxy Authentication Required", request)
         body = iter_body(received, request, deadline)
         end = ResponseEnd(received.raw, body, exchange)
         response = Response(received.status_code, received.headers, body, end.close, end.release)
@@ -219,6 +213,8 @@ class Http:
         if deadline.expired():
             response.close()
             raise deadline.error()
+        if proxy and is_forwarded(request.url, proxy):
+            check_forwarded(response, getattr(received.raw, "reason", None), proxy, request)
         return response
 
     def _check_proxy(self, proxy: str, request: Request) -> None:
@@ -227,15 +223,7 @@ class Http:
         Raises ConfigError if it cannot be used.  The libraries' own words may hold a part of its password.
         """
         name, _ = find_proxy(request.url, self._settings, self._proxy)
-        scheme, host, _ = origin(request.url)
-        # Over http:// to another machine, the key was allowed by allow_http.
-        is_local = scheme == "http" and is_loopback(host)
-        carries_key = is_local and find_credential(request.headers, {}, request.url)
-        if carries_key and not is_secure(proxy):
-            raise ConfigError(
-                f"the proxy ({name}) is on another machine and would receive the key unencrypted: "
-                "use an https:// proxy, or none for this machine"
-            )
+        refuse_plain_proxy(request.url, request.headers, proxy, name)
         pools = POOL_CLASSES
         if proxy.startswith("socks"):
             pools = load_socks_pools(name)
@@ -344,34 +332,12 @@ def translate_error(
     return failure
 
 
-def proxy_secrets(proxy: str) -> list[str]:
-    """Return the password in a proxy's URL, and the form in which it is sent: a proxy may echo both."""
-    return secret_forms([*url_secrets(proxy), *header_secrets(proxy_authorization(proxy))])
-
-
 def is_proxy_error(error: BaseException, cause: BaseException) -> bool:
     """Return True if the proxy failed, not the server behind it."""
     if isinstance(error, (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError)):
         return not isinstance(cause, TIMEOUT_ERRORS)
     # urllib3 reports a refused SOCKS proxy as a connection of its own.
     return type(cause).__module__ == "socks"
-
-
-def proxy_failure(proxy: str, reason: str, request: Request) -> APIConnectionError:
-    """Return the error for a proxy that refused the connection, or that answered in place of the server."""
-    _, host, port = origin(proxy)
-    if port is None:
-        port = 1080  # of SOCKS (RFC 1928)
-    failure = APIConnectionError(f"proxy {host}:{port}: {reason} ({request.summary})")
-    failure.hint = (
-        f"check the proxy settings (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, proxy=); {DOCTOR}"
-    )
-    if reason.startswith("407"):
-        failure.permanent = True
-        failure.hint = (
-            f"the proxy wants user and password: http://user:password@{host}:{port}; {DOCTOR}"
-        )
-    return failure
 
 
 def explain(failure: APIConnectionError, cause: BaseException, host: str) -> None:

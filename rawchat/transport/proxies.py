@@ -7,7 +7,8 @@ from typing import Optional
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
-from ..urls import is_loopback, origin
+from ..keys.credentials import find_credential
+from ..urls import is_loopback, is_secure, origin
 
 # The protocols that a proxy may speak; socks5h lets the proxy resolve names.
 PROXY_SCHEMES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
@@ -121,6 +122,22 @@ def validate_proxy(proxy: str, name: str) -> None:
         raise ConfigError(
             f"the proxy's URL ({name}) cannot be used: it has the form http://host:port or "
             "http://user:password@host:port (or https, socks5, socks5h), with special characters as %XX"
+        )
+
+
+def refuse_plain_proxy(url: str, headers: Mapping[str, str], proxy: str, name: str) -> None:
+    """Raise ConfigError if a request to this machine would take a key over plain HTTP to a proxy on another one.
+
+    For an http:// URL of another machine, `allow_http` has allowed or refused that before: the key crosses the network
+    in any case.  `name` is the setting that gave the proxy.
+    """
+    scheme, host, _ = origin(url)
+    if scheme != "http" or not is_loopback(host) or is_secure(proxy):
+        return
+    if find_credential(headers, {}, url):
+        raise ConfigError(
+            f"the proxy ({name}) is on another machine and would receive the key unencrypted: "
+            "use an https:// proxy, or none for this machine"
         )
 
 

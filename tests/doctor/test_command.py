@@ -70,7 +70,7 @@ def test_the_lines_of_a_probe(capsys: pytest.CaptureFixture[str]) -> None:
         code, lines = run(capsys, "--probe", server.url)
     assert code == 0
     start = lines.index("what the server can do")
-    assert lines[start + 1] == "  23 checks: at most 30 calls, 1489 tokens of answers, 300 s"
+    assert lines[start + 1] == "  23 checks: at most 32 calls, 1521 tokens of answers, 300 s"
     assert "  models              ok: 1  [0 ms]" in lines
     assert "  n                   no: ignored: 1 choice for n=2  [0 ms]" in lines
     assert lines[start - 1] == "the way is clear"

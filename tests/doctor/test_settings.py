@@ -1,12 +1,18 @@
 """Each setting, its value as it is shown, and where it comes from."""
 
 import os
+import socket
 from typing import Any, Optional
 
 import pytest
 
+import rawchat
 from rawchat.doctor import settings
 from rawchat.doctor.settings import Setting
+from rawchat.doctor.sockets import StepError
+from rawchat.transport import system_certificates
+
+from ..test_tls_proxy import CA
 
 DEFAULTS = {"base_url": "https://api.openai.com/v1", "model": "default-model"}
 KEY = "sk-0123456789abcdef"
@@ -173,3 +179,81 @@ def test_the_target_of_a_url() -> None:
     assert target == ("https", "2001:db8::1", 8443)
     assert target.origin == "https://[2001:db8::1]:8443"
     assert settings.target_of("http://host/v1").origin == "http://host"
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "proxy", "bundle"),
+    [
+        ([], {"RAWCHAT_PROXY": "p:1"}, ("http://p:1", "RAWCHAT_PROXY"), None),
+        (["--proxy", "q:2"], {"RAWCHAT_PROXY": "p:1"}, ("http://q:2", "argument"), None),
+        (["--proxy", ""], {"RAWCHAT_PROXY": "p:1"}, ("none", "argument"), None),
+        (
+            [],
+            {"RAWCHAT_PROXY": "p:1", "HTTPS_PROXY": "r:3"},
+            ("http://p:1", "RAWCHAT_PROXY"),
+            None,
+        ),
+        ([], {"RAWCHAT_PROXY": "", "HTTPS_PROXY": "r:3"}, ("http://r:3", "HTTPS_PROXY"), None),
+        ([], {"RAWCHAT_CACERT": CA, "SSL_CERT_FILE": "x"}, None, (CA, "RAWCHAT_CACERT")),
+        (["--cacert", CA], {"RAWCHAT_CACERT": "x"}, None, (CA, "argument")),
+        ([], {"RAWCHAT_CACERT": "system"}, None, ("system", "RAWCHAT_CACERT: system")),
+        ([], {"RAWCHAT_CACERT": "", "SSL_CERT_FILE": CA}, None, (CA, "SSL_CERT_FILE")),
+    ],
+)
+def test_proxy_and_ca_bundle_come_from_the_command_lines_variables_too(
+    diagnose: Any, argv: list[str], environ: Any, proxy: Any, bundle: Any
+) -> None:
+    """As for `python -m rawchat`: the argument, then RAWCHAT_…, then the variables of other programs."""
+
+    class Nowhere:
+        """A network without names."""
+
+        @staticmethod
+        def resolve(host: str, port: int) -> Any:
+            raise StepError("no-such-host", host)
+
+    diagnosis = diagnose("https://model.test/v1", *argv, environ=environ, network=Nowhere)
+    shown = {each["name"]: (each["value"], each["source"]) for each in diagnosis.report["settings"]}
+    if proxy:
+        assert (shown["proxy"][0].rstrip("/"), shown["proxy"][1]) == proxy
+    if bundle:
+        path = system_certificates() if bundle[0] == "system" else bundle[0]
+        assert shown["CA bundle"] == (path, bundle[1])
+
+
+def test_a_variable_that_cannot_be_used_is_named_by_the_remedy(diagnose: Any) -> None:
+    diagnosis = diagnose("https://model.test/v1", environ={"RAWCHAT_PROXY": "ftp://u:hunter2@h"})
+    step = diagnosis.way["settings"]
+    assert (diagnosis.code, step["cause"]) == (2, "proxy-url")
+    assert "correct RAWCHAT_PROXY" in step["remedy"]
+    assert "hunter2" not in diagnosis.text
+
+
+@pytest.mark.parametrize(
+    ("url", "argv", "environ", "refused"),
+    [
+        ("http://localhost:1/v1", [], {}, True),
+        ("http://localhost:1/v1", ["--allow-http"], {}, True),
+        ("http://localhost:1/v1", [], {"OPENAI_API_KEY": ""}, False),
+        ("http://model.test/v1", ["--allow-http"], {}, False),
+        ("https://model.test/v1", [], {}, False),
+    ],
+)
+def test_doctor_and_transport_agree_on_a_plain_proxy_elsewhere(
+    diagnose: Any, monkeypatch: pytest.MonkeyPatch, url: str, argv: Any, environ: Any, refused: bool
+) -> None:
+    """`allow_http` is about the server: a key for this machine never leaves it unencrypted."""
+
+    def resolve(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "no names here")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    proxy = "http://proxy.test:3128"
+    diagnosis = diagnose(url, "--proxy", proxy, *argv, environ=environ)
+    causes = [step.get("cause") for step in diagnosis.report["way"]]
+    assert ("key-through-plain-proxy" in causes) is refused
+    key = environ.get("OPENAI_API_KEY", KEY)
+    client = rawchat.Client(key, url, environ={}, proxy=proxy, allow_http=bool(argv), max_retries=0)
+    with pytest.raises(rawchat.RawchatError) as caught:
+        client.chat("Hi")
+    assert isinstance(caught.value, rawchat.ConfigError) is refused
