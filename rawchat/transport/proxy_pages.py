@@ -174,7 +174,7 @@ def hide_in_pieces(pieces: Iterator[bytes], secrets: Sequence[bytes]) -> Iterato
     """Yield `pieces` with each of `secrets`, the longest first, replaced by ***, even where a piece ends within one.
 
     >>> list(hide_in_pieces(iter([b"a pass", b"word", b"!"]), [b"password"]))
-    [b'a ***!']
+    [b'a ***', b'!']
     """
     if not secrets:
         yield from pieces
