@@ -214,6 +214,12 @@ def streamed(
     return [head(200, {**fields, "Connection": "close"}), *events, *([CLOSE] if end else [])]
 
 
+def streamed_text(text: str, finish: str = "stop") -> list[Step]:
+    """A stream of `text`, three characters at a time."""
+    parts = [event(delta(text[at : at + 3])) for at in range(0, len(text), 3)]
+    return streamed([*parts, event(delta(finish=finish)), event("[DONE]")])
+
+
 @contextlib.contextmanager
 def serving(*script: Answer) -> Iterator[Server]:
     """`with serving(answer(...), answer(...)) as server`."""

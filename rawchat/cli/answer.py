@@ -1,7 +1,6 @@
-"""Send the query, print the answer as the options want it, and choose the exit code.
+"""Send the query, and print the answer as the options want it.
 
-`send_query` is the whole of it: `send_and_print` makes one call, `run_tools` makes one call per round of tools, and
-`check_answer` reports what is wrong with an answer that arrived.
+`send_query` is the whole of it: `send_and_print` makes one call, `run_tools` makes one call per round of tools.
 """
 
 import contextlib
@@ -10,10 +9,11 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..errors import APIError, APIResponseValidationError
+from ..errors import APIError
 from ..reply import Reply, decode_reply, only_dicts, read_reply
 from ..stream import Stream
 from ..wire import Request, Response
+from .check import check_answer, first_fenced_block
 from .context import Context
 from .query import Query
 from .terminal import utf8, write_error
@@ -21,17 +21,6 @@ from .terminal import utf8, write_error
 if TYPE_CHECKING:
     from ..history import History
     from ..history.window import Message
-
-# exit codes; the others belong to errors, in `cli.exit_code`
-EXIT_TRUNCATED = 9
-EXIT_SCHEMA = 10
-EXIT_FLAGGED = 11
-
-#: finish reasons of an answer that is complete; some servers send none
-COMPLETE = ("stop", "tool_calls", "function_call", None)
-
-# The line that begins a fenced code block, in a list too: its indentation, and its fence (CommonMark 0.31, 4.5).
-OPENING_FENCE = re.compile("([ \t]*)(`{3,}|~{3,})[^`\n]*")
 
 #: fields of a message that hold reasoning: of DeepSeek and most servers, of OpenRouter and vLLM
 REASONING_FIELDS = ("reasoning_content", "reasoning")
@@ -158,11 +147,12 @@ def print_stream(context: Context, query: Query, request: Request) -> Reply:
                 raise
             stream.close()
             raise AnswerInterrupted(stream.reply) from None
+        reply = stream.reply
         if at_the_end:
-            stdout.write(text_of(context, query, stream.reply))
+            stdout.write(text_of(context, query, reply))
         if not jsonl:
-            stdout.end()
-        return stream.reply
+            end_answer(context, reply)
+        return reply
 
 
 def print_reply(context: Context, query: Query, reply: Reply) -> None:
@@ -175,6 +165,12 @@ def print_reply(context: Context, query: Query, reply: Reply) -> None:
         context.stdout.put(utf8("".join(lines)))
     else:
         context.stdout.write(text_of(context, query, reply))
+        end_answer(context, reply)
+
+
+def end_answer(context: Context, reply: Reply) -> None:
+    """End the line of an answer; a reply that calls tools and holds no text has none."""
+    if reply.text or not reply.tool_calls:
         context.stdout.end()
 
 
@@ -195,29 +191,6 @@ def text_of(context: Context, query: Query, reply: Reply) -> str:
     if query.choices > 1:
         return "\n\n".join(text.strip("\r\n") for text in texts)
     return texts[0] if texts else ""
-
-
-def first_fenced_block(text: str) -> Optional[str]:
-    """Return the content of the first fenced code block of a Markdown text, None if there is none.
-
-    CommonMark 0.31, 4.5: the fence that ends a block is at least as long as the one that begins it; without one the
-    block lasts to the end of the text.  Lines lose as much indentation as the first fence has.
-    """
-    block: Optional[list[str]] = None
-    indent = fence = ""
-    for line in text.splitlines():
-        if block is None:
-            opening = OPENING_FENCE.fullmatch(line)
-            if opening:
-                indent, fence = opening.groups()
-                block = []
-        elif line.strip().strip(fence[0]) == "" and line.strip().startswith(fence):
-            break
-        else:
-            block.append(line[len(indent) :] if line.startswith(indent) else line.lstrip())
-    if block is None:
-        return None
-    return "\n".join(block)
 
 
 def print_reasoning(context: Context, payload: Mapping[str, Any]) -> None:
@@ -278,111 +251,21 @@ def save_pictures(reply: Reply, path: str) -> list[str]:
 def run_tools(context: Context, history: "Optional[History]") -> Reply:
     """Send the query and run the functions that the model calls, until it answers in text; return the last Reply.
 
-    The text of every reply on the way is printed too, and every call is logged.
+    Every call is printed and logged as that of a query without tools.
     """
     from ..tools import run
     from .tools import confirmed_functions
 
-    client, query, stdout, log = context.client, context.query, context.stdout, context.log
+    query = context.query
     # raises UsageError for what cannot be sent
-    query.request(client.config)
+    query.request(context.client.config)
 
-    def on_reply(reply: Reply, messages: "list[Message]") -> None:
-        """Log a reply and print its text, or end the line of the text that `on_text` has printed."""
-        log.add(client.config, {"messages": messages}, reply, None, reply.elapsed)
-        print_reasoning(context, reply)
-        if not query.stream:
-            stdout.write(reply.text)
-        if reply.text or not reply.tool_calls:
-            stdout.end()
+    def send(messages: "list[Message]") -> Reply:
+        """Send the messages of one round."""
+        return send_and_print(context, query._replace(content=messages))
 
-    on_text = stdout.write if query.stream else None
     functions = confirmed_functions(query.functions, context.options.yes, context.stderr.warn)
-    params = {name: value for name, value in query.params.items() if name != "tools"}
     messages: list[Any] = list(query.content) if history is None else history
-    try:
-        # what the functions print is not the answer; `stdout` writes to the real file
-        with contextlib.redirect_stdout(sys.stderr):
-            return run(messages, functions, client, on_text=on_text, on_reply=on_reply, **params)
-    except APIError as error:
-        log.add(client.config, {"messages": messages}, None, error, 0)
-        raise
-
-
-# ---- what is wrong with an answer
-
-
-def check_answer(context: Context, reply: Reply) -> int:
-    """Print one line on what is wrong with an answer, and return the exit code.
-
-    With --strict, a refusal, an answer that was cut and an unusual finish reason are not a success.
-
-    Raises APIResponseValidationError for a moderation without a result: 0 would say that the text is harmless.
-    """
-    stderr = context.stderr
-    shortfall = describe_shortfall(reply)
-    mismatch = schema_error(reply, context.query)
-    no_block = context.options.extract and None in map(first_fenced_block, reply.texts)
-    if shortfall:
-        stderr.warn(shortfall)
-    elif mismatch:
-        stderr.warn(f"the answer does not fit: {mismatch}")
-    elif no_block:
-        stderr.warn("the answer holds no fenced code block, and is printed as it is")
-    elif reply.tool_calls and not reply.text:
-        stderr.warn("the answer is tool calls, no text; --json shows them")
-
-    if context.query.kind == "moderate" and is_flagged(reply):
-        return EXIT_FLAGGED
-    if mismatch or no_block:
-        return EXIT_SCHEMA
-    if shortfall and context.options.strict:
-        return EXIT_TRUNCATED
-    return 0
-
-
-def describe_shortfall(reply: Reply) -> Optional[str]:
-    """Return why one of the choices is no full answer, None if all are: cut short, refused, or an unknown reason."""
-    reasons = [choice.get("finish_reason") for choice in reply.choices]
-    if "length" in reasons:
-        return "the answer was cut (length); --max-tokens allows more"
-    if "content_filter" in reasons:
-        return "the answer was cut (content_filter)"
-    for choice in reply.choices:
-        message = choice.get("message")
-        if isinstance(message, dict) and message.get("refusal"):
-            return f"the model refused: {message['refusal']}"
-    for reason in reasons:
-        if reason not in COMPLETE:
-            return f"the answer ended for an unusual reason: {reason}"
-    return None
-
-
-def schema_error(reply: Reply, query: Query) -> Optional[str]:
-    """Return what does not fit in the first choice that is not as --schema or --json-mode want it, None if all fit."""
-    if query.schema is None:
-        return None
-    # here, not above: few commands need them
-    from ..schema.build import MismatchError, decode_json, find_json
-    from ..schema.validate import first_error
-
-    for text in reply.texts or [""]:
-        try:
-            value = decode_json(find_json(text))
-        except MismatchError as error:
-            return str(error)
-        mismatch = first_error(value, query.schema)
-        if mismatch:
-            return mismatch
-    return None
-
-
-def is_flagged(reply: Reply) -> bool:
-    """Return whether a moderation found the text harmful; raise APIResponseValidationError if it does not say."""
-    results = only_dicts(reply.get("results"))
-    if not results:
-        raise APIResponseValidationError("moderation response without 'flagged'")
-    for result in results:
-        if "flagged" not in result:
-            raise APIResponseValidationError("moderation response without 'flagged'")
-    return reply.flagged
+    # what the functions print is not the answer; `stdout` writes to the real file
+    with contextlib.redirect_stdout(sys.stderr):
+        return run(messages, functions, send=send)

@@ -34,6 +34,7 @@ def run(
     parallel: bool = False,
     on_text: Optional[Callable[[str], Any]] = None,
     on_reply: Optional[Callable[[Reply, list[Message]], Any]] = None,
+    send: Optional[Callable[[list[Message]], Reply]] = None,
     **params: Any,
 ) -> Reply:
     """Send the messages, run the functions that the model calls, and repeat; return the first reply without a call.
@@ -45,6 +46,7 @@ def run(
     parallel    run the calls of one reply in threads; the results keep their order
     on_text     called with every piece of text as it arrives: the replies are streamed
     on_reply    called with every reply, before its calls are run, and with the messages that were sent for it
+    send        make one request with these messages and return its reply, in place of `client`, `on_text` and `params`
     params      body parameters of every request (temperature=0)
 
     What goes wrong with a call (bad arguments, an unknown name, an exception) is sent to the model, and logged.
@@ -61,10 +63,8 @@ def run(
         params["tools"] = [tool.spec for tool in by_name.values()]
     if client is None and isinstance(conversation, History):
         client = conversation.client
-    chosen = client or default_client()
-
-    def send(messages: list[Message]) -> Reply:
-        return request_reply(chosen, messages, on_text, params)
+    if send is None:
+        send = make_sender(client or default_client(), on_text, params)
 
     with transaction(conversation):
         for _ in range(max_rounds):
@@ -128,20 +128,21 @@ def make_tool(given: Union[Function, Mapping[str, Any]], functions: Mapping[str,
     return Tool(given, functions[name])
 
 
-def request_reply(
-    client: Client,
-    messages: list[Message],
-    on_text: Optional[Callable[[str], Any]],
-    params: Mapping[str, Any],
-) -> Reply:
-    """Send one request and return its reply; with `on_text` it is streamed, and its usage asked for."""
-    if on_text is None:
-        return client.chat(messages, **params)
-    params = {"stream_options": INCLUDE_USAGE, **params}
-    with client.stream_chat(messages, **params) as stream:
-        for piece in stream.texts():
-            on_text(piece)
-    return stream.reply
+def make_sender(
+    client: Client, on_text: Optional[Callable[[str], Any]], params: Mapping[str, Any]
+) -> Callable[[list[Message]], Reply]:
+    """Return the function that makes one request; with `on_text` it is streamed, and its usage asked for."""
+
+    def send(messages: list[Message]) -> Reply:
+        """Send the messages and return the reply."""
+        if on_text is None:
+            return client.chat(messages, **params)
+        with client.stream_chat(messages, **{"stream_options": INCLUDE_USAGE, **params}) as stream:
+            for piece in stream.texts():
+                on_text(piece)
+        return stream.reply
+
+    return send
 
 
 def check_finish_reason(reply: Reply) -> None:

@@ -672,45 +672,6 @@ def test_retries_are_made_in_silence_and_counted_in_the_error(run: Run) -> None:
     assert "after 4 attempts" in line(result)
 
 
-@pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 9)])
-@pytest.mark.parametrize("reason", ["length", "content_filter"])
-@pytest.mark.parametrize("way", [[], ["--no-stream"], ["--jsonl"], ["--json"]])
-def test_a_cut_answer_is_told_and_with_strict_is_9(
-    run: Run, strict: list[str], code: int, reason: str, way: list[str]
-) -> None:
-    whole = completion()
-    whole["choices"][0]["finish_reason"] = reason
-    plain = way in (["--no-stream"], ["--json"])
-    script = answer(whole) if plain else streamed([event(delta("Hello", reason)), event("[DONE]")])
-    with serving(script) as server:
-        result = run("--base-url", server.url, *way, *strict, "Q")
-    assert result.code == code
-    assert line(result).startswith(f"the answer was cut ({reason})")
-    assert ("--max-tokens" in result.err) == (reason == "length")
-    assert b"Hello" in result.out
-
-
-@pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 9)])
-@pytest.mark.parametrize("way", [[], ["--no-stream"]])
-def test_a_refusal_and_an_unusual_finish_reason_are_told_and_with_strict_are_9(
-    run: Run, strict: list[str], code: int, way: list[str]
-) -> None:
-    refusal = {"role": "assistant", "content": None, "refusal": "I must not"}
-    refused = {"choices": [{"index": 0, "message": refusal, "finish_reason": "stop"}]}
-    odd = completion()
-    odd["choices"][0]["finish_reason"] = "engine_overloaded"
-    script = [answer(refused), answer(odd)]
-    if not way:
-        parts = delta({"role": "assistant", "refusal": "I must not"}, "stop")
-        ended = delta("Hello", "engine_overloaded")
-        script = [streamed([event(part), event("[DONE]")]) for part in (parts, ended)]
-    with serving(*script) as server:
-        first, second = (run("--base-url", server.url, *way, *strict, "Q") for _ in script)
-    assert (first.code, line(first)) == (code, "the model refused: I must not")
-    assert (second.code, second.out) == (code, b"Hello\n")
-    assert line(second) == "the answer ended for an unusual reason: engine_overloaded"
-
-
 @pytest.mark.parametrize(
     ("script", "said"),
     [
@@ -730,10 +691,6 @@ def test_a_stream_that_breaks_says_what_a_person_has_of_it(
         said += ", and is not added to the conversation"
     assert line(result).endswith(said)
     assert "partial" not in result.err
-
-
-def test_strict_is_content_with_a_whole_answer(run: Run, hello: Server) -> None:
-    assert run("--base-url", hello.url, "--strict", "Q") == (0, b"Hello\n", "")
 
 
 def broken(*_: Any) -> int:

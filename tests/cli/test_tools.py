@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shlex
+import signal
 import sys
 import threading
 from typing import Any
@@ -14,7 +15,7 @@ from rawchat.cli import approval, tools
 from rawchat.cli.approval import Call
 from rawchat.cli.inputs import UsageError
 
-from ..command import PLAIN, Ran, Run, line, ran
+from ..command import PLAIN, Ran, Run, line, ran, started
 from ..server import Server, answer, completion, delta, event, serving, streamed
 from ..terminal import Terminal, screen
 
@@ -255,13 +256,44 @@ def test_each_round_is_logged_and_the_usage_is_the_sum(run: Run) -> None:
             "Q",
         )
     assert result.err.splitlines()[-1].startswith("rawchat: 10 tokens in, 2 out; ")
-    one, two = (
-        json.loads(text)
-        for text in pathlib.Path("calls.jsonl").read_text(encoding="utf-8").splitlines()
-    )
+    one, two = logged()
     assert one["tool_calls"][0]["function"]["name"] == "temperature"
     assert [message["role"] for message in two["messages"]] == ["user", "assistant", "tool"]
     assert (len(one["messages"]), two["answer"]) == (1, "Hello")
+
+
+@pytest.mark.parametrize("way", [[], ["--no-stream"]])
+def test_a_round_that_fails_is_logged_with_all_that_was_sent(run: Run, way: list[str]) -> None:
+    first = call("temperature", {"city": "Paris"}) if way else PARIS
+    refused = answer({"error": {"message": "no"}}, 400)
+    with serving(first, refused) as server:
+        argv = ["--tools", "tools.py", "--yes", "--log", "calls.jsonl", *way, "Q"]
+        assert run("--base-url", server.url, *argv).code == 4
+    one, two = logged()
+    assert "error" not in one
+    assert [message["role"] for message in two["messages"]] == ["user", "assistant", "tool"]
+    assert two["error"].startswith("400: no")
+
+
+def test_ctrl_c_in_a_round_is_logged_with_what_had_arrived() -> None:
+    never = threading.Event()
+    begun = streamed([event(delta("It is")), never])
+    argv = ["--tools", "tools.py", "--yes", "--log", "calls.jsonl", "Q"]
+    with serving(PARIS, begun) as server, started("--base-url", server.url, *argv) as process:
+        assert process.stdout
+        assert process.stdout.read(5) == b"It is"
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(20), process.stdout.read()) == (130, b"\n")
+        never.set()
+    two = logged()[1]
+    assert (two["error"], two["answer"]) == ("KeyboardInterrupt", "It is")
+    assert len(two["messages"]) == 3
+
+
+def logged() -> list[Any]:
+    """The entries of the log."""
+    text = pathlib.Path("calls.jsonl").read_text(encoding="utf-8")
+    return [json.loads(entry) for entry in text.splitlines()]
 
 
 def test_a_server_that_fails_in_the_middle_has_its_exit_code(run: Run) -> None:
