@@ -16,12 +16,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from ..cli.inputs import UsageError, expand_at_file, json_or_text, read_file
-from ..cli.parser import HelpFormatter, Parser
+from ..cli.client import read_key
+from ..cli.inputs import UsageError, expand_at_file, json_or_text
+from ..cli.parser import HelpFormatter, Parser, report_unknown_variables, unknown_option
 from ..config.misnamed import MisnamedError
 from ..errors import MissingKeyError, RawchatError
 from ..wire.headers import parse_header_lines
 from .job import EXIT_CLOSED_PIPE, EXIT_KEY, EXIT_USAGE, Job, fail, run_job
+from .progress import print_warning
 from .run import DEFAULT_WORKERS, make_client
 from .source import InputError
 
@@ -205,17 +207,16 @@ def variable_of(name: str) -> str:
 
 def client_settings(options: Options) -> dict[str, Any]:
     """Return the keyword arguments for `make_client`; raise UsageError for options that cannot be used."""
-    params = {name: json_or_text(expand_at_file(value)) for name, value in options.option}
-    key = None
-    if options.key_file:
-        key = read_file(options.key_file).strip()
+    params = {}
+    for name, value in options.option:
+        params[name] = json_or_text(expand_at_file(value, f"-o {name}"))
     headers = {}
     for line in options.header:
         headers.update(parse_header_lines(line, "--header"))
     return {
         "model": options.model,
         "base_url": options.base_url,
-        "api_key": key,
+        "api_key": read_key(options.key_file),
         "allow_http": options.allow_http,
         "default_headers": headers,
         "timeout": options.timeout,
@@ -227,6 +228,17 @@ def client_settings(options: Options) -> dict[str, Any]:
     }
 
 
+def parse_args(words: Sequence[str], options: Options) -> None:
+    """Read the command line into `options`; raise UsageError if it cannot be used."""
+    parser = make_parser()
+    _, unknown = parser.parse_known_args(words, options)
+    if unknown and unknown[0].startswith("-"):
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        raise unknown_option(unknown[0], flags)
+    if unknown:
+        raise UsageError(f"more than IN and OUT: {unknown[0]} (see --help)")
+
+
 # ---- the command
 
 
@@ -235,7 +247,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     words = [*words_from_environ(os.environ), *(sys.argv[1:] if argv is None else argv)]
     options = Options(input="IN", output="OUT")
     try:
-        make_parser().parse_args(words, options)
+        parse_args(words, options)
+        report_unknown_variables(os.environ, print_warning)
         if options.workers < 1:
             raise UsageError("--workers must be at least 1")
         job = Job(

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple, Optional
 from ..client import Client
 from ..errors import APIStatusError, AuthenticationError
 from ..json_text import encode_mended
-from .progress import Progress, print_remark
+from .progress import Progress, print_remark, print_warning
 from .resume import (
     DoneRows,
     OutputError,
@@ -178,7 +178,7 @@ def report_done(path: str, done: DoneRows) -> None:
     text = f"{path} already held {done.total} results"
     if done.skipped_failures:
         text += f"; {done.skipped_failures} rows failed before (--retry-failed asks again)"
-    print(f"rawchat: {text}", file=sys.stderr)
+    print_warning(text)
 
 
 def describe_refusal(error: APIStatusError) -> str:
@@ -193,5 +193,5 @@ def describe_refusal(error: APIStatusError) -> str:
 
 def fail(message: str, code: int) -> int:
     """Print a message to standard error and return the exit code."""
-    print(f"rawchat: {message}", file=sys.stderr)
+    print_warning(message)
     return code

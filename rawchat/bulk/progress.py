@@ -107,6 +107,12 @@ def print_remark(text: str) -> None:
         print(f"{ERASE_LINE}rawchat: {text}", file=sys.stderr, flush=True)
 
 
+def print_warning(text: str) -> None:
+    """Print `rawchat: …` to standard error, if there is one: print would take standard output in the place of None."""
+    if sys.stderr is not None:
+        print(f"rawchat: {text}", file=sys.stderr, flush=True)
+
+
 def stderr_is_terminal() -> bool:
     """Return whether standard error is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()

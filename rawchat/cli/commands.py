@@ -79,7 +79,7 @@ class Session:
     def set_system(self, text: str) -> None:
         """Replace the instructions, or print them if there is no text."""
         if text:
-            self.history.system = expand_at_file(text)
+            self.history.system = expand_at_file(text, "/system")
             self._on_change(self.history)
         else:
             self._print(self.history.system or "no instructions; /system TEXT sets them")

@@ -172,7 +172,7 @@ def parse_args(
     words = [accept_old_continue(word) for word in argv[:end]]
     parsed, unknown = make_parser().parse_known_intermixed_args(words)
     if unknown:
-        raise unknown_option(unknown[0])
+        raise unknown_option(unknown[0], known_flags())
     given = vars(parsed)
     check_file_after_continue(given)
     given["prompt"] += argv[end + 1 :]
@@ -193,23 +193,33 @@ def report_unused(options: Options, environ: Mapping[str, str], warn: Warn) -> N
     """Report prices that nothing uses, and variables that set no option: each is probably a slip."""
     if "prices" in options.given and not (options.usage or options.log):
         warn("--prices has no effect without -v or --log")
+    report_unknown_variables(environ, warn)
+
+
+def report_unknown_variables(environ: Mapping[str, str], warn: Warn) -> None:
+    """Report each variable RAWCHAT_… that sets no option, neither here nor in `python -m rawchat.bulk`."""
     prefix = "RAWCHAT_"
     known = [option.variable[len(prefix) :] for option in all_options() if option.has_variable]
+    known += BULK_VARIABLES
     for name in sorted(environ):
         word = name[len(prefix) :]
-        if name.startswith(prefix) and word not in (*known, *BULK_VARIABLES):
+        if name.startswith(prefix) and word not in known:
             warn(f"{name} sets no option{suggestion(word, known, prefix)}")
 
 
-def unknown_option(word: str) -> UsageError:
-    """Return the error for an option that does not exist; it suggests the one that was probably meant.
+def known_flags() -> list[str]:
+    """Return all flags of the command line."""
+    return [name for option in all_options() for name in option.flags]
+
+
+def unknown_option(word: str, known: Sequence[str]) -> UsageError:
+    """Return the error for an option that does not exist; it suggests the `known` one that was probably meant.
 
     The value of --api-key=… and the like is not repeated.
     """
     flag = word.partition("=")[0]
     if flag.startswith("--") and "key" in flag:
         return UsageError(f"no such option: {flag}; set OPENAI_API_KEY or use --key-file FILE")
-    known = [name for option in all_options() for name in option.flags]
     return UsageError(f"no such option: {flag}{suggestion(flag, known)}")
 
 

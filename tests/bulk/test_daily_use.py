@@ -400,6 +400,20 @@ def test_variables_stand_before_the_command_line() -> None:
     ]
 
 
+def test_a_variable_that_sets_no_option_is_reported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("a\n")
+    monkeypatch.setenv("RAWCHAT_WORKERS", "2")
+    monkeypatch.setenv("RAWCHAT_WORKER", "3")
+    with serving(OK) as server:
+        assert run(server) == 0
+    assert (
+        "rawchat: RAWCHAT_WORKER sets no option (did you mean RAWCHAT_WORKERS?)\n"
+        in capsys.readouterr().err
+    )
+
+
 def test_options_reach_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     write("a\n")
     monkeypatch.setenv("RAWCHAT_MODEL", "from-variable")
@@ -428,7 +442,12 @@ def test_a_deadline_bounds_a_row() -> None:
         (["--timeout", "soon"], "--timeout: not a number: soon"),
         (["--workers", "0"], "--workers must be at least 1"),
         (["-H", "nonsense"], "--header: every line must be 'Name: value'"),
-        (["--api-key=sk-very-secret"], "unrecognized arguments: --api-key"),
+        (["--api-key=sk-very-secret"], "no such option: --api-key; set OPENAI_API_KEY"),
+        (["--worker", "3"], "no such option: --worker (did you mean --workers?)"),
+        (["one.txt"], "more than IN and OUT: one.txt"),
+        (["-o", "seed", "\udcff"], "-o seed is not valid UTF-8: byte 0xFF at position 1"),
+        (["-o", "seed", "@none"], "none: No such file or directory"),
+        (["--key-file", "empty"], "empty: no key in it"),
         (["--deadline", "-1"], "deadline"),
     ],
 )
@@ -436,6 +455,7 @@ def test_wrong_use_is_one_line(
     words: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write("a\n")
+    write("", "empty")
     with serving(OK) as server:
         assert run(server, *words) == 2
     error = capsys.readouterr().err
