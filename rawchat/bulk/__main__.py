@@ -19,6 +19,7 @@ from typing import Any, Optional
 from ..cli.client import read_key
 from ..cli.inputs import UsageError, expand_at_file, json_or_text
 from ..cli.parser import HelpFormatter, Parser, report_unknown_variables, unknown_option
+from ..cli.terminal import is_closed_pipe
 from ..config.misnamed import MisnamedError
 from ..errors import MissingKeyError, RawchatError
 from ..wire.headers import parse_header_lines
@@ -252,8 +253,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if options.workers < 1:
             raise UsageError("--workers must be at least 1")
         job = Job(
-            options.input,
-            options.output,
+            os.path.expanduser(options.input),
+            os.path.expanduser(options.output),
             options.workers,
             options.resume,
             options.retry_failed,
@@ -270,10 +271,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return fail(str(error), EXIT_KEY)
     except RawchatError as error:
         return fail(str(error), EXIT_USAGE)
-    except BrokenPipeError:
-        # Nothing can be reported any more, and what Python still holds cannot be flushed.
-        os._exit(EXIT_CLOSED_PIPE)
     except OSError as error:
+        if is_closed_pipe(error):
+            # Nothing can be reported any more, and what Python still holds cannot be flushed.
+            os._exit(EXIT_CLOSED_PIPE)
         return fail(f"{error.filename or options.output}: {error.strerror}", EXIT_USAGE)
 
 

@@ -4,17 +4,20 @@ If tqdm is installed, its bar takes the place of the line on a terminal.
 """
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional
 
+from ..cli.terminal import knows_escapes
 from ..usage import Usage
 from .rows import is_success
 
 PROGRESS_INTERVAL = 0.5  #: seconds between two states of the progress line
 MIN_SECONDS = 1e-9  #: avoids a division by zero where the clock has not moved
-ERASE_LINE = "\r\x1b[K"  #: return to the first column and erase to the end (ECMA-48, 8.3.41)
+ERASE_TO_END = "\x1b[K"  #: ECMA-48, 8.3.41
+BLANKS = " " * 12  #: more than a state is shorter than the one before
 
 
 class Progress:
@@ -98,19 +101,24 @@ class Progress:
             return
         self._printed_at = self._clock()
         end = "\n" if last else ""
-        print(f"\r{self}\x1b[K", end=end, file=sys.stderr, flush=True)
+        print(f"\r{self}{erase_rest()}", end=end, file=sys.stderr, flush=True)
 
 
 def print_remark(text: str) -> None:
     """Print a line to a terminal, in the place of the progress line; elsewhere nothing, so that logs stay short."""
     if stderr_is_terminal():
-        print(f"{ERASE_LINE}rawchat: {text}", file=sys.stderr, flush=True)
+        print(f"\rrawchat: {text}{erase_rest()}", file=sys.stderr, flush=True)
 
 
 def print_warning(text: str) -> None:
     """Print `rawchat: …` to standard error, if there is one: print would take standard output in the place of None."""
     if sys.stderr is not None:
         print(f"rawchat: {text}", file=sys.stderr, flush=True)
+
+
+def erase_rest() -> str:
+    """Return what erases the rest of a longer line; the console of Windows may not know the sequence."""
+    return ERASE_TO_END if knows_escapes(os.environ) else BLANKS
 
 
 def stderr_is_terminal() -> bool:

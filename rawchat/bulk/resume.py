@@ -5,6 +5,7 @@ removes a last line that a crash tore.  A lock on the file keeps a second run aw
 """
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -13,8 +14,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from ..errors import RawchatError
-from ..safe_path import open_private
+from ..safe_path import open_private, replace_file
 from .rows import Row, hash_in, is_success
+
+#: errors of a file that another process has locked: of flock, and of Windows
+LOCKED = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+
+#: where the locked byte lies on Windows
+LOCKED_OFFSET = 2**40
 
 
 class OutputError(RawchatError):
@@ -55,20 +62,35 @@ def open_output(path: str) -> BinaryIO:
 def lock(file: BinaryIO, path: str) -> None:
     """Lock a file for this process; raise OutputError if another process has locked it.
 
-    Windows and some network folders have no such locks: there, nothing happens.
+    Some network folders, and the browser's Python, have no locks: there, nothing happens.
     """
+    try:
+        lock_descriptor(file.fileno())
+    except ImportError:
+        return
+    except OSError as error:
+        if error.errno in LOCKED:
+            raise OutputError(
+                f"{path}: another process writes its results there; "
+                "wait for it, or choose another file"
+            ) from None
+
+
+def lock_descriptor(descriptor: int) -> None:
+    """Lock an open file until it is closed; raise OSError if that cannot be done."""
     try:
         import fcntl
     except ImportError:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OutputError(
-            f"{path}: another process writes its results there; wait for it, or choose another file"
-        ) from None
-    except OSError:
-        return
+        # Windows: a byte is locked, and others cannot read it, so it is one that no file reaches.
+        import msvcrt
+
+        os.lseek(descriptor, LOCKED_OFFSET, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def write_flushed(file: BinaryIO, data: bytes) -> None:
@@ -161,7 +183,7 @@ def drop_failed(path: str) -> None:
         if os.name == "nt":
             # Windows does not replace an open file.
             old.close()
-        os.replace(part, path)
+        replace_file(part, path)
 
 
 def skip_done(rows: Iterable[Row], done: DoneRows) -> Iterator[Row]:

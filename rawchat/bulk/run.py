@@ -8,12 +8,13 @@ is free, so memory does not grow with the rows.  A 429 (rate limit) costs time a
 then the row is asked for again.
 """
 
+import contextlib
 import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Callable, Optional, Union
 
 from .. import backoff
@@ -23,6 +24,7 @@ from ..reply import Reply, read_reply
 from ..wire import Response
 from .rows import Row, error_line, success_line
 
+MAX_WAIT = 1.0  #: seconds of one wait for a result
 DEFAULT_WORKERS = 16  #: rows under way at the same time
 
 INITIAL_PAUSE = (
@@ -186,7 +188,7 @@ def ask_rows(
             todo.put(row)
             under_way += 1
         while under_way:
-            result = done.get()
+            result = next_of(done)
             under_way -= 1
             if not shared.stop.is_set():
                 for row in islice(rows, 1):
@@ -197,6 +199,16 @@ def ask_rows(
     finally:
         for _ in range(workers):
             todo.put(None)
+
+
+def next_of(done: "SimpleQueue[Optional[dict[str, Any]]]") -> Optional[dict[str, Any]]:
+    """Wait for the next result.
+
+    Windows notes a Ctrl-C only between two waits, so none is long.
+    """
+    while True:
+        with contextlib.suppress(Empty):
+            return done.get(timeout=MAX_WAIT)
 
 
 def ask_row(client: Client, row: Row, run: Run) -> Optional[dict[str, Any]]:

@@ -77,7 +77,8 @@ def ask(call: Call) -> Optional[bool]:
     question appeared does not answer it.
     """
     try:
-        with open("/dev/tty", "r+b", buffering=0) as terminal:
+        with contextlib.ExitStack() as stack:
+            terminal = open_terminal(stack)
             while True:
                 columns, lines = size_of(terminal)
                 question = "\n".join(screenful(call, columns, lines))
@@ -89,7 +90,23 @@ def ask(call: Call) -> Optional[bool]:
         return None
 
 
-def show_all(call: Call, terminal: Any) -> None:
+class Terminal(NamedTuple):
+    """The terminal of this process: what is typed there, and what shows there."""
+
+    keyboard: Any
+    screen: Any
+
+
+def open_terminal(stack: contextlib.ExitStack) -> Terminal:
+    """Return the terminal of this process, which `stack` closes; raise OSError if there is none."""
+    keyboard, screen = ("CONIN$", "CONOUT$") if os.name == "nt" else ("/dev/tty", "/dev/tty")
+    return Terminal(
+        stack.enter_context(open(keyboard, "rb", buffering=0)),
+        stack.enter_context(open(screen, "wb", buffering=0)),
+    )
+
+
+def show_all(call: Call, terminal: Terminal) -> None:
     """Print all arguments of `call`, a screen at a time, until the person stops it."""
     columns, lines = size_of(terminal)
     rows = []
@@ -101,30 +118,42 @@ def show_all(call: Call, terminal: Any) -> None:
         page = "\n".join(rows[start : start + page_rows])
         remaining = len(rows) - start - page_rows
         if remaining <= 0:
-            terminal.write(utf8(page + "\n"))
+            terminal.screen.write(utf8(page + "\n"))
         elif read_answer(f"{page}\n[Enter/q] {remaining} more ", terminal) not in ("", "s"):
             return
 
 
-def read_answer(question: str, terminal: Any) -> str:
+def read_answer(question: str, terminal: Terminal) -> str:
     """Print `question` and return the line that is typed after it, in lower case; "q" for Ctrl-D."""
-    with contextlib.suppress(ImportError):
-        import termios  # POSIX only
-
-        termios.tcflush(terminal.fileno(), termios.TCIFLUSH)
-    terminal.write(utf8(question))
-    typed: bytes = terminal.readline()
+    drop_typed_ahead(terminal)
+    terminal.screen.write(utf8(question))
+    typed: bytes = terminal.keyboard.readline()
     if not typed.endswith(b"\n"):
         # Ctrl-D ends no line
-        terminal.write(b"\n")
+        terminal.screen.write(b"\n")
         return "q"
     return typed.decode("utf-8", "replace").strip().lower()
 
 
-def size_of(terminal: Any) -> tuple[int, int]:
+def drop_typed_ahead(terminal: Terminal) -> None:
+    """Drop what was typed and not read yet."""
+    try:
+        import termios
+    except ImportError:
+        # Windows
+        with contextlib.suppress(ImportError):
+            import msvcrt
+
+            while msvcrt.kbhit():  # type: ignore[attr-defined,unused-ignore]
+                msvcrt.getch()  # type: ignore[attr-defined,unused-ignore]
+    else:
+        termios.tcflush(terminal.keyboard.fileno(), termios.TCIFLUSH)
+
+
+def size_of(terminal: Terminal) -> tuple[int, int]:
     """Return the columns and lines of a terminal; some report none, or zero."""
     try:
-        columns, lines = os.get_terminal_size(terminal.fileno())
+        columns, lines = os.get_terminal_size(terminal.screen.fileno())
     except OSError:
         return DEFAULT_SIZE
     return columns or DEFAULT_SIZE[0], lines or DEFAULT_SIZE[1]

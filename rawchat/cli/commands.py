@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -210,12 +211,28 @@ def edit_in_editor(text: str, environ: Mapping[str, str]) -> str:
         with open(path, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
         try:
-            code = subprocess.call([*shlex.split(command, posix=os.name != "nt"), path])
+            code = subprocess.call([*split_command(command, os.name == "nt"), path])
         except (OSError, ValueError) as error:
             raise UsageError(f"EDITOR: {command}: {error}") from None
         if code != 0:
             raise UsageError(f"EDITOR: {command}: exit code {code}; nothing was sent")
         return read_file(path)
+
+
+def split_command(command: str, windows: bool) -> list[str]:
+    r"""Return the words of a command line; raise ValueError for a quotation that is not closed.
+
+    windows     a backslash is part of a path, and the program may be a script, whose suffix PATHEXT adds
+
+    >>> split_command(r'"C:\Program Files\ed.exe" -w', windows=True)
+    ['C:\\Program Files\\ed.exe', '-w']
+    """
+    if not windows:
+        return shlex.split(command)
+    words = [word.strip('"') for word in shlex.split(command, posix=False)]
+    if words:
+        words[0] = shutil.which(words[0]) or words[0]
+    return words
 
 
 class Command(NamedTuple):

@@ -29,11 +29,13 @@ OTHER_FILE = "; --conversation FILE names another one"
 def default_path(environ: Mapping[str, str]) -> str:
     """Return the path of the default conversation file, in the state directory of the XDG base directories.
 
-    Raises UsageError if neither XDG_STATE_HOME nor a home directory is set.
+    On Windows it is in LOCALAPPDATA.  Raises UsageError if no such directory and no home directory is set.
     """
     state = environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         # the specification: "should consider the path invalid and ignore it"
+        state = environ.get("LOCALAPPDATA", "")
+    if not os.path.isabs(state):
         home = environ.get("HOME") or environ.get("USERPROFILE", "")
         state = os.path.join(home, ".local", "state")
     if not os.path.isabs(state):

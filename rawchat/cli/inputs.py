@@ -108,7 +108,7 @@ def notice_after(seconds: float, warn: Warn) -> Iterator[None]:
     """Print a notice if the block lasts longer than that."""
     import threading
 
-    text = "waiting for standard input; --no-stdin or </dev/null runs without it"
+    text = f"waiting for standard input; --no-stdin or <{os.devnull} runs without it"
     timer = threading.Timer(seconds, warn, [text])
     timer.daemon = True
     timer.start()
@@ -188,9 +188,12 @@ def check_unicode(text: str, name: str) -> None:
 
 
 def read_file(path: str, hint: str = "") -> str:
-    """Return the text in a file, without the newlines at its end.  Raises UsageError if it cannot be read."""
+    """Return the text in a file, without the newlines at its end; ~ is the home directory.
+
+    Raises UsageError if it cannot be read.
+    """
     try:
-        with open(path, "rb") as file:
+        with open(os.path.expanduser(path), "rb") as file:
             data = file.read()
         return data.decode(detect_encoding(data)).rstrip("\r\n")
     except OSError as error:

@@ -149,7 +149,8 @@ class Options:
         "--continue",
         heading="the conversation",
         help="continue the conversation of the last -c, or start one; it is kept in "
-        "rawchat/conversation.jsonl in XDG_STATE_HOME (default: ~/.local/state)",
+        "rawchat/conversation.jsonl in XDG_STATE_HOME (default: ~/.local/state; on Windows: "
+        "LOCALAPPDATA)",
     )
     conversation: Optional[str] = value(
         "--conversation",

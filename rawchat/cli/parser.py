@@ -12,7 +12,7 @@ from ..wire import __version__
 from .inputs import UsageError, Warn
 from .options import Option, Options, all_options
 from .resolve import parse_value, resolve
-from .terminal import to_devnull, write_error
+from .terminal import Output, utf8
 
 #: what follows RAWCHAT_ in the variables of `python -m rawchat.bulk` alone
 BULK_VARIABLES = ("WORKERS", "RPM", "TPM")
@@ -100,14 +100,9 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see --help)")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        # argparse's own ignores a closed pipe and a full disk
-        try:
-            print(message, end="", file=file, flush=True)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            to_devnull(sys.stdout)
-            raise write_error("standard output", error) from None
+        # argparse's own ignores a closed pipe and a full disk, and the code page of Windows may lack "…"
+        if sys.stdout is not None:
+            Output(sys.stdout.buffer).put(utf8(message))
 
 
 def make_parser() -> Parser:

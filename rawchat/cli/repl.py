@@ -19,7 +19,7 @@ from ..keys.redaction import redact_url
 from .answer import AnswerInterrupted, send_query
 from .commands import Session, completions, ignore_change
 from .context import Context
-from .terminal import escape_control, use_color, utf8
+from .terminal import escape_control, knows_escapes, use_color, utf8
 from .wrap import WordWrapper
 
 # Print a prompt, and return a line without its end.  Raises KeyboardInterrupt, and EOFError at the end of the input.
@@ -81,7 +81,7 @@ def run_repl(context: Context) -> int:
     if turns:
         greeting += f", turns so far: {turns}"
     print_text(f"{greeting}; /help for commands, Ctrl-D to exit")
-    if os.environ.get("TERM") != "dumb":
+    if knows_escapes(os.environ):
         context.stdout.wrapper = WordWrapper(terminal_columns)
     session = Session(history, model, send, print_text, on_change)
     repl_loop(context, session, make_reader(context, history))
@@ -163,7 +163,7 @@ def make_reader(context: Context, history: History) -> ReadLine:
     """Return the function that reads lines from the terminal; the messages of the history are under the up arrow."""
     colour = use_color(context.options.color or "auto", os.environ, terminal=True)
     messages = [text_of(message) for message in history if message["role"] == "user"]
-    return make_line_editor(sys.stdin, colour, os.environ.get("TERM") == "dumb", messages)
+    return make_line_editor(sys.stdin, colour, not knows_escapes(os.environ), messages)
 
 
 def make_line_editor(stdin: Any, colour: bool, dumb: bool, messages: Iterable[str]) -> ReadLine:

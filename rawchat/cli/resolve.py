@@ -1,5 +1,6 @@
 """Decide which options apply: those of the command line, then RAWCHAT_… variables, then the defaults."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -120,6 +121,7 @@ def resolve(given: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
         if text and option.has_variable and option.name not in ignored:
             settings[option.name] = parse_variable(option, text)
     settings.update(given)
+    expand_home(settings)
     options = Options(**settings, given=set(given))
     check_conflicts(options)
     return options
@@ -135,6 +137,21 @@ def check_file_names(given: Mapping[str, Any]) -> None:
             names = [names]
         if "" in names:
             raise UsageError(f"{option.flag}: {option.metavars[0]} is empty")
+
+
+def expand_home(settings: dict[str, Any]) -> None:
+    """Replace a ~ that begins a file name by the home directory.
+
+    Shells do that, but not for --log=~/x, not in a variable of a service, and not on Windows.
+    """
+    for option in all_options():
+        if not option.takes_file or option.name not in settings:
+            continue
+        names = settings[option.name]
+        if option.repeatable:
+            settings[option.name] = [os.path.expanduser(name) for name in names]
+        else:
+            settings[option.name] = os.path.expanduser(names)
 
 
 def parse_variable(option: Option, text: str) -> Any:

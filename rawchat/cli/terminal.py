@@ -6,6 +6,7 @@ streams are the same terminal, `Stderr` first ends the line that `Output` has be
 """
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Mapping
@@ -75,11 +76,10 @@ class Output:
         try:
             self._file.write(data)
             self._file.flush()
-        except BrokenPipeError:
-            to_devnull(self._file)
-            raise
         except OSError as error:
             to_devnull(self._file)
+            if is_closed_pipe(error):
+                raise BrokenPipeError from None
             raise write_error("standard output", error) from None
 
     def end(self) -> None:
@@ -154,6 +154,11 @@ def write_error(name: str, error: OSError) -> RawchatError:
     return RawchatError(f"{name}: {error.strerror or error}")
 
 
+def is_closed_pipe(error: OSError) -> bool:
+    """Return whether nobody reads any more; Windows reports that as an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+
+
 def to_devnull(file: Any) -> None:
     """Redirect `file` to the null device.
 
@@ -206,9 +211,20 @@ def use_color(when: str, environ: Mapping[str, str], terminal: bool) -> bool:
     """
     if when != "auto":
         return when == "always"
-    if environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+    if environ.get("NO_COLOR") or not knows_escapes(environ):
         return False
     return terminal
+
+
+def knows_escapes(environ: Mapping[str, str]) -> bool:
+    """Return whether a terminal knows escape sequences.
+
+    Not one with TERM=dumb, and not the old console of Windows; its Terminal, ConEmu and the shells of Git say who they are.
+    """
+    if environ.get("OS") == "Windows_NT":
+        known = environ.get("WT_SESSION") or environ.get("TERM")
+        return bool(known) or environ.get("ConEmuANSI") == "ON"
+    return environ.get("TERM") != "dumb"
 
 
 # ---- standard error

@@ -1,6 +1,7 @@
 """One run of the doctor: the settings, the way, and the probe if it is asked for."""
 
 import argparse
+import io
 import os
 import ssl
 import sys
@@ -255,6 +256,7 @@ def main(
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
+        accept_any_text(sys.stdout)
         options = parse_args(words)
         report = Report(sys.stdout, sys.stderr, options.json)
         return Doctor(
@@ -272,6 +274,12 @@ def main(
         print(f"rawchat.doctor: standard output: {error}", file=sys.stderr)
         discard_stdout()
         return 1
+
+
+def accept_any_text(file: Any) -> None:
+    """Let `file` print a character that its encoding lacks as an escape: a code page of Windows lacks most."""
+    if isinstance(file, io.TextIOWrapper):
+        file.reconfigure(errors="backslashreplace")
 
 
 def discard_stdout() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Union
 
 from ..errors import RawchatError
 from ..json_text import encode_json
+from ..safe_path import replace_file
 from .window import Message
 
 Path = Union[str, "os.PathLike[str]"]
@@ -29,7 +30,7 @@ def write_messages(path: Path, messages: Iterable[Message]) -> None:
             file.flush()
             # Without it, a power cut could leave the new name with no content.
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        replace_file(temporary, os.fspath(path))
     except BaseException:
         os.unlink(temporary)
         raise

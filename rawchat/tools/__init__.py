@@ -61,9 +61,9 @@ def run(
     by_name = tools_by_name(tools, functions or {})
     if by_name:
         params["tools"] = [tool.spec for tool in by_name.values()]
-    if client is None and isinstance(conversation, History):
-        client = conversation.client
     if send is None:
+        if client is None and isinstance(conversation, History):
+            client = conversation.client
         send = make_sender(client or default_client(), on_text, params)
 
     with transaction(conversation):
