@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Optional
 import pytest
 
 from rawchat import safe_path
-from rawchat.bulk import resume
+from rawchat.bulk import progress, resume
 from rawchat.cli.commands import split_command
 from rawchat.cli.conversation import default_path
 from rawchat.cli.terminal import Output, use_color
@@ -401,6 +401,13 @@ def test_a_closed_pipe_is_one_whatever_windows_calls_it(monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "name", "nt")
     with pytest.raises(BrokenPipeError):
         output.put(b"Hello")
+
+
+def test_the_progress_line_of_a_batch_needs_no_escape_sequence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "name", "nt")
+    assert progress.erase_rest().isspace()
 
 
 @pytest.mark.parametrize(

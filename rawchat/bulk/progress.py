@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional
 
-from ..cli.terminal import knows_escapes
 from ..usage import Usage
 from .rows import is_success
 
@@ -118,7 +117,7 @@ def print_warning(text: str) -> None:
 
 def erase_rest() -> str:
     """Return what erases the rest of a longer line; the console of Windows may not know the sequence."""
-    return ERASE_TO_END if knows_escapes(os.environ) else BLANKS
+    return BLANKS if os.name == "nt" else ERASE_TO_END
 
 
 def stderr_is_terminal() -> bool:
