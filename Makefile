@@ -29,7 +29,7 @@ check: lint  ## lint, and the tests of the request path: before each commit
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not model" $(PATH_TESTS)
 
 fuzz: $(VENV)/dev  ## the tests with generated input, for as long as EXAMPLES=100000 takes
-	HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/test_generated.py tests/test_mutated.py
+	HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/test_generated.py tests/test_mutated.py tests/test_mutated_servers.py
 
 matrix:  ## the tests on every Python found here, with the oldest and the newest dependencies; writes docs/anywhere.md
 	$(PYTHON) anywhere/matrix.py --write

@@ -14,7 +14,7 @@ from .compat.error_responses import (
     no_choice_error,
     not_json_error,
 )
-from .compat.normalise import as_model_list, content_text, normalise, normalise_content
+from .compat.normalise import as_model_list, choice_index, content_text, normalise
 from .compat.wordings import holds_overflow
 from .errors import APIError, APIResponseValidationError, ContextLengthExceededError, one_line
 from .json_text import decode_json, hold_half, mend
@@ -135,7 +135,7 @@ class Reply(dict[str, Any]):
 class Chunk(dict[str, Any]):
     """One part of a streamed reply, as the server sent it."""
 
-    __slots__ = ("data", "is_repeat")
+    __slots__ = ("data", "first_index", "is_repeat")
 
     def __init__(self, payload: dict[str, Any], data: str = ""):
         super().__init__(payload)
@@ -143,23 +143,22 @@ class Chunk(dict[str, Any]):
         self.data = data
         #: True if its message repeats what deltas have said before: see `MessageAccumulator`.
         self.is_repeat = False
+        #: The index of the first choice: 0, unless the server counts otherwise.
+        self.first_index = 0
 
     @property
     def text(self) -> str:
         """The text that this chunk adds to the first choice; "" if it adds none."""
-        choices = self.get("choices")
-        if not isinstance(choices, list):
-            return ""
-        for choice in choices:
-            if isinstance(choice, dict) and not choice.get("index"):
-                delta = choice.get("delta")
-                if isinstance(delta, dict) and delta:
-                    content = delta.get("content")
-                    if isinstance(content, list):
-                        content = normalise_content(content)
-                    return content_text(content)
-                return "" if self.is_repeat else choice_text(choice)
-        return ""
+        text = ""
+        for choice in only_dicts(self.get("choices")):
+            if choice.get("index") and choice_index(choice) != self.first_index:
+                continue
+            delta = choice.get("delta")
+            if isinstance(delta, dict) and delta:
+                text += content_text(delta.get("content"))
+            elif not self.is_repeat:
+                text += choice_text(choice)
+        return text
 
 
 def only_dicts(value: Any) -> list[dict[str, Any]]:
@@ -279,8 +278,8 @@ def chunk_from_reply(body: bytes, response: Response) -> Chunk:
     if not reply.choices:
         raise no_choice_error(text, response)
     choices = []
-    for choice in reply.choices:
-        choice = dict(choice)
+    for position, choice in enumerate(reply.choices):
+        choice = {**choice, "index": position}
         if "message" in choice:
             choice["delta"] = choice.pop("message")
         choices.append(choice)

@@ -120,6 +120,9 @@ class Stream:
                 repeats = self._merge.repeats
                 self._merge.add(chunk)
                 chunk.is_repeat = self._merge.repeats > repeats
+                choices = self._merge.choices
+                if choices and 0 not in choices and self._n_choices == 1:
+                    chunk.first_index = min(choices)
                 self._count += 1
                 yield chunk
         except APIError as error:

@@ -21,6 +21,7 @@ SECTIONS = {
     "8": "Traps of requests and sseclient-py",
     "9": "The person's machine",
     "10": "Decided, where two readings were possible",
+    "11": "Servers that claim OpenAI compatibility",
 }
 ROWS = {
     "1.1": "= the paths of the endpoints under the base path, which is never dropped; trailing slashes are folded",
@@ -101,6 +102,27 @@ ROWS = {
     "10.9": "max_retries is a whole number; flat queries, repeated lists, true/false",
     "10.11": "errors of parse hold .reply; a reply that is one fenced JSON block is accepted",
     "10.10": "cut JSON may be retried; HTML, empty and null bodies are not",
+    # Section 11.
+    "11.1": "> a tool-call delta finds its call: a new one starts at a new index, at a name after complete arguments, at another "
+    "id with a name; another id alone continues the call; ids may be numbers, empty or repeated",
+    "11.2": "> a final message is normalised once: arguments and ids are texts, tool_calls is a list of objects, stubs are gone",
+    "11.3": "> texts and lists of parts append in order of arrival; a whole message after its deltas counts once",
+    "11.4": "> lists of objects merge by index; only text, data, summary and arguments are concatenated",
+    "11.5": "> what is sent back is what was received; `content: null` that a server refuses is sent once more as a text",
+    "11.6": "> parse asks once more in JSON mode where json_schema is refused by name; the answer is checked as always",
+    "11.7": "> errors are found wherever servers put them, under any status; an error object with empty fields is none",
+    "11.8": "> a chat answer in which no choice ever arrived is an error with an excerpt",
+    "11.9": "> a context overflow is recognised by its wording, never under 429; History halves its window",
+    "11.10": "> a trailing stop does not replace tool_calls; an unusual finish reason is a line on standard error, with --strict "
+    "exit code 9",
+    "11.11": "> usage is read from the top level, the choices or x_groq; cumulative values are not added up",
+    "11.12": "> what rawchat adds by itself (stream_options, strict) is left out once a 400 or 422 names it",
+    "11.13": "> half of a surrogate pair waits for its other half",
+    "11.14": "> a plain call answered with an event stream is merged; an encoding that was not requested is named",
+    "11.15": "> parse and --schema read the JSON that follows </think>",
+    "11.16": "> a wait given only in the body is honoured like Retry-After",
+    "11.17": "> a bare list of models, or one under `models`, is a list of models; b64_json may have a data: prefix",
+    "11.18": "> no odd shape raises anything but an error of ours, hangs, or loses text that came whole",
 }
 
 

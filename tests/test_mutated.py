@@ -420,7 +420,7 @@ def message(**fields: Any) -> dict[str, Any]:
     return completion(choices=[{"index": 0, "message": said, "finish_reason": "stop"}])
 
 
-@row("6.1")
+@row("6.1", "11.13")
 def test_half_of_a_character_waits_for_the_other_half_and_a_lone_one_can_be_printed() -> None:
     def texts(*pieces: str) -> list[str]:
         return list(
@@ -502,12 +502,14 @@ def test_a_message_without_a_role_is_the_assistants() -> None:
     assert client(message(role=5)).chat("Hi").message["role"] == "assistant"
 
 
+@row("11.2")
 @pytest.mark.parametrize("calls", [5, True, "x", {"id": "c"}, [None], [5]])
 def test_tool_calls_that_are_no_list_of_objects_are_passed_over(calls: Any) -> None:
     assert client(message(tool_calls=calls)).chat("Hi").tool_calls == []
     assert tools.run("Go", [double], client(message(tool_calls=calls))).text == "Hi"
 
 
+@row("11.2")
 @pytest.mark.parametrize("id", [7, [7], {"x": 7}])
 @pytest.mark.parametrize("stream", [True, False])
 def test_an_odd_id_of_a_tool_call_becomes_a_text_and_the_function_is_called(

@@ -49,7 +49,7 @@ def test_the_short_ways_into_a_reply() -> None:
         {"choices": 7},
         {"choices": [None, "x"]},
         {"choices": [{"message": None}]},
-        {"choices": [{"message": {"content": ["part"]}}]},
+        {"choices": [{"message": {"content": [None, 5, ["part"]]}}]},
         {"choices": [{"text": 5}]},
     ],
 )

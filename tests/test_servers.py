@@ -9,7 +9,6 @@ answer to a streamed call. Each recording is played over a real socket: whole, o
 
 import json
 import os
-import pathlib
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,14 +19,15 @@ import pytest
 
 import rawchat
 
+from .recordings import CHUNKED, WIRE, body_of, read_bytes
 from .server import CLOSE, Answer, completion, serving
 from .server import answer as plain_answer
 from .server import streamed as streamed_answer
 
-WIRE = pathlib.Path(__file__).parent / "wire"
+row = pytest.mark.row
+
 CUTS = int(os.environ.get("WIRE_CUTS", "6"))  # cuts of each recording; 0: at every byte
 
-CHUNKED = b"\r\nTransfer-Encoding: chunked"
 HELLO = "Hello, wörld 👋"
 R = "They greet me."  # the reasoning
 Call = tuple[str, dict[str, Any]]
@@ -602,10 +602,6 @@ def marked(known: set[str], names: Iterable[str] = RECORDINGS) -> list[Any]:
     return [pytest.param(name, marks=[mark] if name in known else []) for name in names]
 
 
-def recorded(name: str) -> bytes:
-    return (WIRE / f"{name}.http").read_bytes()
-
-
 def is_stream(name: str) -> bool:
     return "stream" in name.split("/")[1]
 
@@ -697,7 +693,7 @@ def check_error(outcome: Outcome, want: Want, status: int) -> None:
 
 def check(name: str, steps: Answer) -> None:
     """Play a recording; one that refuses by its status answers both kinds of call."""
-    want, status = RECORDINGS[name], int(recorded(name).split(b" ", 2)[1])
+    want, status = RECORDINGS[name], int(read_bytes(name).split(b" ", 2)[1])
     for streamed in (False, True) if status >= 400 else (is_stream(name),):
         for outcome in play(streamed, [steps]):
             if want.error:
@@ -706,24 +702,26 @@ def check(name: str, steps: Answer) -> None:
                 check_reply(outcome, want, streamed)
 
 
+@row("11.1", "11.2", "11.3", "11.7")
 @pytest.mark.parametrize("name", marked(XFAIL))
 def test_a_recording_is_understood(name: str) -> None:
-    check(name, [recorded(name), CLOSE])
+    check(name, [read_bytes(name), CLOSE])
 
 
 @pytest.mark.parametrize("name", marked(XFAIL))
 def test_a_recording_in_single_bytes_is_understood(name: str) -> None:
-    check(name, [*(bytes([byte]) for byte in recorded(name)), CLOSE])
+    check(name, [*(bytes([byte]) for byte in read_bytes(name)), CLOSE])
 
 
 OVERFLOWS = [name for name, want in RECORDINGS.items() if want.overflow and not want.partial]
 
 
+@row("11.9")
 @pytest.mark.parametrize("name", marked(XFAIL, OVERFLOWS))
 def test_a_history_recovers_from_an_overflow(name: str) -> None:
     """The question is asked again without the turn before it. (An overflow after some text is an error: see above.)"""
     good: Answer = streamed_answer() if is_stream(name) else plain_answer(completion())
-    with serving(good, [recorded(name), CLOSE], good) as server:
+    with serving(good, [read_bytes(name), CLOSE], good) as server:
         history = rawchat.History(
             # The server may close a connection just before it is used again: that is retried.
             client=rawchat.Client(base_url=server.url, environ={}, sleep=lambda seconds: None)
@@ -736,13 +734,14 @@ def test_a_history_recovers_from_an_overflow(name: str) -> None:
         assert [len(seen.json["messages"]) for seen in server.requests] == [1, 3, 1]
 
 
+@row("11.18")
 @pytest.mark.parametrize("name", marked(XFAIL_CUT))
 def test_a_recording_that_is_cut_is_an_error_or_whole(name: str) -> None:
     """Expect an APIError with all the text that arrived whole, or a success that is complete.
 
     Streams are also played without chunked framing: then HTTP cannot tell that they are cut.
     """
-    want, data = RECORDINGS[name], recorded(name)
+    want, data = RECORDINGS[name], read_bytes(name)
     versions = [data, until_close(data)] if is_stream(name) else [data]
     parts = [version[:end] for version in versions for end in cuts(name, version)]
     for part, outcome in zip(parts, play(is_stream(name), [[part, CLOSE] for part in parts])):
@@ -763,21 +762,6 @@ def cuts(name: str, data: bytes) -> list[int]:
     step = max(1, len(data) // CUTS) if CUTS else 1
     ends = set(range(zlib.crc32(name.encode()) % step, len(data), step))
     return sorted(ends | {match.end() for match in re.finditer(rb"\n\r?\n", data)} - {len(data)})
-
-
-def body_of(data: bytes) -> bytes:
-    """Return the part of a response body that has arrived, without the framing of its chunks."""
-    head, _, body = data.partition(b"\r\n\r\n")
-    if CHUNKED not in head:
-        return body
-    received = b""
-    while body:
-        size, end, body = body.partition(b"\r\n")
-        if not end:
-            break  # the size of a chunk is cut
-        received += body[: int(size, 16)]
-        body = body[int(size, 16) + 2 :]
-    return received
 
 
 def until_close(data: bytes) -> bytes:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
+from ..compat.normalise import choice_index
 from ..errors import APIError
 from ..reply import Reply, decode_reply, only_dicts, read_reply
 from ..stream import Stream
@@ -210,7 +211,7 @@ def print_reasoning(context: Context, payload: Mapping[str, Any]) -> None:
 def reasoning_of(payload: Mapping[str, Any]) -> str:
     """Return the reasoning in the first choice of a reply or of a chunk, "" if there is none."""
     for choice in only_dicts(payload.get("choices")):
-        if choice.get("index"):
+        if choice_index(choice):
             continue
         message = choice.get("delta") or choice.get("message")
         if not isinstance(message, dict):

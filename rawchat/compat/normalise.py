@@ -72,10 +72,13 @@ def content_text(content: Any) -> str:
     if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list):
-        return ""
+        # A number: the token "5", decoded once too often.
+        return as_text(content) or ""
     texts = []
     for part in content:
-        if isinstance(part, dict) and part.get("type") in TEXT_PARTS:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict) and part.get("type") in TEXT_PARTS:
             text = part.get("text")
             if isinstance(text, str):
                 texts.append(text)
@@ -121,6 +124,20 @@ def normalise_call(call: dict[str, Any]) -> dict[str, Any]:
                 function[name] = as_text(function[name])
         result["function"] = function
     return result
+
+
+def as_index(value: Any) -> Optional[int]:
+    """Return the index of a choice, a tool call or a part as a number, "0" too; None for another value."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return None
+
+
+def choice_index(choice: Mapping[str, Any]) -> int:
+    """Return the index of a choice of a stream: 0 if the server gives none, or one that counts nothing."""
+    return max(as_index(choice.get("index")) or 0, 0)
 
 
 def as_text(value: Any) -> Optional[str]:

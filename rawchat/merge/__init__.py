@@ -13,7 +13,8 @@ servers repeat in every delta, count once.  `merge.tool_calls` finds the tool ca
 
 from typing import Any
 
-from .values import finalize, has_value, merge_delta, merge_value
+from ..compat.normalise import choice_index
+from .values import finalize, has_value, merge_delta, merge_value, message_of
 
 #: OpenAI hides the length of tokens with it; a plain reply has no such field.
 PADDING_FIELD = "obfuscation"
@@ -65,27 +66,32 @@ class MessageAccumulator:
         return reply
 
     def _add_choice(self, choice: dict[str, Any]) -> None:
-        index = choice.get("index")
-        if not isinstance(index, int):
-            index = 0
+        index = choice_index(choice)
         target = self.choices.get(index)
         if target is None:
             target = {"index": index, "finish_reason": None}
             self.choices[index] = target
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            merge_delta(message_of(target), delta)
+        has_delta = isinstance(delta, dict) and bool(delta)
         for name, value in choice.items():
             if name == "delta":
-                if isinstance(value, dict):
-                    merge_delta(message_of(target), value)
-            elif value is None:
+                continue
+            if value is None:
                 target.setdefault(name, None)
             elif name == "message":
                 # Beside a delta (Perplexity) it repeats what the deltas said.
-                if not choice.get("delta") and isinstance(value, dict):
+                if not has_delta and isinstance(value, dict):
                     self._add_message(index, target, value)
             elif name == "finish_reason":
                 # NIM and Dynamo send "stop" after "tool_calls"; an empty reason is none.
                 if value and (value != "stop" or not target["finish_reason"]):
                     target["finish_reason"] = value
+            elif name == "text" and "message" in target and not has_delta:
+                # A completion's text in a chat is part of the message; beside a delta (Together) it repeats it.
+                if isinstance(value, str):
+                    merge_delta(message_of(target), {"content": value})
             elif name in ("text", "logprobs"):
                 target[name] = merge_value(target.get(name), value)
             else:
@@ -108,12 +114,3 @@ class MessageAccumulator:
             if value and not has_value(known.get(name)):
                 known.pop(name, None)
                 merge_delta(known, {name: value})
-
-
-def message_of(choice: dict[str, Any]) -> dict[str, Any]:
-    """Return the message of a choice under way; one that has none yet gets an empty one."""
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        message = {"role": "assistant", "content": None}
-        choice["message"] = message
-    return message

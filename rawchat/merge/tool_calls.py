@@ -7,6 +7,7 @@ so an index that was seen before may start another call.
 import json
 from typing import Any, Optional
 
+from ..compat.normalise import as_index
 from .parts import Arguments, TextParts, ToolCalls
 
 
@@ -15,7 +16,7 @@ def find_or_start_call(calls: ToolCalls, delta: dict[str, Any]) -> dict[str, Any
 
     It is the call that `find_call` finds, unless the delta brings a name and `starts_new_call` says so.
     """
-    index = delta.get("index")
+    index = as_index(delta.get("index"))
     id = as_id(delta.get("id"))
     call = find_call(calls, index, id)
     if call is None:
@@ -41,13 +42,13 @@ def find_or_start_call(calls: ToolCalls, delta: dict[str, Any]) -> dict[str, Any
     return call
 
 
-def find_call(calls: ToolCalls, index: Any, id: str) -> Optional[dict[str, Any]]:
+def find_call(calls: ToolCalls, index: Optional[int], id: str) -> Optional[dict[str, Any]]:
     """Return the last call with this index; without an index the last one with this id, else the last one; or None.
 
     Of several calls with the same index, the id decides.
     """
     by_id = calls.by_id.get(id) if id else None
-    if isinstance(index, int):
+    if index is not None:
         if by_id is not None and by_id["index"] == index:
             return by_id
         return calls.by_index.get(index)
@@ -108,9 +109,9 @@ def as_id(value: Any) -> str:
     return str(value)
 
 
-def start_call(calls: ToolCalls, index: Any) -> dict[str, Any]:
+def start_call(calls: ToolCalls, index: Optional[int]) -> dict[str, Any]:
     """Append a new call to `calls`, and return it; without an index it gets the next one."""
-    if not isinstance(index, int):
+    if index is None:
         index = len(calls)
     call: dict[str, Any] = {"index": index}
     calls.append(call)

@@ -5,6 +5,7 @@ The fields that every server sends are named; all others are merged by the type 
 
 from typing import Any
 
+from ..compat.normalise import as_index, as_text
 from ..json_text import join_halves
 from .parts import Arguments, ContentParts, IndexedItems, TextParts, ToolCalls
 from .tool_calls import as_arguments, as_id, find_or_start_call
@@ -24,6 +25,18 @@ def has_value(value: Any) -> bool:
     if isinstance(value, TextParts):
         return any(value)
     return bool(value)
+
+
+def message_of(choice: dict[str, Any]) -> dict[str, Any]:
+    """Return the message of a choice under way; one that has none yet gets an empty one."""
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        message = {"role": "assistant", "content": None}
+        choice["message"] = message
+        if isinstance(choice.get("text"), TextParts):
+            # A completion's text that came before any delta.
+            message["content"] = choice.pop("text")
+    return message
 
 
 def merge_delta(target: dict[str, Any], delta: dict[str, Any]) -> None:
@@ -75,8 +88,8 @@ def merge_content(before: Any, value: Any) -> Any:
     if isinstance(value, dict):
         value = [value]
     if not isinstance(value, list):
-        # A number or a boolean: it does not replace a text.
-        return value if before is None else before
+        # A number: the token "5", decoded once too often.
+        return merge_content(before, as_text(value))
     parts = before
     if not isinstance(parts, ContentParts):
         parts = ContentParts()
@@ -106,8 +119,8 @@ def append_text(parts: ContentParts, text: Any) -> None:
 
 def merge_item(items: IndexedItems, item: Any) -> None:
     """Merge one item of a list: an object with an index continues the last one with this index and type."""
-    index = item.get("index") if isinstance(item, dict) else None
-    if not isinstance(index, int):
+    index = as_index(item.get("index")) if isinstance(item, dict) else None
+    if index is None:
         items.append(item)
         return
     type_ = item.get("type")

@@ -8,6 +8,8 @@ import pytest
 from ..command import Run, line
 from ..server import answer, completion, delta, event, serving, streamed, streamed_text
 
+row = pytest.mark.row
+
 SCHEMA = "name, age int"
 GOOD = '{"name": "Ann", "age": 7}'
 FORMAT = {
@@ -46,6 +48,7 @@ def test_a_cut_answer_is_told_and_with_strict_is_9(
     assert b"Hello" in result.out
 
 
+@row("11.10")
 @pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 9)])
 @pytest.mark.parametrize("way", [[], ["--no-stream"]])
 def test_a_refusal_and_an_unusual_finish_reason_are_told_and_with_strict_are_9(

@@ -14,9 +14,12 @@ from rawchat.compat.wordings import (
     requested_wait,
 )
 
+row = pytest.mark.row
+
 EMPTY = {"message": "", "type": "", "param": "", "code": None}
 
 
+@row("11.7")
 @pytest.mark.parametrize(
     ("payload", "message", "code", "type"),
     [
@@ -72,6 +75,7 @@ def test_an_error_is_found_wherever_it_is(
     assert (found, fields["code"], fields["type"]) == (message, code, type)
 
 
+@row("11.7")
 @pytest.mark.parametrize(
     "payload",
     [
@@ -103,6 +107,7 @@ def test_what_says_nothing_or_is_good_is_no_error(payload: Any) -> None:
     assert not is_error(payload)
 
 
+@row("11.9")
 @pytest.mark.parametrize("wording", OVERFLOW_WORDINGS, ids=lambda wording: wording.words)
 def test_a_wording_matches_what_it_was_seen_as_and_not_what_it_is_like(wording: Wording) -> None:
     said = wording.words.replace("…", "8192").capitalize()
@@ -112,17 +117,20 @@ def test_a_wording_matches_what_it_was_seen_as_and_not_what_it_is_like(wording: 
     assert wording.words == wording.words.lower()
 
 
+@row("11.9")
 @pytest.mark.parametrize("words", NOT_OVERFLOW)
 def test_words_about_the_output_or_a_rate_overrule(words: str) -> None:
     assert not is_overflow(f"{words}: maximum context length is 8 tokens", None, None)
 
 
+@row("11.9")
 def test_a_code_is_enough() -> None:
     assert is_overflow("no", "context_length_exceeded", None)
     assert is_overflow("no", None, "exceed_context_size_error")
     assert not is_overflow("prompt is too long", "rate_limit_exceeded", "tokens")
 
 
+@row("11.16")
 @pytest.mark.parametrize(
     ("body", "message", "seconds"),
     [

@@ -12,6 +12,8 @@ from rawchat.wire import Request
 
 from ..server import Answer, Server, answer, completion, serving, streamed
 
+row = pytest.mark.row
+
 OK = answer(completion())
 MISTRAL = {
     "object": "error",
@@ -88,6 +90,7 @@ def bodies(server: Server) -> list[Any]:
 # ---- stream_options
 
 
+@row("11.12")
 @pytest.mark.parametrize(
     ("payload", "status"),
     [
@@ -107,6 +110,7 @@ def test_stream_options_are_left_out_once_and_from_then_on(payload: Any, status:
     assert sent[1] == {name: value for name, value in sent[0].items() if name != "stream_options"}
 
 
+@row("11.12")
 def test_stream_options_of_the_caller_are_never_changed() -> None:
     with serving(answer(MISTRAL, 422)) as server, pytest.raises(rawchat.UnprocessableEntityError):
         list(History(client(server)).stream("Hi", stream_options={"include_usage": True}))
@@ -157,6 +161,7 @@ def test_a_retry_and_a_further_model_go_without_it_too() -> None:
 # ---- strict
 
 
+@row("11.12")
 def test_strict_is_left_out_of_functions_and_stays_in_the_callers_tools() -> None:
     with serving(answer(COHERE, 422), calling(""), OK) as server:
         tools.run("Go", [temperature, READY], client(server), functions={"lookup": str})
@@ -171,6 +176,7 @@ def test_strict_of_the_callers_tools_alone_is_never_changed() -> None:
     assert len(server.requests) == 1
 
 
+@row("11.12")
 def test_strict_is_left_out_of_a_typed_answer() -> None:
     with serving(answer(COHERE, 400), ANN) as server:
         assert client(server).parse("Who?", Person) == Person("Ann")
@@ -191,6 +197,7 @@ def test_a_schema_that_strict_mode_does_not_take_is_an_error() -> None:
 # ---- json_schema
 
 
+@row("11.6")
 @pytest.mark.parametrize(
     ("payload", "status"),
     [
@@ -225,6 +232,7 @@ def test_parse_asks_in_json_mode_where_json_schema_is_refused(
     assert json.dumps(schema.schema(Person)) in instructions
 
 
+@row("11.6")
 def test_an_answer_in_json_mode_is_checked_as_always() -> None:
     wrong = answer(completion('{"surname": "Ann"}'))
     with (
@@ -247,6 +255,7 @@ def test_a_format_of_the_caller_is_never_changed() -> None:
 # ---- null content beside tool calls
 
 
+@row("11.5")
 @pytest.mark.parametrize(
     ("payload", "status"),
     [
@@ -271,6 +280,7 @@ def test_refused_null_content_is_sent_as_text_once_and_from_then_on(
     assert history[1] == called()  # the record is what was received
 
 
+@row("11.5")
 def test_null_content_is_sent_back_as_null() -> None:
     with serving(calling(), OK) as server:
         tools.run("Go", [temperature], client(server))

@@ -106,6 +106,7 @@ def test_nobody_has_to_make_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
         assert history.ask("Hi").text == "Hello"
 
 
+@row("11.2")
 def test_stubs_in_an_answer_are_not_sent_back() -> None:
     message = {
         "role": "assistant",
@@ -123,6 +124,7 @@ def test_stubs_in_an_answer_are_not_sent_back() -> None:
     assert history[-1] == {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
 
 
+@row("11.5")
 @pytest.mark.parametrize(
     "fields",
     [
@@ -331,6 +333,7 @@ def test_a_window_that_is_too_long_loses_the_older_half_of_its_turns_until_it_fi
     assert contents(history) == ["s", "q1", "a1", "q2", "a2", "q3", "a3", "q4", "Hello"]
 
 
+@row("11.9")
 @pytest.mark.parametrize("ask", ["ask", "stream"])
 def test_of_300_turns_six_requests_find_the_10_that_fit(ask: str) -> None:
     with serving(*[TOO_LONG] * 5, streamed() if ask == "stream" else REPLY) as server:

@@ -94,7 +94,7 @@ def test_tool_calls_are_merged_by_index_and_lose_it() -> None:
     }
 
 
-@row("6.1", "10.5")
+@row("6.1", "10.5", "11.18")
 @pytest.mark.parametrize(
     "deltas",
     [
@@ -122,7 +122,7 @@ def test_odd_tool_calls_do_no_harm(deltas: Any) -> None:
     assert whole["role"] == "assistant"
 
 
-@row("10.5")
+@row("10.5", "11.1")
 def test_fragments_of_a_name_are_joined_and_another_id_is_another_call() -> None:
     assert message(call(0, "a", "get_", ""), call(0, None, "weather", "{}"))["tool_calls"] == [
         tool("a", "get_weather", "{}")
@@ -278,6 +278,7 @@ def test_finished_is_when_as_many_as_were_asked_for_have_a_reason() -> None:
     assert merge.is_complete(2)
 
 
+@row("11.13")
 def test_a_character_that_the_server_cut_in_two_is_whole_and_a_lone_half_can_be_printed() -> None:
     assert message("\ud83d", "\ude00", "!")["content"] == "😀!"
     assert message("\ud83d", "!")["content"] == "\ufffd!"
@@ -286,6 +287,7 @@ def test_a_character_that_the_server_cut_in_two_is_whole_and_a_lone_half_can_be_
 # ---- servers that bend the rules (BEHAVIOUR 11)
 
 
+@row("11.1")
 @pytest.mark.parametrize(
     ("deltas", "calls"),
     [
@@ -368,6 +370,7 @@ def test_a_call_with_the_name_in_a_hundred_thousand_deltas_takes_linear_time() -
     assert merge.build()["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "f"
 
 
+@row("11.3")
 def test_texts_and_parts_append_in_order_of_arrival() -> None:
     reference = {"type": "reference", "reference_ids": [1]}
     thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
@@ -379,6 +382,7 @@ def test_texts_and_parts_append_in_order_of_arrival() -> None:
     assert message([thinking], "", "Hi")["content"] == [thinking, {"type": "text", "text": "Hi"}]
 
 
+@row("11.4")
 def test_objects_with_an_index_are_merged_by_it() -> None:
     def block(index: int, **fields: Any) -> dict[str, Any]:
         return {"reasoning_details": [{**fields, "index": index}]}
@@ -404,6 +408,7 @@ def test_objects_with_an_index_are_merged_by_it() -> None:
     ]
 
 
+@row("11.3")
 def test_a_whole_message_after_its_deltas_counts_once_and_adds_what_is_new() -> None:
     whole = {"role": "assistant", "content": "Hello", "refusal": None, "audio": {"id": "a"}}
     end = {"choices": [{"index": 0, "message": whole, "finish_reason": "stop"}]}
@@ -416,6 +421,7 @@ def test_a_whole_message_after_its_deltas_counts_once_and_adds_what_is_new() -> 
     assert merged(delta({"role": "assistant"}), end)["choices"][0]["message"]["content"] == "Hello"
 
 
+@row("11.10")
 def test_stop_does_not_replace_another_reason() -> None:
     chunks = [delta(call(0, "a", "f", "{}"), finish="tool_calls"), delta({}, finish="stop")]
     assert merged(*chunks)["choices"][0]["finish_reason"] == "tool_calls"
