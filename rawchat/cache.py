@@ -15,7 +15,8 @@ from collections.abc import MutableMapping
 from typing import Any, Callable, Optional
 
 from .errors import APIConnectionError, APIError
-from .reply import Reply, decode_reply, looks_like_events, merge_events, require_choices
+from .reply import Reply, decode_reply, require_choices
+from .reply.other_form import looks_like_events, merge_events
 from .wire import Ending, Request, Response, Transport
 from .wire.headers import SECRET_HEADER
 

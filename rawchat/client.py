@@ -102,7 +102,7 @@ class Client:
         Raises ConfigError; TypeError for a parameter whose name is close to a setting's, or whose value looks like a
         key or a URL.
         """
-        # The settings of `load_config`.
+        # The settings of `load_config`, and the collaborators, which are objects and not configuration.
         settings: dict[str, Any] = {
             "api_key": api_key,
             "base_url": base_url,
@@ -120,7 +120,6 @@ class Client:
             "proxy": proxy,
             "ca_bundle": ca_bundle,
         }
-        # The collaborators, which are objects and not configuration.
         collaborators: dict[str, Any] = {
             "transport": transport,
             "on_reply": on_reply,
@@ -135,7 +134,7 @@ class Client:
         self._transport = transport
         self._on_reply = on_reply
         self._runtime = Runtime(sleep, random, now, clock)
-        self._refused: set[str] = set()  # what this server does not take: see `compat`
+        self._left_out: set[str] = set()  # what this server does not take: see `compat.unsupported`
         self._lock = threading.Lock()
         self._closed = False
         if base_url is None:
@@ -164,9 +163,8 @@ class Client:
         """Close the connections; a later call raises RawchatError."""
         self._closed = True
         transport: Any = self._transport
-        while hasattr(
-            transport, "__wrapped__"
-        ):  # set by functools.wraps: the transport inside a wrapper
+        # Set by functools.wraps: the transport inside a wrapper.
+        while hasattr(transport, "__wrapped__"):
             transport = transport.__wrapped__
         if hasattr(transport, "close"):
             transport.close()
@@ -262,48 +260,38 @@ class Client:
 
         Returns what `read` makes of the 2xx Response; without `read` the Response, its body not yet read.  A body that
         breaks while `read` reads it counts as a failed attempt.  When the retries are used up, the request's fallbacks
-        are sent in the same way.  What rawchat added to the body and the server refuses is left out, at once (see `compat`).
-        Raises the APIError of the last attempt; DeadlineExceededError if no time is left.
+        are sent in the same way.  What rawchat added to the body and the server refuses is left out, at once: see
+        `compat.unsupported`.  Raises the APIError of the last attempt; DeadlineExceededError if no time is left.
         """
         if self._closed:
             raise RawchatError("this client is closed; make a new one")
-        start = self._runtime.clock()
-
-        def elapsed() -> float:
-            return self._runtime.clock() - start
-
+        elapsed = self._start_stopwatch()
         failure: APIError
         for candidate in (request, *request.fallbacks):
+            at_home = self._goes_home(candidate)
             keys = self._keys.selector(candidate.model)
-            at_home = origin(candidate.url) == origin(self.config.base_url)
-            if at_home and self.config.from_dotenv:
-                refuse_credentials(candidate.headers, {}, "the arguments")
-            if at_home and self.config.unencrypted:
-                refuse_unencrypted(candidate.url, candidate.headers)
-            refused = set(self._refused)
+            left_out = set(self._left_out)
             retries = 0
             while True:
-                attempt = self._prepare(unsupported.adapt(candidate, refused), elapsed)
+                attempt = self._prepare(unsupported.adapt(candidate, left_out), elapsed)
                 try:
-                    if at_home:  # never send the key to another origin
+                    if at_home:
                         attempt = authorize(attempt, keys.pick())
                     response = self.transport(attempt)
-                    response.request = attempt
-                    response.retries = retries
-                    response.elapsed = elapsed
+                    response.record_attempt(attempt, retries, elapsed)
                     if 200 <= response.status < 300:
                         result = response if read is None else read(response)
-                        self._refused.update(refused)
+                        self._left_out.update(left_out)
                         return result
                     failure = error_from_response(response, self.config.max_bytes)
                 except APIError as error:
                     failure = error
                 failure.retries = retries
                 redact_error(request_secrets(attempt), failure)
-                refusal = unsupported.find_refusal(failure, attempt, refused)
-                if refusal is not None:
-                    log.info("the server refuses %s; sending the request without it", refusal)
-                    refused.add(refusal)
+                addition = unsupported.find_unsupported(failure, attempt, left_out)
+                if addition is not None:
+                    log.info("the server refuses %s; sending the request without it", addition)
+                    left_out.add(addition)
                     continue
                 delay = self._retry_delay(failure, keys.report(failure), elapsed)
                 if delay is None:
@@ -315,14 +303,32 @@ class Client:
         # Raised outside `except`, so that __context__ holds no frame with the key.
         raise failure
 
+    def _goes_home(self, request: Request) -> bool:
+        """Return True if `request` goes to the origin of base_url: the key is never sent to another one.
+
+        Raises ConfigError for a credential in its headers that must not go there either.
+        """
+        if origin(request.url) != origin(self.config.base_url):
+            return False
+        if self.config.from_dotenv:
+            refuse_credentials(request.headers, {}, "the arguments")
+        if self.config.unencrypted:
+            refuse_unencrypted(request.url, request.headers)
+        return True
+
+    def _start_stopwatch(self) -> Callable[[], float]:
+        """Return a function that returns the seconds since now."""
+        clock = self._runtime.clock
+        start = clock()
+        return lambda: clock() - start
+
     def _prepare(self, request: Request, elapsed: Callable[[], float]) -> Request:
         """Return `request` for one attempt, with what is left of the deadline.
 
         Raises DeadlineExceededError if nothing is left.
         """
-        request = request._replace(
-            headers=Headers(request.headers)
-        )  # a caller may have given a dict
+        # A caller may have given a dict.
+        request = request._replace(headers=Headers(request.headers))
         if self.config.deadline is None:
             return request
         left = self.config.deadline - elapsed()

@@ -2,7 +2,7 @@
 
 A timeout bounds a single read, so a server that sends a byte now and then would never end.  A deadline bounds the
 exchange: a timer shuts the connection's socket down, which ends any read from it at once.  A cancel token does the
-same when another thread calls `cancel`.  Code that finds its connection closed asks `expired` for the reason.
+same when another thread calls `cancel`.  Code that finds its connection closed asks `has_expired` for the reason.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ class Deadline:
         self._token = token
         self._timer: Optional[threading.Timer] = None
 
-    def expired(self) -> bool:
+    def has_expired(self) -> bool:
         """Return True if the time is over or the token was cancelled."""
         if self._token and self._token.cancelled:
             return True
@@ -80,7 +80,7 @@ class Deadline:
 
     def raise_if_expired(self) -> None:
         """Raise DeadlineExceededError if the time is over."""
-        if self.expired():
+        if self.has_expired():
             raise self.error()
 
     def clamp(self, timeout: tuple[float, float]) -> tuple[float, float]:

@@ -19,9 +19,8 @@ from .config import (
     DEFAULT_CHAT_MODEL,
     DEFAULT_COMPLETION_MODEL,
     Config,
-    check_mapping,
-    check_timeout,
 )
+from .config.checks import check_mapping, check_timeout
 from .config.misnamed import check_call_params
 from .json_text import encode_json
 from .keys.credentials import refuse_credentials, refuse_unencrypted

@@ -222,7 +222,7 @@ class BadRequestError(APIStatusError):
 
 
 class ContextLengthExceededError(BadRequestError):
-    """The prompt is longer than the model's context window, under whatever status: see `error_bodies.is_overflow`."""
+    """The prompt is longer than the model's context window, under 400 or another status, never 429: see `compat.wordings`."""
 
     hint = "send fewer or shorter messages"
 

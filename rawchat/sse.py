@@ -132,7 +132,7 @@ def check_size(size: int, limit: int) -> None:
     """Raise APIError if an event of `size` bytes is over the limit."""
     if size > limit:
         raise APIError(
-            f"an event of the stream is over {limit} bytes; raise max_bytes if it may be"
+            f"an event of the stream is over {limit} bytes; raise max_bytes if that is expected"
         )
 
 

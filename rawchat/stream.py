@@ -20,7 +20,8 @@ from .json_text import mend
 from .keys.redaction import redact_error, request_secrets
 from .merge import MessageAccumulator
 from .reply import Chunk as Chunk
-from .reply import Reply, chunk_from_reply, decode_event, iter_texts, with_metadata
+from .reply import Reply, decode_event, iter_texts, with_metadata
+from .reply.other_form import chunk_from_reply
 from .sse import events as events
 from .sse import peek
 from .wire import MAX_BYTES, Response

@@ -41,7 +41,7 @@ CORE_ORDER = [
     "__main__",
 ]
 # The folders among them: chapters that belong to one word of the life of a call.
-CORE_FOLDERS = ["wire", "compat", "config", "keys", "merge"]
+CORE_FOLDERS = ["wire", "compat", "config", "keys", "merge", "reply"]
 
 # What each other folder may import, beside its own files.  "root" stands for everything in CORE_ORDER.
 FOLDER_RULES = {
@@ -81,7 +81,7 @@ PATH_OF_ONE_CALL = [
 ]
 #: bounds on their lines: of code, without blank lines, comments and docstrings; and of all
 MAX_PATH_CODE_LINES = 1_600
-MAX_PATH_LINES = 2_650
+MAX_PATH_LINES = 2_500
 
 
 class Import(NamedTuple):

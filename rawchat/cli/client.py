@@ -1,8 +1,6 @@
 """Make the client that the options describe, and the local server around it; print requests for --dry-run and --curl."""
 
 import contextlib
-import functools
-import json
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional
@@ -10,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from .. import trace
 from ..config import load_config
 from ..errors import MissingKeyError
-from ..json_text import encode_json
-from ..wire import Headers, Request, Response, Transport
+from ..wire import Headers, Transport
 from .inputs import UsageError, read_file
 from .options import Options
 from .query import Query
@@ -153,6 +150,8 @@ def open_client(options: Options, stderr: Stderr) -> "Iterator[Client]":
         if wrap is not None:
             transport = wrap(transport)
         if options.max_tokens is not None and not options.complete:
+            from ..compat.unsupported import rename_max_tokens
+
             transport = rename_max_tokens(transport)
         if transport is not client.transport:
             client = Client(**settings, transport=transport)
@@ -182,43 +181,3 @@ def local_model_stands_in(settings: dict[str, Any], stderr: Stderr) -> bool:
         raise MissingKeyError(NO_KEY_HELP.format("use the small local model with --local"))
     stderr.warn("no API key: using the local model (--local hides this message)")
     return True
-
-
-def rename_max_tokens(transport: Transport) -> Transport:
-    """Return a transport that repeats a request once with max_completion_tokens, if the server wants that name.
-
-    OpenAI's newer models refuse max_tokens with a 400 that names the other parameter; older servers know only the old
-    name, so it is sent first.  Later requests use the name that worked.
-    """
-    renamed = False
-
-    @functools.wraps(transport, assigned=())
-    def send(request: Request) -> Response:
-        nonlocal renamed
-        new_request = with_max_completion_tokens(request)
-        if renamed:
-            return transport(new_request)
-        response = transport(request)
-        if response.status != 400 or new_request is request:
-            return response
-        body = response.read()
-        if b"max_completion_tokens" not in body:
-            response.pieces = [body]
-            return response
-        renamed = True
-        return transport(new_request)
-
-    return send
-
-
-def with_max_completion_tokens(request: Request) -> Request:
-    """Return the request with its max_tokens renamed; the same one if it has none."""
-    body = json.loads(request.body or b"{}")
-    if "max_tokens" not in body or "max_completion_tokens" in body:
-        return request
-    renamed = {}
-    for name, value in body.items():
-        if name == "max_tokens":
-            name = "max_completion_tokens"
-        renamed[name] = value
-    return request._replace(body=encode_json(renamed))

@@ -66,7 +66,7 @@ def error_from_response(response: Response, limit: int) -> APIStatusError:
     except APIConnectionError:
         pass
     except APIResponseValidationError:
-        reason = f"its body is over {limit} bytes; raise max_bytes if it may be"
+        reason = f"its body is over {limit} bytes; raise max_bytes if that is expected"
     encoding = unrequested_encoding(response)
     if encoding and not is_text(body):
         body = b""
@@ -207,6 +207,13 @@ def looks_truncated(body: bytes) -> bool:
 
 
 # ---- a stream that breaks
+
+
+def error_in_event(payload: Any, response: Response) -> APIError:
+    """Return the error for an event of a stream that holds one: `payload` is its JSON, or its text."""
+    message, fields = parse_error_body(payload)
+    error_class = ContextLengthExceededError if holds_overflow(payload) else APIError
+    return error_class(f"error in the stream: {message} ({response.summary})", **fields)
 
 
 def as_stream_error(error: APIError, read_timeout: float) -> APIError:

@@ -2,11 +2,12 @@
 
 rawchat adds a little to a body by itself: `stream_options`, to learn the tokens of a stream; `strict`, for tools and
 typed answers; a `response_format` of type json_schema, for `parse`; and it sends `content: null` back beside tool calls,
-as it was received.  Some servers refuse the whole request for one of these.  `find_refusal` reads in the words of the
+as it was received.  Some servers refuse the whole request for one of these.  `find_unsupported` reads in the words of the
 error which of them it was, `adapt` makes the request without it, and `Client.send` sends that at once.  If it succeeds,
 the client keeps to it.  What the caller passed is never changed: what rawchat adds is marked as `Added`.
 """
 
+import functools
 import json
 import re
 from collections.abc import Collection
@@ -14,7 +15,7 @@ from typing import Any, Optional
 
 from ..errors import APIError, APIStatusError, ContextLengthExceededError
 from ..json_text import encode_json
-from ..wire import Added, Request
+from ..wire import Added, Request, Response, Transport
 
 Body = dict[str, Any]
 
@@ -41,7 +42,7 @@ JSON_MODE_PROMPT = "Answer with one JSON object, and nothing else. It must fit t
 # ---- what was refused
 
 
-def find_refusal(failure: APIError, request: Request, known: Collection[str]) -> Optional[str]:
+def find_unsupported(failure: APIError, request: Request, known: Collection[str]) -> Optional[str]:
     """Return what the server refuses in `request`, or None if it is nothing that can be left out.
 
     known    what has been left out of it already
@@ -192,3 +193,46 @@ def with_text(message: Any) -> Any:
     if is_null_beside_calls(message):
         return {**message, "content": ""}
     return message
+
+
+# ---- a parameter by its new name
+
+
+def rename_max_tokens(transport: Transport) -> Transport:
+    """Return a transport that repeats a request once with max_completion_tokens, if the server wants that name.
+
+    OpenAI's newer models refuse max_tokens with a 400 that names the other parameter; older servers know only the old
+    name, so it is sent first.  Later requests use the name that worked.
+    """
+    renamed = False
+
+    @functools.wraps(transport, assigned=())
+    def send(request: Request) -> Response:
+        nonlocal renamed
+        new_request = with_max_completion_tokens(request)
+        if renamed:
+            return transport(new_request)
+        response = transport(request)
+        if response.status != 400 or new_request is request:
+            return response
+        body = response.read()
+        if b"max_completion_tokens" not in body:
+            response.pieces = [body]
+            return response
+        renamed = True
+        return transport(new_request)
+
+    return send
+
+
+def with_max_completion_tokens(request: Request) -> Request:
+    """Return the request with its max_tokens renamed; the same one if it has none."""
+    body = json.loads(request.body or b"{}")
+    if "max_tokens" not in body or "max_completion_tokens" in body:
+        return request
+    renamed = {}
+    for name, value in body.items():
+        if name == "max_tokens":
+            name = "max_completion_tokens"
+        renamed[name] = value
+    return request._replace(body=encode_json(renamed))

@@ -1,14 +1,16 @@
 """Settings: arguments > environment > `.env` in the working directory > defaults.
 
-They are read once, when a client is made, and never change afterwards.  The chapter has four parts: the Config and
-how it is loaded, checks of single values, misspelt settings, and the `.env` file.
+They are read once, when a client is made, and never change afterwards.
+
+    dotenv      the `.env` file
+    checks      checks of single values
+    misnamed    a parameter of a body that is probably meant to be a setting
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
-from ..errors import ConfigError, MissingKeyError
+from ..errors import MissingKeyError
 from ..keys import KeySource, key_source
 from ..keys.credentials import (
     dotenv_error,
@@ -20,9 +22,9 @@ from ..keys.redaction import redact_url
 from ..urls import DEFAULT_BASE_URL, is_secure, network_settings, validate_base_url
 from ..wire import MAX_BYTES, TIMEOUT
 from ..wire.headers import parse_header_lines
+from .checks import Timeout as Timeout
+from .checks import check_count, check_seconds, check_timeout
 from .dotenv import read_dotenv
-
-Timeout = Union[float, tuple[float, float], None]
 
 #: the model of a chat if none is given: small, cheap, available to every account
 DEFAULT_CHAT_MODEL = "gpt-4o-mini"
@@ -183,47 +185,3 @@ def check_dotenv_credentials(
     headers = settings.get("default_headers") or {}
     query = settings.get("default_query") or {}
     refuse_credentials(headers, query, "the arguments")
-
-
-# ---- checks of single values
-
-
-def check_timeout(given: Timeout) -> tuple[float, float]:
-    """Return (connect, read) in seconds, from one number, a pair, or None for the default.
-
-    Raises ConfigError for anything that is not a positive number; a None in a pair stands for its default.
-    """
-    if given is None:
-        return TIMEOUT
-    pair = given if isinstance(given, (tuple, list)) else (given, given)
-    if len(pair) != 2:
-        raise ConfigError("timeout must be a number of seconds, or a pair (connect, read)")
-    connect = check_seconds("timeout", pair[0])
-    read = check_seconds("timeout", pair[1])
-    return connect or TIMEOUT[0], read or TIMEOUT[1]
-
-
-def check_seconds(name: str, value: Any) -> Optional[float]:
-    """Return `value` as a positive number of seconds; None stays None.  Raises ConfigError."""
-    if value is None:
-        return None
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 < value < math.inf:
-        raise ConfigError(f"{name} must be a positive number of seconds, got {value!r}")
-    return float(value)
-
-
-def check_count(name: str, value: Any) -> int:
-    """Return `value` if it is a non-negative integer.  Raises ConfigError."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigError(f"{name} must be a non-negative integer, got {value!r}")
-    return value
-
-
-def check_mapping(name: str, value: Any) -> Mapping[str, Any]:
-    """Return `value` if it is a mapping; {} for None.  Raises TypeError, as it is an argument of a call."""
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name} must be a dict, got {type(value).__name__}")
-    return value

@@ -210,7 +210,7 @@ class Http:
         response = Response(received.status_code, received.headers, body, end.close, end.release)
         response.connection_reused = exchange.reused
         # A header block that the deadline has cut off passes for that of an empty 200.
-        if deadline.expired():
+        if deadline.has_expired():
             response.close()
             raise deadline.error()
         if proxy and is_forwarded(request.url, proxy):
@@ -313,7 +313,7 @@ def translate_error(
     error: BaseException, request: Request, deadline: Deadline, proxy: str = ""
 ) -> APIConnectionError:
     """Return our exception for one of the network's; its cause is the first one in their chain."""
-    if deadline.expired():
+    if deadline.has_expired():
         return deadline.error()
     cause = first_cause(error)
     reason = one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)

@@ -84,10 +84,13 @@ class Response:
         self.release = release or close
         # The transport sets this one, if it knows.
         self.connection_reused: Optional[bool] = None
-        # The client sets these: the request, the retries before this attempt, the seconds since the call began.
-        self.request = Request("?", "?")
-        self.retries = 0
-        self.elapsed: Callable[[], float] = float
+        self.record_attempt(Request("?", "?"), 0, float)
+
+    def record_attempt(self, request: Request, retries: int, elapsed: Callable[[], float]) -> None:
+        """Record what this is a response to: the request, the retries before it, the seconds since the call began."""
+        self.request = request
+        self.retries = retries
+        self.elapsed = elapsed
 
     @property
     def request_id(self) -> Optional[str]:

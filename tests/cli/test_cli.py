@@ -260,7 +260,7 @@ def test_another_refusal_is_not_sent_again(run: Run, argv: list[str]) -> None:
 
 
 def test_the_chat_and_the_tools_remember_the_name(run: Run) -> None:
-    from rawchat.cli.client import rename_max_tokens
+    from rawchat.compat.unsupported import rename_max_tokens
     from rawchat.wire import Request, Response
 
     bodies: list[Any] = []

@@ -928,11 +928,11 @@ def test_the_timer_of_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
         timer = Timer.made[-1]
         assert (timer.seconds, timer.args, timer.daemon, timer.started) == (4.0, [one], True, True)
         assert bound.clamp((5.0, 600.0)) == (4.0, 4.0)
-        assert not bound.expired()
+        assert not bound.has_expired()
         bound.disarm()
         assert timer.cancelled
         clock[0] = 107.0
-        assert bound.expired()  # at the very moment
+        assert bound.has_expired()  # at the very moment
         clock[0] = 200.0
         bound.arm(one)
         assert Timer.made[-1].seconds == 0  # threading waits for ever for less

@@ -7,22 +7,22 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
-from .compat.error_bodies import is_error, parse_error_body
-from .compat.error_responses import (
+from ..compat.error_bodies import is_error
+from ..compat.error_responses import (
+    error_in_event,
     error_in_success,
     looks_truncated,
     no_choice_error,
     not_json_error,
 )
-from .compat.normalise import as_model_list, choice_index, content_text, normalise
-from .compat.wordings import holds_overflow
-from .errors import APIError, APIResponseValidationError, ContextLengthExceededError, one_line
-from .json_text import decode_json, hold_half, mend
-from .usage import find_usage
-from .wire import MAX_BYTES, Headers, Response
+from ..compat.normalise import as_model_list, choice_index, content_text, normalise
+from ..errors import APIResponseValidationError, one_line
+from ..json_text import decode_json, hold_half, mend
+from ..usage import find_usage
+from ..wire import MAX_BYTES, Headers, Response
 
 if TYPE_CHECKING:  # replies can be decoded where sseclient is not installed
-    from .sse import Event
+    from ..sse import Event
 
 
 class Reply(dict[str, Any]):
@@ -202,8 +202,11 @@ def decode_reply(body: bytes, response: Response) -> Reply:
     except ValueError:  # UnicodeDecodeError is one
         invalid = True
     # Errors are raised outside `except`: __context__ would hold the JSONDecodeError, and with it the whole body.
-    if invalid and looks_like_events(body, response):
-        payload = merge_events(body, response)
+    if invalid:
+        from .other_form import looks_like_events, merge_events  # not above: it imports this file
+
+        if looks_like_events(body, response):
+            payload = merge_events(body, response)
     if is_error(payload):
         raise error_in_success(payload, response)
     if response.request.url.partition("?")[0].endswith("/models"):
@@ -226,38 +229,6 @@ def require_choices(reply: Reply, response: Response) -> Reply:
     return reply
 
 
-# ---- a plain call that is answered with an event stream
-
-
-def looks_like_events(body: bytes, response: Response) -> bool:
-    """Return whether a body that is not JSON is an event stream: by its content type, or its first field."""
-    start = body.lstrip(b"\xef\xbb\xbf \r\n")
-    if start.startswith((b"data:", b"event:")):
-        return True
-    content_type = str(response.headers.get("content-type")).lower()
-    return "text/event-stream" in content_type and start.startswith((b":", b"id:", b"retry:"))
-
-
-def merge_events(body: bytes, response: Response) -> dict[str, Any]:
-    """Return the merged JSON of an event stream that answers a plain call; raise as `read_reply` does."""
-    from .merge import MessageAccumulator  # not above: replies can be decoded without sseclient
-    from .sse import events
-
-    merge = MessageAccumulator()
-    done = False
-    for event in events([body], max(len(body), 1), error_field=True):
-        done = event.data.lstrip().startswith("[DONE]")
-        if done:
-            break
-        chunk = decode_event(event, response)
-        if chunk is not None:
-            merge.add(chunk)
-    if not done and not merge.is_complete(response.request.n_choices):
-        raise not_json_error(body, response, truncated=bool(merge.choices))
-    merged: dict[str, Any] = mend(merge.build())
-    return merged
-
-
 def with_metadata(reply: Reply, response: Response) -> Reply:
     """Return `reply` with the metadata of its `response`, and with normalised messages."""
     for choice in reply.choices:
@@ -269,21 +240,6 @@ def with_metadata(reply: Reply, response: Response) -> Reply:
     reply.elapsed = response.elapsed()
     reply.model = response.request.model
     return reply
-
-
-def chunk_from_reply(body: bytes, response: Response) -> Chunk:
-    """Return a completion that was not streamed as one chunk; raise as `read_reply` does."""
-    reply = decode_reply(body, response)
-    text = body.decode("utf-8-sig")
-    if not reply.choices:
-        raise no_choice_error(text, response)
-    choices = []
-    for position, choice in enumerate(reply.choices):
-        choice = {**choice, "index": position}
-        if "message" in choice:
-            choice["delta"] = choice.pop("message")
-        choices.append(choice)
-    return Chunk({**reply, "choices": choices}, text)
 
 
 # ---- an event of a stream
@@ -311,9 +267,7 @@ def decode_event(event: "Event", response: Response) -> Optional[Chunk]:
             f"an event of the stream is not JSON: {one_line(event.data, 120)} ({response.summary})"
         )
     if named_error or is_error(payload):
-        message, fields = parse_error_body(payload)
-        error_class = ContextLengthExceededError if holds_overflow(payload) else APIError
-        raise error_class(f"error in the stream: {message} ({response.summary})", **fields)
+        raise error_in_event(payload, response)
     if not isinstance(payload, dict):
         return None
     return Chunk(payload, event.data)
