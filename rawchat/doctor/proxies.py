@@ -34,7 +34,8 @@ def tunnel(sock: socket.socket, host: str, port: int, credentials: str, timeout:
 
 def proxy_cause(status: int) -> str:
     """Return the cause that a proxy's status stands for."""
-    if status == 407:
+    # Tinyproxy answers 401 to a wrong password.
+    if status in (401, 407):
         return "proxy-authentication"
     if status >= 500:
         return "proxy-upstream"

@@ -334,10 +334,12 @@ def translate_error(
 
 def is_proxy_error(error: BaseException, cause: BaseException) -> bool:
     """Return True if the proxy failed, not the server behind it."""
+    if isinstance(cause, TIMEOUT_ERRORS):
+        return False
     if isinstance(error, (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError)):
-        return not isinstance(cause, TIMEOUT_ERRORS)
-    # urllib3 reports a refused SOCKS proxy as a connection of its own.
-    return type(cause).__module__ == "socks"
+        return True
+    # urllib3 reports a failure of SOCKS as one of the connection; the refused socket is the cause of PySocks' error.
+    return any(type(each).__module__ == "socks" for each in causes(error))
 
 
 def explain(failure: APIConnectionError, cause: BaseException, host: str) -> None:
@@ -363,10 +365,27 @@ def explain(failure: APIConnectionError, cause: BaseException, host: str) -> Non
 
 def first_cause(error: BaseException) -> BaseException:
     """Return the exception that `error` goes back to."""
-    while True:
-        earlier = error.__cause__
-        if earlier is None and not error.__suppress_context__:
-            earlier = error.__context__
-        if earlier is None:
-            return error
-        error = earlier
+    *_, first = causes(error)
+    return first
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield `error`, what caused it, and so on."""
+    seen: list[BaseException] = []
+    earlier: Optional[BaseException] = error
+    while earlier is not None and earlier not in seen:
+        yield earlier
+        seen.append(earlier)
+        earlier = cause_of(earlier)
+
+
+def cause_of(error: BaseException) -> Optional[BaseException]:
+    """Return what caused `error`; None if nothing did."""
+    if error.__cause__ is not None:
+        return error.__cause__
+    if error.__context__ is not None and not error.__suppress_context__:
+        return error.__context__
+    # On the way through a proxy, urllib3 wraps an error of TLS without naming it as the cause.
+    if error.args and isinstance(error.args[0], BaseException):
+        return error.args[0]
+    return None

@@ -29,6 +29,9 @@ PROXY_WORDS = re.compile(
     rb"|<title>network error</title>|network error \((?:tcp|dns)_\w+\)"
 )
 
+#: Refusals of a proxy that may pass: a timeout, too many requests.
+PASSING = ("408", "429")
+
 #: Bytes of a page that are searched for those words.
 PAGE_START = 8192
 
@@ -104,14 +107,13 @@ def page_failure(
     if squid_error:
         words += f" ({squid_error})"
     failure = proxy_failure(proxy, one_line(words), request)
-    if response.status == 407:
+    if response.status in (401, 407):
         return failure
     _, host, port = origin(request.url)
     failure.hint = (
         f"the proxy answered, not the server: {host}:{port} does not answer it, or it does not allow that; "
         f"check base_url, or except the host with NO_PROXY={host}; {DOCTOR}"
     )
-    failure.permanent = response.status < 500
     return failure
 
 
@@ -125,8 +127,11 @@ def proxy_failure(proxy: str, reason: str, request: Request) -> APIConnectionErr
     failure.hint = (
         f"check the proxy settings (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, proxy=); {DOCTOR}"
     )
-    if reason.startswith("407"):
-        failure.permanent = True
+    status = reason[:3]
+    # What a proxy refuses once, it refuses again.
+    failure.permanent = status[:1] == "4" and status.isdigit() and status not in PASSING
+    # Tinyproxy answers 401 to a wrong password.
+    if status in ("401", "407"):
         failure.hint = (
             f"the proxy wants user and password: http://user:password@{host}:{port}; {DOCTOR}"
         )

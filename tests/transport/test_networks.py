@@ -14,6 +14,7 @@ from rawchat.errors import APIConnectionError, ConfigError
 from rawchat.transport import over_http, system_certificates
 from rawchat.transport.proxies import bypasses_proxy, proxies_for
 
+from ..doctor.servers import Proxy
 from ..server import CLOSE, answer, completion, serving
 from ..test_tls_proxy import CA, listening
 
@@ -173,6 +174,15 @@ def test_a_proxy_that_makes_no_tunnel_is_named(status: int) -> None:
     assert str(error).startswith(f"proxy 127.0.0.1:{proxy.port}: {status} ")
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_proxy_that_refuses_a_tunnel_is_asked_once(status: int) -> None:
+    with serving(answer(b"", status)) as proxy:
+        error = fail("https://model.test/v1", proxy=proxy.origin)
+        assert len(proxy.requests) == 1
+    assert str(error).startswith(f"proxy 127.0.0.1:{proxy.port}: {status} ")
+    assert ("user and password" in error.hint) == (status == 401)
+
+
 @pytest.mark.parametrize("target", ["http", "https"])
 def test_a_refused_proxy_is_named(target: str) -> None:
     port = closed_port()
@@ -207,6 +217,16 @@ def test_an_untrusted_certificate_is_not_tried_twice_and_names_the_settings() ->
     assert "certificate" in str(error)
     assert "ca_bundle=" in error.hint
     assert "SSL_CERT_FILE" in error.hint
+
+
+def test_an_untrusted_certificate_behind_a_proxy_is_reported_alike() -> None:
+    """urllib3 hides the error of TLS there, and three attempts were made."""
+    with listening() as server, Proxy({"localhost": server.port}) as proxy:
+        error = fail("https://localhost/v1", proxy=proxy.url)
+        assert len(proxy.heads) == 1
+    assert (error.retries, error.retryable) == (0, False)
+    assert "certificate" in str(error)
+    assert "ca_bundle=" in error.hint
 
 
 def test_http_on_a_tls_port_and_tls_on_a_plain_port() -> None:
