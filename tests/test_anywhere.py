@@ -19,7 +19,9 @@ row = pytest.mark.row
 SITE = str(pathlib.Path(sseclient.__file__).parent.parent)
 ROOT = str(pathlib.Path(rawchat.__file__).parent.parent)
 ALL = sorted(
-    ".".join(path.relative_to(ROOT, "rawchat").with_suffix("").parts).replace(".__init__", "")
+    ".".join(path.relative_to(pathlib.Path(ROOT, "rawchat")).with_suffix("").parts).replace(
+        ".__init__", ""
+    )
     for path in pathlib.Path(ROOT, "rawchat").rglob("[a-z]*.py")
     # The doctor examines TLS, and says in one line that it needs ssl; SOCKS needs an extra.
     if path.parent.name != "doctor" and path.name != "socks.py"

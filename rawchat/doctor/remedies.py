@@ -147,6 +147,11 @@ REMEDIES: dict[str, tuple[int, str]] = {
         NETWORK,
         "the certificate does not fit its purpose: tell the server's administrator",
     ),
+    "certificate-not-strict": (
+        NETWORK,
+        "Python 3.13 and later demand what RFC 5280 says of a certificate and its authority, and this one lacks it: "
+        "have the certificate (for an inspecting proxy, its CA) issued anew; Python 3.12 and earlier accept it",
+    ),
     "tls-closed": (
         NETWORK,
         "the server, or a firewall between, ends TLS connections to {host}: check that {place} serves https, and ask "

@@ -19,6 +19,8 @@ VERIFY_CAUSES = {
     62: "certificate-wrong-host",
     64: "certificate-wrong-host",
 }
+# OpenSSL's codes for what RFC 5280 forbids and only VERIFY_X509_STRICT checks, which is on from Python 3.13.
+STRICT_CODES = range(79, 95)
 NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 
 
@@ -71,6 +73,8 @@ def _handshake_error(error: OSError, timeout: float) -> StepError:
     """Return the step's error for one of `ssl` or of the socket."""
     if isinstance(error, ssl.SSLCertVerificationError):
         cause = VERIFY_CAUSES.get(error.verify_code, "certificate-refused")
+        if error.verify_code in STRICT_CODES:
+            cause = "certificate-not-strict"
         return StepError(cause, error.verify_message or str(error))
     if isinstance(error, (TimeoutError, socket.timeout)):
         return StepError("tls-silent", f"no answer to the TLS handshake for {timeout:g} s")

@@ -339,9 +339,13 @@ def test_after_ctrl_z_and_fg_the_prompt_and_the_text_are_drawn_once() -> None:
             terminal.until("> ")
             terminal.type("half")
             terminal.until("half")
-            terminal.type("\x1a")
-            terminal.until("% ")
-            terminal.type("fg\r")
+            # Python's readline overlooks a signal that arrives right before it waits for a key: press Ctrl-Z again.
+            for _ in range(20):
+                terminal.type("\x1a")
+                terminal.until("% ")
+                terminal.type("fg\r")
+                if terminal.shows("> half", 1):
+                    break
             assert terminal.until("> half").count("> ") == 1
             terminal.type(" more\r")
             shown = plain(terminal.until("ok\n"))

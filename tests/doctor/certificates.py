@@ -23,6 +23,11 @@ unique_subject = no
 commonName = supplied
 organizationName = optional
 """
+EXTENSIONS = """subjectAltName={names}
+basicConstraints=CA:FALSE
+subjectKeyIdentifier=hash
+authorityKeyIdentifier=keyid
+"""
 NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
 
@@ -40,17 +45,23 @@ class Authority:
         (folder / "ca.cnf").write_text(CONFIG.format(folder=folder))
         subject = f"/O={organization}/CN={name}"
         where = ["-keyout", folder / "ca.key", "-out", self.path]
-        openssl("req", "-x509", *NEW_KEY, "-days", "3650", "-subj", subject, *where)
+        # Python 3.13 refuses an authority without it (VERIFY_X509_STRICT).
+        usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+        openssl("req", "-x509", *NEW_KEY, "-days", "3650", "-subj", subject, *usage, *where)
 
     def issue(
-        self, names: str = f"DNS:{NAME}", start: str = "", end: str = "20990101000000Z"
+        self,
+        names: str = f"DNS:{NAME}",
+        start: str = "",
+        end: str = "20990101000000Z",
+        extensions: str = EXTENSIONS,
     ) -> ssl.SSLContext:
         """Return the settings of a server with a certificate for `names`, valid from `start` to `end`."""
         folder = self._folder
         key, request, leaf, extra = (
             folder / name for name in ("leaf.key", "leaf.csr", "leaf.pem", "leaf.cnf")
         )
-        extra.write_text(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n")
+        extra.write_text(extensions.format(names=names))
         openssl("req", "-new", *NEW_KEY, "-subj", f"/CN={NAME}", "-keyout", key, "-out", request)
         dates = ["-startdate", start or "20200101000000Z", "-enddate", end]
         where = ["-config", folder / "ca.cnf", "-extfile", extra, "-in", request, "-out", leaf]

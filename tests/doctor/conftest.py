@@ -73,6 +73,10 @@ class Certificates:
             return self.authority.issue(start="20900101000000Z", end="20990101000000Z")
         if kind == "wrong-host":
             return self.authority.issue("DNS:other.example.test")
+        if kind == "not-strict":
+            return self.authority.issue(
+                extensions="subjectAltName={names}\nauthorityKeyIdentifier=none\nsubjectKeyIdentifier=none\n"
+            )
         if kind == "self-signed":
             return self_signed(self.folder / "self")
         if kind == "inspected":
