@@ -212,15 +212,24 @@ def test_the_release_is_well_made(dist: pathlib.Path) -> None:
 
 
 def test_the_tests_pass_from_the_sdist(dist: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """In an environment with what its extra `test` asks for, and nothing else."""
+    """In an environment with what its extra `test` asks for, and pytest-xdist to use all cores."""
     (sdist,) = dist.glob("*.tar.gz")
     run("tar", "-xzf", sdist, "-C", tmp_path)
     (folder,) = tmp_path.iterdir()
     run(base_python(), "-m", "venv", tmp_path / "venv")
     python = tmp_path / "venv/bin/python"
-    run(python, "-m", "pip", "--quiet", "install", f"{folder}[test]")
+    run(python, "-m", "pip", "--quiet", "install", f"{folder}[test]", "pytest-xdist")
     said = run(
-        python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", cwd=folder, timeout=1800
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-n",
+        os.environ.get("WORKERS", "2"),
+        cwd=folder,
+        timeout=1800,
     )
     assert int(re.findall(r"(\d+) passed", said)[0]) > 900
 
