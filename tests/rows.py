@@ -22,6 +22,7 @@ SECTIONS = {
     "9": "The person's machine",
     "10": "Decided, where two readings were possible",
     "11": "Servers that claim OpenAI compatibility",
+    "13": "Everyday use of the command line and of bulk",
 }
 ROWS = {
     "1.1": "= the paths of the endpoints under the base path, which is never dropped; trailing slashes are folded",
@@ -123,18 +124,35 @@ ROWS = {
     "11.16": "> a wait given only in the body is honoured like Retry-After",
     "11.17": "> a bare list of models, or one under `models`, is a list of models; b64_json may have a data: prefix",
     "11.18": "> no odd shape raises anything but an error of ours, hangs, or loses text that came whole",
+    # Section 13.
+    "13.1": "> a pipe that stays open without data is reported after a moment; --no-stdin leaves it alone",
+    "13.2": "> the local model stands in only if no model was named and a person reads; else no key is 3",
+    "13.3": "> a setting that nearly matches one of the client's, a key or a URL under another name: refused, with the right name",
+    "13.4": "> an error on a file names it and the reason, a full disk too; UTF-16 is read, what is not text is reported",
+    "13.5": "> a refusal, a cut answer, an unusual end and a broken stream are reported in words for a person",
+    "13.6": "> --max-tokens is sent once more as max_completion_tokens if the model wants that; --help says so",
+    "13.7": "> bulk: one writer per output; a second run exits with 2",
+    "13.8": "> bulk: Ctrl-C and SIGTERM finish the rows under way",
+    "13.9": "> bulk: a row without an id is recognised by its content",
+    "13.10": "> bulk: UTF-16, UTF-32 and gzip are decoded; what is not text is refused, never sent",
+    "13.11": "> bulk: a used-up quota or a refused key ends the run and leaves its rows",
+    "13.12": "> bulk: a 429 pauses all workers: it costs time, not rows",
+    "13.13": "> bulk: a rerun reports what the output holds; earlier failures count in its exit code",
+    "13.14": "> bulk: RAWCHAT_…, -H and --deadline apply",
+    "13.15": "> bulk: `run_rows` and `main` work in any thread",
 }
 
 
 def proofs() -> dict[str, list[str]]:
-    """The tests that name each row, as 'test_file.py::test_name'."""
+    """The tests that name each row, as 'folder/test_file.py::test_name'."""
     found: dict[str, list[str]] = {number: [] for number in ROWS}
     for path in sorted(TESTS.rglob("test_*.py")):
+        name = path.relative_to(TESTS).as_posix()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for mark in getattr(node, "decorator_list", ()):
                 if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == "row":
                     for number in mark.args:
-                        found[ast.literal_eval(number)].append(f"{path.name}::{node.name}")
+                        found[ast.literal_eval(number)].append(f"{name}::{node.name}")
     return found
 
 

@@ -323,6 +323,7 @@ time.sleep = lambda seconds: None
 """
 
 
+@row("13.4")
 def test_a_conversation_that_cannot_be_saved_is_one_line_after_the_answer() -> None:
     with serving(streamed_text("Hello")) as server:
         words = ["rawchat", "--base-url", server.url, "--conversation", "talk.jsonl", "Hi"]
@@ -353,6 +354,7 @@ def test_results_of_a_batch_survive_a_file_that_cannot_be_replaced() -> None:
 # ---- one writer
 
 
+@row("13.7")
 def test_a_second_batch_on_one_output_is_refused() -> None:
     pathlib.Path("in.txt").write_bytes(b"one\r\n")
     pathlib.Path("out.jsonl").touch()

@@ -26,6 +26,7 @@ from rawchat.wire import Request, Response
 
 from ..server import answer, completion, serving
 
+row = pytest.mark.row
 ROOT = pathlib.Path(rawchat.__file__).parent.parent
 BATCH = {
     "custom_id": "a",
@@ -319,6 +320,7 @@ def test_rows_that_failed_are_asked_again_on_demand() -> None:
     assert b'"status_code": 400' not in target.read_bytes()
 
 
+@row("13.11")
 def test_a_refused_key_ends_the_run_and_costs_no_row() -> None:
     refused = answer({"error": {"message": "bad key"}}, 401)
     with serving(refused) as server, files(500) as (source, target):
@@ -327,6 +329,7 @@ def test_a_refused_key_ends_the_run_and_costs_no_row() -> None:
         assert len(server.requests) < 10
 
 
+@row("13.8")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_finishes_what_is_under_way_and_says_how_to_go_on(
     sent: signal.Signals, code: int

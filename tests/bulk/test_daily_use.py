@@ -21,6 +21,8 @@ from rawchat.wire import Request, Response
 
 from ..server import answer, completion, serving
 
+row = pytest.mark.row
+
 QUOTA = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
 BUSY = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
 OK = answer(completion())
@@ -55,6 +57,7 @@ def results() -> list[dict[str, Any]]:
 # ---- one writer
 
 
+@row("13.7")
 def test_a_second_run_on_the_same_output_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     write("a\nb\n")
     with serving(OK) as server:
@@ -86,6 +89,7 @@ def test_an_output_that_is_no_regular_file_is_refused_and_not_read(
     assert capsys.readouterr().err == said
 
 
+@row("13.7")
 def test_a_refused_run_leaves_the_output_as_it_is() -> None:
     write("a\nb\n")
     with serving(OK) as server:
@@ -129,6 +133,7 @@ def test_the_input_is_never_taken_for_the_output(capsys: pytest.CaptureFixture[s
 # ---- rows
 
 
+@row("13.9")
 def test_a_row_without_an_id_is_recognised_by_its_content() -> None:
     with serving(OK) as server:
         write('a\nb\n{"prompt": "c", "seed": 1}\na\n')
@@ -177,6 +182,7 @@ def test_rows_that_people_write(row: Any, target: str, content: str) -> None:
 TEXT = "eins\r\nzw\u00f6lf \u2028 \u00e4\n\ndrei"
 
 
+@row("13.10")
 @pytest.mark.parametrize(
     "data",
     [
@@ -198,6 +204,7 @@ def test_the_encoding_of_the_input_is_recognised(data: bytes) -> None:
         assert len(server.requests) == 3
 
 
+@row("13.10")
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -225,6 +232,7 @@ def test_input_that_is_not_text_is_refused_before_a_row_is_sent(
 # ---- quota and rate limits
 
 
+@row("13.11")
 def test_a_quota_that_is_used_up_ends_the_run_and_costs_no_row(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -267,6 +275,7 @@ def scripted(*answers: tuple[int, dict[str, str], Any]) -> tuple[rawchat.Client,
     return made, asked
 
 
+@row("13.12")
 def test_a_429_costs_time_and_not_the_row() -> None:
     busy = (429, {}, BUSY)
     client, asked = scripted(busy, busy, busy, (200, {}, completion("done")))
@@ -288,6 +297,7 @@ def test_the_server_says_how_long_a_pause_is() -> None:
     assert shared.waits == [700, 2]
 
 
+@row("13.12")
 def test_one_pause_counts_for_all_requests_that_were_under_way() -> None:
     pauses: list[float] = []
     shared = Shared(on_pause=pauses.append)
@@ -313,6 +323,7 @@ def test_pauses_soon_after_each_other_grow_even_if_some_rows_are_answered() -> N
     assert shared.waits[-1] == 1
 
 
+@row("13.12")
 def test_a_server_that_never_answers_ends_the_run_and_keeps_its_rows() -> None:
     for answered in ((429, {}, BUSY), (429, {"retry-after": "7200"}, BUSY)):
         client, asked = scripted(answered)
@@ -356,6 +367,7 @@ def test_a_stopped_run_does_not_wait_for_a_pause() -> None:
 # ---- a rerun
 
 
+@row("13.13")
 def test_a_rerun_reports_what_the_output_holds_and_counts_earlier_failures(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -376,6 +388,7 @@ def test_a_rerun_reports_what_the_output_holds_and_counts_earlier_failures(
 # ---- options
 
 
+@row("13.14")
 def test_variables_stand_before_the_command_line() -> None:
     environ = {
         "RAWCHAT_WORKERS": "3",
@@ -414,6 +427,7 @@ def test_a_variable_that_sets_no_option_is_reported(
     )
 
 
+@row("13.14")
 def test_options_reach_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     write("a\n")
     monkeypatch.setenv("RAWCHAT_MODEL", "from-variable")
@@ -426,6 +440,7 @@ def test_options_reach_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (first.json["model"], second.json["model"]) == ("from-variable", "from-word")
 
 
+@row("13.14")
 def test_a_deadline_bounds_a_row() -> None:
     write("a\n")
     late = threading.Event()
@@ -468,6 +483,7 @@ def test_wrong_use_is_one_line(
 # ---- threads
 
 
+@row("13.15")
 def test_the_command_and_the_function_work_in_any_thread() -> None:
     write("a\nb\n")
     codes: list[int] = []

@@ -30,6 +30,7 @@ FORMAT = {
 # ---- --strict
 
 
+@row("13.5")
 @pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 9)])
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
 @pytest.mark.parametrize("way", [[], ["--no-stream"], ["--jsonl"], ["--json"]])
@@ -48,7 +49,7 @@ def test_a_cut_answer_is_told_and_with_strict_is_9(
     assert b"Hello" in result.out
 
 
-@row("11.10")
+@row("11.10", "13.5")
 @pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 9)])
 @pytest.mark.parametrize("way", [[], ["--no-stream"]])
 def test_a_refusal_and_an_unusual_finish_reason_are_told_and_with_strict_are_9(

@@ -228,6 +228,7 @@ NEWER_MODEL = answer(
 )
 
 
+@row("13.6")
 @pytest.mark.parametrize("way", [[], ["--no-stream"], ["--json"]])
 def test_max_tokens_is_sent_once_more_by_the_name_that_a_newer_model_wants(
     run: Run, way: list[str]
@@ -239,6 +240,11 @@ def test_max_tokens_is_sent_once_more_by_the_name_that_a_newer_model_wants(
     old, new = (seen.json for seen in server.requests)
     assert old.pop("max_tokens") == new.pop("max_completion_tokens") == 7
     assert old == new
+
+
+@row("13.6")
+def test_help_says_that_max_tokens_is_sent_by_the_other_name(run: Run) -> None:
+    assert b"max_completion_tokens" in run("--help").out
 
 
 @pytest.mark.parametrize(
@@ -672,6 +678,7 @@ def test_retries_are_made_in_silence_and_counted_in_the_error(run: Run) -> None:
     assert "after 4 attempts" in line(result)
 
 
+@row("13.5")
 @pytest.mark.parametrize(
     ("script", "said"),
     [
@@ -754,6 +761,7 @@ def write(name: str, data: bytes) -> None:
     pathlib.Path(name).write_bytes(data)
 
 
+@row("13.4")
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
@@ -941,6 +949,7 @@ def person(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
 
+@row("13.2")
 @pytest.mark.usefixtures("person")
 def test_no_key_with_the_local_model_there_uses_it_and_says_so(run: Run, played: Server) -> None:
     result = run("Q")
@@ -949,6 +958,7 @@ def test_no_key_with_the_local_model_there_uses_it_and_says_so(run: Run, played:
     assert "authorization" not in played.requests[0].headers
 
 
+@row("13.2")
 @pytest.mark.usefixtures("person")
 @pytest.mark.parametrize("name", ["-m", "RAWCHAT_MODEL", "OPENAI_MODEL", "MODEL_NAME", ".env"])
 def test_a_model_that_was_named_is_not_replaced_by_the_local_one(
@@ -967,6 +977,7 @@ def test_a_model_that_was_named_is_not_replaced_by_the_local_one(
     assert "--local" in line(result)
 
 
+@row("13.2")
 def test_a_script_without_a_key_is_3_not_an_answer_of_the_local_model(
     run: Run, played: Server
 ) -> None:
@@ -1167,6 +1178,7 @@ def test_a_pipe_that_nobody_reads_is_141_for_help_and_errors_keep_their_code(hel
     assert into_nothing("-o").code == 2
 
 
+@row("13.4")
 @pytest.mark.parametrize("text", ["", "x" * 100])
 def test_a_full_disk_is_one_line(text: str, tmp_path: pathlib.Path) -> None:
     script = streamed(
@@ -1195,6 +1207,7 @@ def test_a_full_disk_is_one_line(text: str, tmp_path: pathlib.Path) -> None:
 FULL = pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /dev/full here")
 
 
+@row("13.4")
 @FULL
 @pytest.mark.parametrize(
     "argv",
@@ -1224,6 +1237,7 @@ def test_a_full_disk_is_named_whatever_is_shown(argv: list[str]) -> None:
             assert (result.code, line(result)) == (1, "standard output: No space left on device")
 
 
+@row("13.4")
 @FULL
 @pytest.mark.parametrize(
     ("option", "said"),

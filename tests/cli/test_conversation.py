@@ -359,6 +359,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_anything_is_asked(
         assert server.requests == []
 
 
+@row("13.4")
 def test_a_full_disk_costs_the_turn_but_not_the_conversation(
     run: Run, file: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

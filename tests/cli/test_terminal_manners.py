@@ -25,6 +25,7 @@ BAD_KEY = answer({"error": {"message": "bad \x1b[2Jkey"}}, 401)
 # ---- standard input
 
 
+@row("13.4")
 @pytest.mark.parametrize(
     "argv", [["Q"], [], ["Q", "-"], ["{stdin}"], ["--complete"], ["--moderate"]]
 )
@@ -37,6 +38,7 @@ def test_binary_input_is_refused_and_nothing_is_sent(run: Run, argv: list[str]) 
     )
 
 
+@row("13.4")
 def test_broken_bytes_are_replaced_and_told_once(run: Run) -> None:
     with serving(streamed()) as server:
         result = run(
@@ -52,6 +54,7 @@ def test_broken_bytes_are_replaced_and_told_once(run: Run) -> None:
     assert server.requests[0].json["messages"][0]["content"] == "naïve \ufffd \ufffd \ufffd\n\nQ"
 
 
+@row("13.4")
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_utf16_is_recognised_on_standard_input_in_a_file_and_attached(
     run: Run, encoding: str
@@ -74,6 +77,7 @@ def test_utf16_is_recognised_on_standard_input_in_a_file_and_attached(
     ]
 
 
+@row("13.4")
 def test_broken_utf16_is_reported_by_its_name(run: Run) -> None:
     with serving(streamed()) as server:
         result = run(
@@ -85,6 +89,7 @@ def test_broken_utf16_is_reported_by_its_name(run: Run) -> None:
     )
 
 
+@row("13.1")
 def test_a_pipe_that_stays_open_without_data_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     notices: list[str] = []
@@ -124,6 +129,7 @@ def test_a_pipe_with_data_or_without_a_prompt_is_read_without_a_notice(
     assert timers == [SILENCE, -1]  # once: without a prompt, the pipe is the prompt
 
 
+@row("13.1")
 def test_a_loop_that_reads_keeps_its_lines() -> None:
     loop = f'while read word; do "{sys.executable}" -m rawchat --no-stdin --curl "$word"; done'
     done = subprocess.run(

@@ -645,7 +645,7 @@ BODY = [
 ]
 
 
-@row("1.5", "3.4")
+@row("1.5", "3.4", "13.3")
 @pytest.mark.parametrize("name", [name for name in BODY if name != "model"])
 def test_a_real_parameter_of_a_body_is_never_refused(name: str) -> None:
     for value in (1, "x", [1], {"a": 1}, None):
@@ -654,7 +654,7 @@ def test_a_real_parameter_of_a_body_is_never_refused(name: str) -> None:
         }
 
 
-@row("1.5")
+@row("1.5", "13.3")
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -736,7 +736,7 @@ def test_extra_body_is_not_a_body_parameter_of_every_call() -> None:
         rawchat.Client(base_url=LOCAL, environ={}, extra_body={"top_k": 1})
 
 
-@row("1.5")
+@row("1.5", "13.3")
 @pytest.mark.parametrize(
     ("value", "meant"),
     [
