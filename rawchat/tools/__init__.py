@@ -93,9 +93,13 @@ def run(
 def spec(function: Function) -> dict[str, Any]:
     """Return the tool dict of a function: its name, the first paragraph of its docstring, its parameters.
 
-    Raises TypeError for a function whose parameters a strict schema cannot describe.
+    Raises TypeError for what is no function or has no name, and for parameters that a strict schema cannot describe.
     """
-    details: dict[str, Any] = {"name": function.__name__}
+    name = getattr(function, "__name__", None)
+    if name is None or not callable(function):
+        kind = type(function).__name__
+        raise TypeError(f"a tool is a function with a name, or a tool dict, not {kind}")
+    details: dict[str, Any] = {"name": name}
     paragraph = (inspect.getdoc(function) or "").split("\n\n")[0]
     if paragraph.strip():
         details["description"] = " ".join(paragraph.split())

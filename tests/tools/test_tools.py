@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import functools
 import json
 import logging
 import sys
@@ -402,6 +403,13 @@ def test_two_tools_of_one_name_are_refused_before_sending() -> None:
 
     with serving(DONE) as server, pytest.raises(TypeError, match="same name"):
         tools.run("Go", [READY, lookup], client(server), functions={"lookup": lookup})
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("wrong", [3, None, "lookup", functools.partial(print)])
+def test_what_is_no_function_with_a_name_is_refused_before_sending(wrong: Any) -> None:
+    with serving(DONE) as server, pytest.raises(TypeError, match="a function with a name"):
+        tools.run("Go", [wrong], client(server))
     assert server.requests == []
 
 
