@@ -79,9 +79,11 @@ def connect_socks(proxy: Mapping[str, Any], host: str, port: int, timeout: float
         sock.connect((host, port))
     except socks.ProxyConnectionError as error:
         raise StepError("refused", describe(error)) from None
-    except socks.SOCKS5AuthError as error:
-        raise StepError("proxy-authentication", describe(error)) from None
     except OSError as error:
-        raise StepError("proxy-upstream", describe(error)) from None
+        # PySocks wraps its own errors, too.
+        cause = getattr(error, "socket_err", None) or error
+        if isinstance(cause, socks.SOCKS5AuthError):
+            raise StepError("proxy-authentication", describe(cause)) from None
+        raise StepError("proxy-upstream", describe(cause)) from None
     connected: socket.socket = sock
     return connected

@@ -119,7 +119,7 @@ def page_failure(
 
 def proxy_failure(proxy: str, reason: str, request: Request) -> APIConnectionError:
     """Return the error for a proxy that refused the connection, or that answered in place of the server."""
-    _, host, port = origin(proxy)
+    scheme, host, port = origin(proxy)
     if port is None:
         port = 1080  # of SOCKS (RFC 1928)
     reason = redact(proxy_secrets(proxy), reason)
@@ -130,10 +130,11 @@ def proxy_failure(proxy: str, reason: str, request: Request) -> APIConnectionErr
     status = reason[:3]
     # What a proxy refuses once, it refuses again.
     failure.permanent = status[:1] == "4" and status.isdigit() and status not in PASSING
-    # Tinyproxy answers 401 to a wrong password.
-    if status in ("401", "407"):
+    # Tinyproxy answers 401 to a wrong password; the words are PySocks'.
+    if status in ("401", "407") or "authentication" in reason:
+        failure.permanent = True
         failure.hint = (
-            f"the proxy wants user and password: http://user:password@{host}:{port}; {DOCTOR}"
+            f"the proxy wants user and password: {scheme}://user:password@{host}:{port}; {DOCTOR}"
         )
     return failure
 

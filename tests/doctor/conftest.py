@@ -81,6 +81,8 @@ class Certificates:
             return self_signed(self.folder / "self")
         if kind == "inspected":
             return Authority(self.folder / "inspector", "mitmproxy", "mitmproxy").issue()
+        if kind == "localhost":
+            return self.authority.issue("DNS:localhost,IP:127.0.0.1")
         if kind == "unknown":
             return Authority(self.folder / "unknown", "Corp Root").issue()
         return self.authority.issue()

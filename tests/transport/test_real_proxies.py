@@ -244,8 +244,12 @@ def test_a_stream_through_socks_comes_piece_by_piece() -> None:
 def test_a_socks_proxy_that_refuses_the_password_is_named(userinfo: str) -> None:
     with SocksServer({}, password=True) as proxy:
         way = f"socks5h://{userinfo}127.0.0.1:{proxy.port}"
-        error = fail("https://model.test/v1", proxy=way, max_retries=0)
+        error = fail("https://model.test/v1", proxy=way)
         assert str(error).startswith(f"proxy 127.0.0.1:{proxy.port}: ")
+        assert (
+            f"wants user and password: socks5h://user:password@127.0.0.1:{proxy.port}" in error.hint
+        )
+        assert error.retries == 0
         assert "wrong-secret" not in f"{error!r} {error.__cause__!r}"
 
 
