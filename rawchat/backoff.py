@@ -1,10 +1,14 @@
 """Retries: the delay before the next attempt, or none; and whether another model may answer.
 
+    next_delay        within the bounds of the call: max_retries, and its deadline
+    retry_delay       as long as the server asks, else exponentially longer; none if no retry can help
+
 This chapter only computes; `Client.send` waits.  Whether an error is worth a retry is `APIError.retryable`, in `errors`.
 The numbers are the official SDK's (openai-python 3.52, `_base_client.py`), measured on the wire.
 """
 
 import email.utils
+import logging
 import math
 import random
 import time
@@ -29,6 +33,8 @@ MAX_RETRY_AFTER = 120.0
 #: statuses after which another model may answer, beside those from 500 on
 FALLBACK_STATUSES = {408, 429}
 
+log = logging.getLogger("rawchat")
+
 
 class Runtime(NamedTuple):
     """Time and chance, so that tests can replace them."""
@@ -39,7 +45,48 @@ class Runtime(NamedTuple):
     clock: Callable[[], float] = time.monotonic  #: seconds since any moment
 
 
+class CallBounds:
+    """The bounds of one call that begins now: the number of its retries, and its deadline."""
+
+    def __init__(self, runtime: Runtime, max_retries: int, deadline: Optional[float]):
+        self.runtime = runtime
+        self.max_retries = max_retries
+        self._deadline = deadline
+        self._start = runtime.clock()
+
+    def seconds(self) -> float:
+        """Return the seconds since the call began."""
+        return self.runtime.clock() - self._start
+
+    def remaining(self) -> float:
+        """Return the seconds that remain of the deadline; infinity without one."""
+        if self._deadline is None:
+            return math.inf
+        return self._deadline - self.seconds()
+
+
 # ---- the retry decision
+
+
+def next_delay(
+    failure: APIError, key_available: Optional[float], bounds: CallBounds
+) -> Optional[float]:
+    """Return the seconds until the next attempt of a call, or None to give up: `retry_delay` within the call's bounds.
+
+    Raises DeadlineExceededError if the delay would outlast the deadline.
+    """
+    if failure.retries >= bounds.max_retries:
+        return None
+    delay = retry_delay(failure, bounds.runtime, key_available)
+    if delay is None:
+        return None
+    if delay >= bounds.remaining():
+        raise DeadlineExceededError(
+            f"no time for another attempt; the last one: {failure.message}", retries=failure.retries
+        ) from failure
+    number = failure.retries + 1
+    log.info("retry %d of %d in %.3g s: %s", number, bounds.max_retries, delay, failure.message)
+    return delay
 
 
 def retry_delay(

@@ -5,6 +5,7 @@ an API key for every attempt, and turns to the next model if several are given.
 """
 
 import logging
+import math
 import os
 import random as chance
 import threading
@@ -12,8 +13,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
-from . import backoff, endpoints, images, reply
-from .backoff import Runtime, should_fall_back
+from . import endpoints, images, reply
+from .backoff import CallBounds, Runtime, next_delay, should_fall_back
 from .compat import unsupported
 from .compat.error_responses import error_from_response
 from .config import Timeout, load_config
@@ -265,7 +266,7 @@ class Client:
         """
         if self._closed:
             raise RawchatError("this client is closed; make a new one")
-        elapsed = self._start_stopwatch()
+        bounds = CallBounds(self._runtime, self.config.max_retries, self.config.deadline)
         failure: APIError
         for candidate in (request, *request.fallbacks):
             at_home = self._goes_home(candidate)
@@ -273,12 +274,12 @@ class Client:
             left_out = set(self._left_out)
             retries = 0
             while True:
-                attempt = self._prepare(unsupported.adapt(candidate, left_out), elapsed)
+                attempt = self._prepare(unsupported.adapt(candidate, left_out), bounds.remaining())
                 try:
                     if at_home:
                         attempt = authorize(attempt, keys.pick())
                     response = self.transport(attempt)
-                    response.record_attempt(attempt, retries, elapsed)
+                    response.record_attempt(attempt, retries, bounds.seconds)
                     if 200 <= response.status < 300:
                         result = response if read is None else read(response)
                         self._left_out.update(left_out)
@@ -293,7 +294,7 @@ class Client:
                     log.info("the server refuses %s; sending the request without it", addition)
                     left_out.add(addition)
                     continue
-                delay = self._retry_delay(failure, keys.report(failure), elapsed)
+                delay = next_delay(failure, keys.report(failure), bounds)
                 if delay is None:
                     break
                 self._runtime.sleep(delay)
@@ -316,52 +317,18 @@ class Client:
             refuse_unencrypted(request.url, request.headers)
         return True
 
-    def _start_stopwatch(self) -> Callable[[], float]:
-        """Return a function that returns the seconds since now."""
-        clock = self._runtime.clock
-        start = clock()
-        return lambda: clock() - start
+    def _prepare(self, request: Request, left: float) -> Request:
+        """Return `request` for one attempt, which may take the seconds that are `left` of the deadline.
 
-    def _prepare(self, request: Request, elapsed: Callable[[], float]) -> Request:
-        """Return `request` for one attempt, with what is left of the deadline.
-
-        Raises DeadlineExceededError if nothing is left.
+        Raises DeadlineExceededError if none are.
         """
         # A caller may have given a dict.
         request = request._replace(headers=Headers(request.headers))
-        if self.config.deadline is None:
+        if left == math.inf:
             return request
-        left = self.config.deadline - elapsed()
         if left <= 0:
             raise DeadlineExceededError(f"the deadline has passed ({request.summary})")
         return request._replace(deadline=left)
-
-    def _retry_delay(
-        self, failure: APIError, key_available: Optional[float], elapsed: Callable[[], float]
-    ) -> Optional[float]:
-        """Return the seconds until the next attempt, or None to give up.
-
-        Raises DeadlineExceededError if the deadline would pass in the meantime.
-        """
-        if failure.retries >= self.config.max_retries:
-            return None
-        delay = backoff.retry_delay(failure, self._runtime, key_available)
-        if delay is None:
-            return None
-        deadline = self.config.deadline
-        if deadline is not None and elapsed() + delay >= deadline:
-            raise DeadlineExceededError(
-                f"no time for another attempt; the last one: {failure.message}",
-                retries=failure.retries,
-            ) from failure
-        log.info(
-            "retry %d of %d in %.3g s: %s",
-            failure.retries + 1,
-            self.config.max_retries,
-            delay,
-            failure.message,
-        )
-        return delay
 
     def read_reply(self, response: Response) -> Reply:
         """Read a 2xx `response` as a Reply, for `send`.  Raises APIResponseValidationError."""

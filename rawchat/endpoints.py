@@ -31,9 +31,8 @@ from .wire.headers import validate_headers
 Message = Mapping[str, Any]
 Messages = Union[str, Iterable[Message]]
 
-INCLUDE_USAGE = Added(
-    include_usage=True
-)  #: the `stream_options` that ask for the usage of a stream
+#: the `stream_options` that ask for the usage of a stream
+INCLUDE_USAGE = Added(include_usage=True)
 
 
 # ---- the endpoints

@@ -14,25 +14,24 @@ They run in threads around one `Client`, so there is no second implementation.  
 """
 
 import asyncio
-import contextlib
-import copy
 import random as random_module
 import time
-from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional, TypeVar, Union, overload
 
 from ..client import Client, Instance
 from ..config import Timeout
 from ..deadline import CancelToken, cancel_token
 from ..endpoints import Messages
-from ..history import SUMMARY_PROMPT, History
+from ..history import History
 from ..images import Pictures
-from ..json_text import hold_half
 from ..keys import ApiKey
 from ..reply import Reply
-from ..stream import Chunk, Stream
+from ..stream import Stream
 from ..wire import Transport
+from .history import AsyncHistory as AsyncHistory
+from .streams import AsyncStream as AsyncStream
+from .streams import StreamOpening
 from .workers import WorkerPool
 
 Result = TypeVar("Result")
@@ -218,156 +217,3 @@ class AsyncClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-# ---- streams
-
-
-class AsyncStream:
-    """A `Stream` for `async for`.  A chunk is read when it is asked for, so a slow reader slows the server down.
-
-    `async with` frees the connection at its end, however that comes; so does a read that is cancelled.
-    """
-
-    def __init__(self, client: AsyncClient, token: CancelToken, stream: Stream):
-        self._client = client
-        self._token = token
-        self._stream = stream
-        self.request_id: Optional[str] = stream.request_id
-
-    async def __aiter__(self) -> AsyncIterator[Chunk]:
-        try:
-            while True:
-                chunk = await self._client.run_cancellable(self._token, next, self._stream, None)
-                if chunk is None:
-                    return
-                yield chunk
-        finally:
-            self.close()
-
-    async def texts(self) -> AsyncIterator[str]:
-        """Yield the first choice's text in pieces as they come; each consists of whole characters."""
-        pending = ""
-        async for chunk in self:
-            text, pending = hold_half(pending + chunk.text)
-            if text:
-                yield text
-        if pending:
-            yield "\ufffd"
-
-    async def reply(self) -> Reply:
-        """Return the Reply that a plain call would have returned; read on to the end if need be."""
-        return await self._client.run_cancellable(self._token, self._read_reply)
-
-    def _read_reply(self) -> Reply:
-        return self._stream.reply
-
-    def close(self) -> None:
-        """Free the connection; what has not been read is lost."""
-        # ValueError: a read that was cancelled is still ending in its thread, and frees the connection itself.
-        with contextlib.suppress(ValueError):
-            self._stream.close()
-
-    async def __aenter__(self) -> "AsyncStream":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close()
-
-
-class StreamOpening(Coroutine[Any, Any, AsyncStream]):
-    """A request for a stream, not yet sent: `await` returns its AsyncStream, and `async with` enters it.
-
-    It is a coroutine, so that `asyncio.create_task` takes it too.
-    """
-
-    def __init__(self, opening: Coroutine[Any, Any, AsyncStream]):
-        self._opening = opening
-        self._stream: Optional[AsyncStream] = None
-
-    def __await__(self) -> Generator[Any, Any, AsyncStream]:
-        return self._opening.__await__()
-
-    async def __aenter__(self) -> AsyncStream:
-        self._stream = await self._opening
-        return self._stream
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._stream:
-            self._stream.close()
-
-    def send(self, value: Any) -> Any:
-        """Resume the coroutine."""
-        return self._opening.send(value)
-
-    def throw(self, *error: Any) -> Any:
-        """Raise an exception inside the coroutine."""
-        return self._opening.throw(*error)
-
-    def close(self) -> None:
-        """Close the coroutine; nothing is sent."""
-        self._opening.close()
-
-
-# ---- conversations
-
-
-class AsyncHistory:
-    """A `History` whose calls are awaited, one after the other in the order in which they are made.
-
-    `history` is the conversation itself: a list, with the methods that need no server (`window`, `save`, `fork`,
-    `usage`).  Each call works on a copy, which replaces the original when the call has succeeded: one that fails, is
-    cancelled or is abandoned leaves no trace.  Messages that are appended in the meantime stay, behind it.
-    """
-
-    def __init__(self, client: AsyncClient, history: History):
-        """Ask `client` about `history`, which may be new or loaded; a client of its own is not asked."""
-        self.client = client
-        self.history = history
-
-    async def ask(self, content: Any, **params: Any) -> Reply:
-        """Ask and return the Reply; see `History.ask`."""
-        async with self._draft() as history:
-            return await self.client.run(history.ask, content, **params)
-
-    async def stream(self, content: Any, **params: Any) -> AsyncIterator[str]:
-        """Ask and yield pieces of the answer; see `History.stream`."""
-        token = CancelToken()
-        async with self._draft() as history:
-            pieces = history.stream(content, **params)
-            try:
-                while True:
-                    piece = await self.client.run_cancellable(token, next, pieces, None)
-                    if piece is None:
-                        break
-                    yield piece
-            finally:
-                with contextlib.suppress(ValueError):  # as in AsyncStream.close
-                    pieces.close()
-
-    async def summarise(
-        self, keep: int = 1, prompt: str = SUMMARY_PROMPT, **params: Any
-    ) -> Optional[Reply]:
-        """Replace older messages by a summary; see `History.summarise`."""
-        async with self._draft() as history:
-            return await self.client.run(history.summarise, keep, prompt, **params)
-
-    @contextlib.asynccontextmanager
-    async def _draft(self) -> AsyncIterator[History]:
-        """Lend a copy for one call; it replaces the original if the block ends well."""
-        async with self._lock:
-            draft = copy.copy(self.history)
-            draft.sizes = copy.copy(draft.sizes)
-            draft._client = self.client.client
-            length = len(self.history)
-            try:
-                yield draft
-                self.history[:length] = draft
-                self.history.sizes = draft.sizes
-            finally:
-                self.history.usage = draft.usage  # a call that failed may have cost something
-
-    @cached_property
-    def _lock(self) -> asyncio.Lock:
-        """The lock that calls wait for; made at the first one, as Python 3.9 ties it to the loop of that moment."""
-        return asyncio.Lock()

@@ -1,4 +1,4 @@
-"""What servers do differently, all in one place; found by the shape of the data, never by the name of a host.
+"""Compatibility: all that servers do differently, found by the shape of the data, never by the name of a host.
 
     error_bodies      the error in a body, an event or a choice, in every spelling
     wordings          what servers only say in words: the prompt is too long; wait so many seconds

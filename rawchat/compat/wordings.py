@@ -24,7 +24,7 @@ OVERFLOW_CODES = {
 
 
 class Wording(NamedTuple):
-    """How servers word that the prompt is too long."""
+    """A wording of servers for a prompt that is too long."""
 
     #: In small letters; … stands for any text.
     words: str

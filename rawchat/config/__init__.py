@@ -35,7 +35,6 @@ DEFAULT_COMPLETION_MODEL = "gpt-3.5-turbo-instruct"
 #: attempts after the first one: the SDK's default
 DEFAULT_MAX_RETRIES = 2
 
-
 # The environment variables of each setting; the first one that is set counts.
 SETTING_VARIABLES = {
     "api_key": ("OPENAI_API_KEYS", "OPENAI_API_KEY"),
@@ -45,9 +44,6 @@ SETTING_VARIABLES = {
     "project": ("OPENAI_PROJECT_ID",),
 }
 DOTENV_NAMES = {variable for variables in SETTING_VARIABLES.values() for variable in variables}
-
-
-# ---- the settings of a client
 
 
 class Config(NamedTuple):
@@ -68,9 +64,7 @@ class Config(NamedTuple):
     proxy: Optional[str] = None  #: for every request; "" for none; None: as `network` says
     ca_bundle: Optional[str] = None  #: certificates to trust; None: as `network` says
     from_dotenv: bool = False  #: base_url comes from .env: no other credential is sent to it
-    unencrypted: bool = (
-        False  #: base_url is http:// to another machine: no credential is sent to it
-    )
+    unencrypted: bool = False  #: base_url is http:// to another machine: it gets no credential
 
     def __repr__(self) -> str:
         # Without headers and parameters, which may hold secrets.

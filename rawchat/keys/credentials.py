@@ -1,4 +1,4 @@
-"""Where a credential must not go: unencrypted to another machine, or to a base_url that somebody else's .env names.
+"""Refuse to send a credential unencrypted to another machine, or to a base_url that somebody else's .env names.
 
 A credential is a key, or any header or query parameter that looks like one.
 """

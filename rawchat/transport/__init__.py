@@ -6,11 +6,7 @@ from ~/.netrc, turn a redirected POST into a GET, and read the environment anew 
 
 import importlib.util
 import os
-import re
-import socket
 from collections.abc import Iterator, Mapping
-from http.client import HTTPException
-from types import TracebackType
 from typing import Any, Optional, Union
 
 import requests
@@ -18,28 +14,17 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..deadline import Deadline, cancel_token
-from ..errors import (
-    DOCTOR,
-    APIConnectionError,
-    APITimeoutError,
-    ConfigError,
-    DeadlineExceededError,
-    one_line,
-)
-from ..keys.redaction import redact_error
-from ..urls import (
-    DEFAULT_BASE_URL,
-    network_settings,
-    origin,
-    redirect_target,
-)
+from ..errors import ConfigError
+from ..urls import DEFAULT_BASE_URL, network_settings, redirect_target
 from ..wire import Headers, Request, Response
-from .connection import Exchange, ResponseEnd, iter_available
+from .connection import Exchange, ResponseEnd
+from .failures import TranslateErrors
 
 # `connection` has both names too, slower: see `fast`.
 from .fast import POOL_CLASSES, Adapter
 from .proxies import find_proxy, proxies_for, refuse_plain_proxy
-from .proxy_pages import check_forwarded, is_forwarded, proxy_failure, proxy_secrets
+from .proxy_pages import check_forwarded, is_forwarded
+from .responses import iter_available
 
 #: Idle connections kept for one host, as many as the SDK may open at all.
 POOL_SIZE = 1000
@@ -47,29 +32,6 @@ POOL_SIZE = 1000
 #: Redirections that are followed; the key goes along, so only within one origin.
 MAX_REDIRECTS = 5
 
-#: socket.timeout is TimeoutError itself from Python 3.10 on.
-TIMEOUT_ERRORS = (
-    TimeoutError,
-    socket.timeout,
-    requests.Timeout,
-    urllib3.exceptions.TimeoutError,
-)
-
-#: What requests (whose exceptions are OSErrors), urllib3, http.client and the socket raise.  http.client raises
-#: ValueError for some bad chunk sizes.
-NETWORK_ERRORS = (
-    DeadlineExceededError,
-    urllib3.exceptions.HTTPError,
-    HTTPException,
-    OSError,
-    ValueError,
-)
-
-#: OpenSSL's reasons for an answer that is no TLS; it calls plain HTTP a wrong version, or a bad record.
-NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"}
-
-#: The start of a TLS alert (RFC 8446, 5.1), which http.client cites as a bad status line.
-TLS_RECORD = re.compile(r"^(?:\x15\x03|\\x15\\x03)")
 
 #: The variables that name a file of certificates, the first one wins.
 CA_VARIABLES = ("requests_ca_bundle", "ssl_cert_file")
@@ -276,116 +238,3 @@ def iter_body(received: Any, request: Request, deadline: Deadline) -> Iterator[b
             deadline.raise_if_expired()
         # The deadline's timer may have closed the connection, which passes for the end of some bodies.
         deadline.raise_if_expired()
-
-
-# ---- the network's exceptions become ours
-
-
-class TranslateErrors:
-    """A context manager that raises our exception in place of one of requests, urllib3, http.client or the socket."""
-
-    def __init__(self, request: Request, deadline: Deadline, proxy: str = ""):
-        self._request = request
-        self._deadline = deadline
-        self._proxy = proxy
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        if not isinstance(error, NETWORK_ERRORS):
-            return
-        failure = translate_error(error, self._request, self._deadline, self._proxy)
-        del error, traceback
-        try:
-            raise failure
-        finally:
-            # The frames of the exception in there hold the key: a reporter that prints variables would show it.
-            failure.__context__ = None
-
-
-def translate_error(
-    error: BaseException, request: Request, deadline: Deadline, proxy: str = ""
-) -> APIConnectionError:
-    """Return our exception for one of the network's; its cause is the first one in their chain."""
-    if deadline.has_expired():
-        return deadline.error()
-    cause = first_cause(error)
-    reason = one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
-    if proxy and is_proxy_error(error, cause):
-        failure = proxy_failure(proxy, reason.replace("Tunnel connection failed: ", ""), request)
-    else:
-        kind: type[APIConnectionError] = APIConnectionError
-        if isinstance(error, TIMEOUT_ERRORS) or isinstance(cause, TIMEOUT_ERRORS):
-            kind = APITimeoutError
-        _, host, port = origin(request.url)
-        failure = kind(f"{host}:{port}: {reason} ({request.summary})")
-        explain(failure, cause, host)
-    failure.__cause__ = cause.with_traceback(None)  # its frames hold the headers, and so the key
-    if proxy:
-        redact_error(proxy_secrets(proxy), failure)
-    return failure
-
-
-def is_proxy_error(error: BaseException, cause: BaseException) -> bool:
-    """Return True if the proxy failed, not the server behind it."""
-    if isinstance(cause, TIMEOUT_ERRORS):
-        return False
-    if isinstance(error, (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError)):
-        return True
-    # urllib3 reports a failure of SOCKS as one of the connection; the refused socket is the cause of PySocks' error.
-    return any(type(each).__module__ == "socks" for each in causes(error))
-
-
-def explain(failure: APIConnectionError, cause: BaseException, host: str) -> None:
-    """Give `failure` the hint that fits its cause, and say if another attempt would fail alike."""
-    reason = str(getattr(cause, "reason", ""))
-    if hasattr(cause, "verify_code"):
-        failure.permanent = True
-        failure.hint = (
-            "the certificate is not trusted: name the CA of your company or server with ca_bundle= or "
-            f"SSL_CERT_FILE, or take the system's with ca_bundle='system'; {DOCTOR}"
-        )
-    elif reason in NOT_TLS:
-        failure.permanent = True
-        failure.hint = f"the port does not speak TLS: http:// may be meant; {DOCTOR}"
-    elif TLS_RECORD.search(str(cause)):
-        failure.permanent = True
-        failure.hint = f"the port speaks TLS, not plain HTTP: https:// may be meant; {DOCTOR}"
-    elif isinstance(cause, ConnectionRefusedError):
-        failure.hint = f"is the server running, and is this its port? {DOCTOR}"
-    elif isinstance(cause, socket.gaierror):
-        failure.hint = f"the name {host} was not resolved: check base_url and DNS; {DOCTOR}"
-
-
-def first_cause(error: BaseException) -> BaseException:
-    """Return the exception that `error` goes back to."""
-    *_, first = causes(error)
-    return first
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield `error`, what caused it, and so on."""
-    seen: list[BaseException] = []
-    earlier: Optional[BaseException] = error
-    while earlier is not None and earlier not in seen:
-        yield earlier
-        seen.append(earlier)
-        earlier = cause_of(earlier)
-
-
-def cause_of(error: BaseException) -> Optional[BaseException]:
-    """Return what caused `error`; None if nothing did."""
-    if error.__cause__ is not None:
-        return error.__cause__
-    if error.__context__ is not None and not error.__suppress_context__:
-        return error.__context__
-    # On the way through a proxy, urllib3 wraps an error of TLS without naming it as the cause.
-    if error.args and isinstance(error.args[0], BaseException):
-        return error.args[0]
-    return None

@@ -25,15 +25,13 @@ import urllib3
 from ..errors import one_line
 from ..urls import origin
 from .connection import (
-    MAX_SHOWN,
-    READ_SIZE,
     AutoClosingPool,
     AutoClosingTLSPool,
     DeadlineConnection,
     DeadlineTLSConnection,
     StrictAdapter,
-    StrictHTTPResponse,
 )
+from .responses import MAX_SHOWN, READ_SIZE, StrictHTTPResponse
 
 #: Bytes of the longest size line that is accepted, with its extensions: http.client's limit.
 MAX_SIZE_LINE = 65536
