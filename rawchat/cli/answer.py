@@ -140,7 +140,7 @@ def print_stream(context: Context, query: Query, request: Request) -> Reply:
                     stdout.write(chunk.text)
         except APIError as error:
             if at_the_end and error.partial is not None:
-                stdout.write(text_of(context, query, error.partial))
+                stdout.write(answer_text(context, query, error.partial))
             raise
         except KeyboardInterrupt:
             if at_the_end:
@@ -150,7 +150,7 @@ def print_stream(context: Context, query: Query, request: Request) -> Reply:
             raise AnswerInterrupted(stream.reply) from None
         reply = stream.reply
         if at_the_end:
-            stdout.write(text_of(context, query, reply))
+            stdout.write(answer_text(context, query, reply))
         if not jsonl:
             end_answer(context, reply)
         return reply
@@ -165,7 +165,7 @@ def print_reply(context: Context, query: Query, reply: Reply) -> None:
         lines = [" ".join(line.split()) + "\n" for line in lines]
         context.stdout.put(utf8("".join(lines)))
     else:
-        context.stdout.write(text_of(context, query, reply))
+        context.stdout.write(answer_text(context, query, reply))
         end_answer(context, reply)
 
 
@@ -175,7 +175,7 @@ def end_answer(context: Context, reply: Reply) -> None:
         context.stdout.end()
 
 
-def text_of(context: Context, query: Query, reply: Reply) -> str:
+def answer_text(context: Context, query: Query, reply: Reply) -> str:
     """Return the text of the first choice; if several were asked for, all, with a blank line between two.
 
     With --extract it is the first fenced code block of each; a text without one stays as it is.

@@ -9,6 +9,7 @@ from .. import trace
 from ..config import load_config
 from ..errors import MissingKeyError
 from ..wire import Headers, Transport
+from ..wire.headers import split_header_line
 from .inputs import UsageError, read_file
 from .options import Options
 from .query import Query
@@ -73,10 +74,11 @@ def parse_headers(lines: Sequence[str]) -> dict[str, str]:
     """Return the headers in lines 'Name: value'."""
     headers: dict[str, str] = {}
     for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon:
+        header = split_header_line(line)
+        if header is None:
             raise UsageError("--header expects 'Name: value'")
-        headers[name.strip()] = value.strip()
+        name, value = header
+        headers[name] = value
     return headers
 
 

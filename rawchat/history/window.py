@@ -102,12 +102,12 @@ def to_store(message: Message) -> Message:
         raise APIResponseValidationError("the reply holds no message")
     stored = {}
     for name, value in normalise(message).items():
-        if not is_stub(name, value):
+        if not is_unused(name, value):
             stored[name] = value
     return stored
 
 
-def is_stub(name: str, value: Any) -> bool:
+def is_unused(name: str, value: Any) -> bool:
     """Return whether a field of a reply's message only says that it is not used: null, or empty where OpenAI has it.
 
     OpenAI sends `refusal: null` and `annotations: []`; some servers send an empty function_call beside tool calls.

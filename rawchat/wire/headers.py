@@ -116,8 +116,15 @@ def parse_header_lines(text: str, source: str) -> dict[str, str]:
     for line in text.splitlines():
         if not line.strip():
             continue
-        name, colon, value = line.partition(":")
-        if not colon:
+        header = split_header_line(line)
+        if header is None:
             raise ConfigError(f"{source}: every line must be 'Name: value'")
-        headers[name.strip()] = value.strip()
+        name, value = header
+        headers[name] = value
     return headers
+
+
+def split_header_line(line: str) -> Optional[tuple[str, str]]:
+    """Return the name and the value in a line 'Name: value', or None for another line."""
+    name, colon, value = line.partition(":")
+    return (name.strip(), value.strip()) if colon else None
