@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 SDK := .venv-parity
 READ := errors wire urls keys config endpoints backoff deadline sse reply merge stream client
 PATH_TESTS := $(wildcard $(READ:%=tests/test_%.py)) tests/keys tests/config tests/merge tests/compat tests/test_layers.py
-BESIDE := json_text wire/headers wire/tap keys/redaction keys/credentials keys/pool config/dotenv config/misnamed reply/other_form merge/parts merge/tool_calls merge/values compat/error_responses \
+BESIDE := json_text wire/headers wire/tap keys/redaction keys/credentials keys/pool config/dotenv config/checks \
+	config/misnamed reply/other_form merge/parts merge/tool_calls merge/values compat/error_responses \
 	compat/error_bodies compat/wordings compat/normalise compat/unsupported cache images usage
 
 .PHONY: help run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check clean

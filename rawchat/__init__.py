@@ -1,24 +1,25 @@
 """rawchat: an OpenAI-compatible client made by hand, to be read.
 
-The life of one call, in reading order; `make read` prints these files:
+The life of one call, in reading order; `make read` prints these files.  Of a folder it is the `__init__`, which leads
+to the chapters behind it:
 
-    errors      the tree of exceptions; an error response -> its exception
-    wire        Headers, Request, Response: the interface between client and transport
-    urls        the base URL, its origin, redirects, proxies
-    keys/       API keys: validate them; and chapters: choose one, keep credentials at home, and out of sight
-    config/     settings: arguments > environment > .env > defaults
+    errors      the tree of exceptions, and which of them are worth a retry
+    wire/       Request, Response: the interface between client and transport (headers, tap)
+    urls        the base URL, its origin, redirects
+    keys/       API keys: validate one, send it (pool: choose among several; credentials; redaction)
+    config/     settings: arguments > environment > .env > defaults (dotenv, checks, misnamed)
     endpoints   one function per endpoint -> Request
-    backoff     the retry decision and its delays
+    backoff     the whole retry decision, and its delays
     deadline    a bound on the whole call, and cancellation
     sse         bytes -> server-sent events
-    reply       Reply, Chunk, or the error that they contain
-    merge       deltas -> one message
+    reply/      Reply, Chunk, or the error in their place (other_form: a stream for a plain call, and the reverse)
+    merge/      deltas -> one message (values, tool_calls)
     stream      Stream: a reply read while it is generated
     client      the verbs, and `send`
-    transport/  the network: over_http
+    transport/  the network: over_http (connection, responses, failures, proxies, fast)
 
-Beside it `compat/`: what servers do differently, from the spelling of an error to what they refuse; and `json_text`,
-`cache` (the smallest wrapper of a transport), `images`, `usage`, `safe_path` (for commands).  That is the core.
+Beside it `compat/`: all that servers do differently, from the spelling of an error to what they refuse; `json_text`,
+`cache` (the smallest wrapper of a transport), `images`, `usage`, and `safe_path` (for commands).  That is the core.
 
 Built on it, each folder under its public name, to be deleted by whoever does not need it: `schema` (structured output),
 `history` (conversations), `tools` (the tool loop), `limits` (rate limiter, circuit breaker), `trace` (watch the wire),

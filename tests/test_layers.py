@@ -229,6 +229,16 @@ def test_the_path_of_one_call_is_the_one_that_make_read_prints() -> None:
     assert f"READ := {' '.join(PATH_OF_ONE_CALL)}\n" in makefile
 
 
+def test_make_read_prints_the_whole_core() -> None:
+    makefile = (PACKAGE.parent / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    printed = set(PATH_OF_ONE_CALL)
+    for line in makefile.splitlines():
+        if line.startswith("BESIDE := "):
+            printed |= set(line.split()[2:])
+    of_the_core = {name_of(path).replace(".", "/") for path in CORE_FILES}
+    assert printed == of_the_core - {"__init__", "__main__", "safe_path", "compat"}
+
+
 def test_there_is_no_import_cycle() -> None:
     """The other folders are loaded by the core inside functions only, so a walk of the top-level imports ends."""
     graph: dict[str, set[str]] = {}

@@ -18,6 +18,7 @@ import pytest
 
 import rawchat
 from rawchat.trace.redactor import escaped_pattern
+from rawchat.transport.proxy_pages import any_of
 
 try:
     sre = importlib.import_module("re._parser")  # from Python 3.11 on
@@ -125,6 +126,8 @@ def text_of(node: ast.expr) -> Union[str, bytes]:
         )
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "escaped_pattern":
         return escaped_pattern(["aaab", "sk-a"])
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "any_of":
+        return any_of([b"aaab", b"sk-a"])
     try:
         found: Union[str, bytes] = ast.literal_eval(node)
     except ValueError:

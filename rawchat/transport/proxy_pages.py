@@ -186,7 +186,7 @@ def hide_in_pieces(pieces: Iterator[bytes], secrets: Sequence[bytes]) -> Iterato
         yield from pieces
         return
     longest = max(len(secret) for secret in secrets)
-    pattern = re.compile(b"|".join(re.escape(secret) for secret in secrets))
+    pattern = re.compile(any_of(secrets))
     held = b""
     for piece in pieces:
         held += piece
@@ -201,3 +201,8 @@ def hide_in_pieces(pieces: Iterator[bytes], secrets: Sequence[bytes]) -> Iterato
             held = held[ready:]
     if held:
         yield pattern.sub(b"***", held)
+
+
+def any_of(secrets: Sequence[bytes]) -> bytes:
+    """Return a pattern that matches each of `secrets`."""
+    return b"|".join(re.escape(secret) for secret in secrets)
