@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Optional, Union
 
 from .. import errors
-from ..errors import APIConnectionError, ConfigError, RawchatError
+from ..errors import APIConnectionError, ConfigError
 from ..keys.redaction import redact, redact_url
 from ..wire import Request, Response, Transport
 from .redactor import secrets
@@ -34,8 +34,8 @@ ENDPOINT_PATHS = (
 # ---- the transport
 
 
-class ReplayError(RawchatError):
-    """A request is not the one that was recorded."""
+class ReplayError(ConfigError):
+    """A request is not the one that was recorded: the archive is the wrong one for this program."""
 
 
 def replay(path: Union[str, "os.PathLike[str]"]) -> Transport:

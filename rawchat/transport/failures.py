@@ -2,6 +2,7 @@
 
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from http.client import HTTPException
 from types import TracebackType
@@ -11,7 +12,15 @@ import requests
 import urllib3
 
 from ..deadline import Deadline
-from ..errors import DOCTOR, APIConnectionError, APITimeoutError, DeadlineExceededError, one_line
+from ..errors import (
+    DOCTOR,
+    APIConnectionError,
+    APITimeoutError,
+    ConfigError,
+    DeadlineExceededError,
+    RawchatError,
+    one_line,
+)
 from ..keys.redaction import redact_error
 from ..urls import origin
 from ..wire import Request
@@ -38,6 +47,11 @@ NETWORK_ERRORS = (
 #: OpenSSL's reasons for an answer that is no TLS; it calls plain HTTP a wrong version, or a bad record.
 NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"}
 
+PATCHED_LATE = (
+    "TLS does not work in this process: gevent or eventlet has patched it after ssl was imported; call "
+    "monkey.patch_all(), or eventlet.monkey_patch(), before any other import"
+)
+
 #: The start of a TLS alert (RFC 8446, 5.1), which http.client cites as a bad status line.
 TLS_RECORD = re.compile(r"^(?:\x15\x03|\\x15\\x03)")
 
@@ -59,15 +73,31 @@ class TranslateErrors:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        if not isinstance(error, NETWORK_ERRORS):
+        failure: RawchatError
+        if isinstance(error, NETWORK_ERRORS):
+            failure = translate_error(error, self._request, self._deadline, self._proxy)
+        elif isinstance(error, RecursionError) and patched_late():
+            failure = ConfigError(PATCHED_LATE)
+        else:
             return
-        failure = translate_error(error, self._request, self._deadline, self._proxy)
         del error, traceback
         try:
             raise failure
         finally:
             # The frames of the exception in there hold the key: a reporter that prints variables would show it.
             failure.__context__ = None
+
+
+def patched_late() -> bool:
+    """Return True if gevent or eventlet has replaced `ssl.SSLContext` after urllib3 had imported it.
+
+    The replacement then calls itself without end (gevent issue 1016).
+    """
+    ssl = sys.modules.get("ssl")
+    urllib3_ssl = sys.modules.get("urllib3.util.ssl_")
+    if ssl is None or urllib3_ssl is None:
+        return False
+    return getattr(urllib3_ssl, "SSLContext", None) is not getattr(ssl, "SSLContext", None)
 
 
 def translate_error(

@@ -211,8 +211,10 @@ def test_an_archive_answers_again_without_a_server_or_a_key(
     assert recorded.code == 0
     assert run("--replay", "calls.har", *way, "Q") == recorded
     result = run("--replay", "calls.har", *way, "another")
-    assert (result.code, result.out) == (1, b"")
-    assert line(result).startswith("request 1 differs from the one in calls.har")
+    assert (result.code, result.out) == (2, b"")
+    assert line(result) == (
+        'request 1 differs from the one in calls.har: messages[0].content is "another"; recorded: "Q"'
+    )
 
 
 def test_an_archive_that_cannot_be_replayed_is_2(run: Run) -> None:
