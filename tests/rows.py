@@ -22,6 +22,7 @@ SECTIONS = {
     "9": "The person's machine",
     "10": "Decided, where two readings were possible",
     "11": "Servers that claim OpenAI compatibility",
+    "12": "Difficult networks",
     "13": "Everyday use of the command line and of bulk",
 }
 ROWS = {
@@ -124,6 +125,18 @@ ROWS = {
     "11.16": "> a wait given only in the body is honoured like Retry-After",
     "11.17": "> a bare list of models, or one under `models`, is a list of models; b64_json may have a data: prefix",
     "11.18": "> no odd shape raises anything but an error of ours, hangs, or loses text that came whole",
+    # Section 12.
+    "12.1": "> this machine never goes through a proxy of the environment; proxy= and --proxy name one explicitly; a key for this "
+    "machine never goes over plain http to a proxy on another",
+    "12.2": "= NO_PROXY: names, suffixes, `*`, addresses, IPv4 and IPv6 networks, ports; IPv6 with or without brackets",
+    "12.3": "= SOCKS proxies with PySocks; otherwise an error that says what to install and which variable named the proxy",
+    "12.4": "> proxy credentials hold any character and are never shown; what a proxy refuses, or answers itself, is reported as "
+    "the proxy's, with its host and port",
+    "12.5": "> CA certificates from arguments, four variables or the operating system; verification cannot be disabled",
+    "12.6": "> what a retry cannot fix is not retried, and each hint fits its cause",
+    "12.7": "> TCP keep-alive is on",
+    "12.8": "> a .env of another tool never stops anything; a malformed line of ours is reported with its number",
+    "12.9": "> frozen by PyInstaller, under gevent and eventlet, in threads, with standard streams replaced or closed",
     # Section 13.
     "13.1": "> a pipe that stays open without data is reported after a moment; --no-stdin leaves it alone",
     "13.2": "> the local model stands in only if no model was named and a person reads; else no key is 3",

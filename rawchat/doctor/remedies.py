@@ -210,6 +210,10 @@ REMEDIES: dict[str, tuple[int, str]] = {
         "check the key from {key_source}: it is mistyped, revoked, or of another service than {host}",
     ),
     "key-missing": (NO_KEY, "the server wants a key: set OPENAI_API_KEY (or --key-file FILE)"),
+    "key-unknown-to-litellm": (
+        NO_KEY,
+        "check the key from {key_source}: without a database, LiteLLM knows its master_key alone",
+    ),
     "forbidden": (
         NO_KEY,
         "the key is known but may not do that: check its permissions, its project or organization, and whether the "

@@ -63,7 +63,7 @@ def judge_http(answer: Answer, through_proxy: bool) -> str:
     # nginx and Apache answer so to a plain request on a TLS port.
     if status == 400 and b"HTTPS port" in answer.body:
         return "tls-on-plain-port"
-    if status in (401, 403):
+    if refuses_key(answer):
         return ""
     if status in MISSING_ENDPOINT:
         return "not-found"
@@ -80,8 +80,20 @@ def judge_http(answer: Answer, through_proxy: bool) -> str:
     return ""
 
 
+def refuses_key(answer: Answer) -> bool:
+    """Return whether a response is about the key: 401, 403, or LiteLLM's 400 for a key that it does not know."""
+    return answer.status in (401, 403) or is_unknown_to_litellm(answer)
+
+
+def is_unknown_to_litellm(answer: Answer) -> bool:
+    """Return whether LiteLLM wants to look a key up in a database that it does not have."""
+    return answer.status == 400 and b"no_db_connection" in answer.body
+
+
 def judge_refusal(answer: Answer, has_key: bool) -> str:
-    """Return the cause of a 401 or 403."""
+    """Return the cause of a response that refuses the key."""
+    if is_unknown_to_litellm(answer):
+        return "key-unknown-to-litellm"
     if answer.status == 403 and is_page(answer):
         return "blocked"
     if not has_key:

@@ -26,6 +26,7 @@ from .responses import (
     judge_refusal,
     model_ids,
     parse_date,
+    refuses_key,
     server_of,
     shown_text,
     title_of,
@@ -249,10 +250,10 @@ class Way:
 
     def _authenticate(self) -> Finding:
         assert self._models
-        if self._models.status not in (401, 403) and self._empty_chat is None:
+        if not refuses_key(self._models) and self._empty_chat is None:
             self._empty_chat = self._ask("POST", "/chat/completions", {})
         for answer in (self._models, self._empty_chat):
-            if answer is not None and answer.status in (401, 403):
+            if answer is not None and refuses_key(answer):
                 cause = judge_refusal(answer, self.plan.has_key)
                 raise StepError(cause, f"{answer.status}: {self._words(answer)}")
         return Finding("the key is accepted" if self.plan.has_key else "no key is needed")

@@ -1267,6 +1267,7 @@ def test_a_full_disk_beside_the_answer_is_named_and_costs_no_turn(
     assert second.startswith("rawchat: 401: no")
 
 
+@row("12.9")
 def test_a_closed_standard_error_does_not_send_errors_to_standard_output(hello: Server) -> None:
     assert ran(sh="2>&-") == (2, b"", "")
     assert ran("--base-url", hello.url, "Q", sh="2>&-") == (0, b"Hello\n", "")

@@ -55,7 +55,7 @@ def test_only_the_names_asked_for_and_nothing_of_the_process() -> None:
     assert dict(os.environ) == before
 
 
-@row("1.13")
+@row("1.13", "12.8")
 @pytest.mark.parametrize("line", ["A", 'A="open', "A='open", "A='x' y", "A B=1"])
 def test_a_bad_line_names_its_number_and_never_its_text(line: str) -> None:
     with pytest.raises(ConfigError, match=r"\.env, line 3") as caught:
@@ -63,7 +63,7 @@ def test_a_bad_line_names_its_number_and_never_its_text(line: str) -> None:
     assert "open" not in str(caught.value)
 
 
-@row("1.13")
+@row("1.13", "12.8")
 @pytest.mark.parametrize(
     "line",
     [
@@ -86,7 +86,7 @@ def test_a_line_of_another_tool_is_ignored(line: str) -> None:
     assert parse_dotenv(f"B=1\n{line}\nA=2", NAMES) == {"A": "2", "B": "1"}
 
 
-@row("1.13")
+@row("1.13", "12.8")
 def test_a_file_in_another_encoding() -> None:
     with open(".env", "wb") as file:
         file.write(b"PASS=caf\xe9\nA=1\n")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import rawchat
 from rawchat import doctor
 from rawchat.doctor import adapter
 from rawchat.doctor.command import main
@@ -19,6 +20,7 @@ from rawchat.doctor.sockets import shown_bytes
 from rawchat.doctor.way import Step
 
 from ..command import PLAIN
+from ..server import answer, completion, serving
 from .servers import KEY, MODEL, Api, Clock, Replying, closed_port
 
 FOLDER = pathlib.Path(doctor.__file__).parent
@@ -212,3 +214,22 @@ def test_only_the_adapter_uses_the_rest_of_rawchat(name: str) -> None:
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"rawchat.doctor.{name}")).failed == 0
+
+
+def test_a_question_does_not_load_the_doctor() -> None:
+    """It costs a one-shot nothing: neither the library nor the command line knows it."""
+    code = (
+        "import sys, rawchat; from rawchat import cli; rawchat.chat; "
+        "code = cli.main(['--base-url', sys.argv[1], '--no-stream', 'Hi']); "
+        "print(code, [name for name in sys.modules if name.startswith('rawchat.doctor')])"
+    )
+    with serving(answer(completion())) as server:
+        shown = subprocess.run(
+            [sys.executable, "-c", code, server.url],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            cwd=pathlib.Path(rawchat.__file__).parents[1],
+            timeout=60,
+        )
+    assert shown.stdout.splitlines() == ["Hello", "0 []"]

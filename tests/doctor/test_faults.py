@@ -578,3 +578,17 @@ def test_a_certificate_that_only_the_system_trusts(
         "the operating system trusts it",
         "set SSL_CERT_FILE=/",
     )
+
+
+def test_litellm_without_a_database_does_not_know_the_key(diagnose: Any) -> None:
+    """It answers 400, not 401, as seen with LiteLLM 1.x."""
+    error = {
+        "message": "No connected db.",
+        "type": "no_db_connection",
+        "param": None,
+        "code": "400",
+    }
+    with Replying(lambda seen: answer({"error": error}, 400)) as server:
+        diagnosis = diagnose(server.url)
+    expect(diagnosis, "authentication", 3, "key-unknown-to-litellm", "its master_key alone")
+    assert "OPENAI_API_KEY" in diagnosis.way["authentication"]["remedy"]

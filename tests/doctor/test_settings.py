@@ -14,6 +14,8 @@ from rawchat.transport import system_certificates
 
 from ..test_tls_proxy import CA
 
+row = pytest.mark.row
+
 DEFAULTS = {"base_url": "https://api.openai.com/v1", "model": "default-model"}
 KEY = "sk-0123456789abcdef"
 
@@ -229,6 +231,7 @@ def test_a_variable_that_cannot_be_used_is_named_by_the_remedy(diagnose: Any) ->
     assert "hunter2" not in diagnosis.text
 
 
+@row("12.1")
 @pytest.mark.parametrize(
     ("url", "argv", "environ", "refused"),
     [

@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 #: Where `make networks` installs mitmproxy.
 MITMDUMP = ROOT / "build" / "mitmproxy" / "bin" / "mitmdump"
 #: Seconds in which a program has to listen, on a busy machine.
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 USER = "me"
 #: Its configuration takes letters, digits, - and _ only.
 TINYPROXY_PASSWORD = "pass-word-1"

@@ -18,6 +18,8 @@ from ..doctor.servers import Proxy
 from ..server import CLOSE, answer, completion, serving
 from ..test_tls_proxy import CA, listening
 
+row = pytest.mark.row
+
 KEY = "sk-very-secret-key"
 NO_SLEEP = {"sleep": lambda seconds: None}
 
@@ -35,6 +37,7 @@ def fail(base_url: str, **settings: Any) -> APIConnectionError:
     return caught.value
 
 
+@row("12.1")
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.8.8.8", "[::1]", "localhost", "a.localhost", "LOCALHOST."]
 )
@@ -48,6 +51,7 @@ def test_this_machine_is_never_reached_through_a_proxy_of_the_environment(
     assert proxies_for(f"{scheme}://model.test/v1", settings, "") == {}
 
 
+@row("12.1")
 def test_an_explicit_proxy_serves_this_machine_too() -> None:
     with serving(answer(completion())) as proxy:
         client = rawchat.Client(KEY, "http://localhost:1/v1", environ={}, proxy=proxy.origin)
@@ -55,12 +59,14 @@ def test_an_explicit_proxy_serves_this_machine_too() -> None:
     assert proxy.requests[0].target == "http://localhost:1/v1/chat/completions"
 
 
+@row("12.1")
 def test_a_key_for_this_machine_never_goes_to_a_plain_proxy_elsewhere() -> None:
     client = rawchat.Client(KEY, "http://127.0.0.1:1/v1", environ={}, proxy="http://192.0.2.1:3128")
     with pytest.raises(ConfigError, match="another machine and would receive the key unencrypted"):
         client.chat("Hi")
 
 
+@row("12.1")
 def test_a_key_for_this_machine_is_not_shown_to_a_proxy_of_the_environment() -> None:
     with serving(answer(completion())) as proxy:
         environ = {"HTTP_PROXY": proxy.origin, "ALL_PROXY": proxy.origin}
@@ -72,6 +78,7 @@ def test_a_key_for_this_machine_is_not_shown_to_a_proxy_of_the_environment() -> 
         assert proxy.requests == []
 
 
+@row("12.1")
 @pytest.mark.parametrize(
     "settings",
     [
@@ -90,6 +97,7 @@ def test_no_other_credential_for_this_machine_goes_to_a_plain_proxy_elsewhere(
         client.chat("Hi", timeout=0.1)
 
 
+@row("12.2")
 @pytest.mark.parametrize(
     ("entry", "url", "matches"),
     [
@@ -124,6 +132,7 @@ def test_what_no_proxy_excepts(entry: str, url: str, matches: bool) -> None:
     assert bypasses_proxy(url, f"other.example, {entry}") is matches
 
 
+@row("12.4")
 @pytest.mark.parametrize(
     ("password", "sent"),
     [
@@ -141,6 +150,7 @@ def test_credentials_of_a_proxy_hold_any_character(password: str, sent: bytes) -
     assert proxy.requests[0].headers["proxy-authorization"] == expected
 
 
+@row("12.4")
 @pytest.mark.parametrize("target", ["http", "https"])
 def test_a_407_is_the_proxys_and_is_not_retried(target: str) -> None:
     with serving(answer(b"", 407)) as proxy:
@@ -151,6 +161,7 @@ def test_a_407_is_the_proxys_and_is_not_retried(target: str) -> None:
     assert "hunter2" not in str(error)
 
 
+@row("12.4")
 @pytest.mark.parametrize("status", [407, 403])
 @pytest.mark.parametrize("userinfo", ["me:hunt%40er2", "hunt%40er2"])
 def test_a_proxy_that_echoes_its_password_is_not_quoted(status: int, userinfo: str) -> None:
@@ -167,6 +178,7 @@ def test_a_proxy_that_echoes_its_password_is_not_quoted(status: int, userinfo: s
     assert not [form for form in ("hunt@er2", "hunt%40er2", encoded) if form in shown]
 
 
+@row("12.4")
 @pytest.mark.parametrize("status", [502, 503])
 def test_a_proxy_that_makes_no_tunnel_is_named(status: int) -> None:
     with serving(answer(b"", status)) as proxy:
@@ -174,6 +186,7 @@ def test_a_proxy_that_makes_no_tunnel_is_named(status: int) -> None:
     assert str(error).startswith(f"proxy 127.0.0.1:{proxy.port}: {status} ")
 
 
+@row("12.6")
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_proxy_that_refuses_a_tunnel_is_asked_once(status: int) -> None:
     with serving(answer(b"", status)) as proxy:
@@ -183,6 +196,7 @@ def test_a_proxy_that_refuses_a_tunnel_is_asked_once(status: int) -> None:
     assert ("user and password" in error.hint) == (status == 401)
 
 
+@row("12.4")
 @pytest.mark.parametrize("target", ["http", "https"])
 def test_a_refused_proxy_is_named(target: str) -> None:
     port = closed_port()
@@ -193,6 +207,7 @@ def test_a_refused_proxy_is_named(target: str) -> None:
     assert "check the proxy settings" in error.hint
 
 
+@row("12.3")
 def test_a_socks_proxy_without_pysocks_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -210,6 +225,7 @@ def test_a_socks_proxy_without_pysocks_says_what_to_install(
 # ---- certificates and protocols
 
 
+@row("12.6")
 def test_an_untrusted_certificate_is_not_tried_twice_and_names_the_settings() -> None:
     with listening() as server:
         error = fail(f"https://127.0.0.1:{server.port}/v1")
@@ -219,6 +235,7 @@ def test_an_untrusted_certificate_is_not_tried_twice_and_names_the_settings() ->
     assert "SSL_CERT_FILE" in error.hint
 
 
+@row("12.6")
 def test_an_untrusted_certificate_behind_a_proxy_is_reported_alike() -> None:
     """urllib3 hides the error of TLS there, and three attempts were made."""
     with listening() as server, Proxy({"localhost": server.port}) as proxy:
@@ -229,6 +246,7 @@ def test_an_untrusted_certificate_behind_a_proxy_is_reported_alike() -> None:
     assert "ca_bundle=" in error.hint
 
 
+@row("12.6")
 def test_http_on_a_tls_port_and_tls_on_a_plain_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -246,6 +264,7 @@ def test_http_on_a_tls_port_and_tls_on_a_plain_port() -> None:
     assert (error.retries, "https:// may be meant" in error.hint) == (0, True)
 
 
+@row("12.6")
 def test_the_hint_fits_the_cause_and_names_the_doctor() -> None:
     error = fail(f"http://127.0.0.1:{closed_port()}/v1", max_retries=0)
     assert "is the server running" in error.hint
@@ -256,6 +275,7 @@ def test_the_hint_fits_the_cause_and_names_the_doctor() -> None:
     assert error.hint.endswith("python -m rawchat.doctor shows which step fails")
 
 
+@row("12.6")
 def test_a_name_that_does_not_resolve_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: Any, **__: Any) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -265,6 +285,7 @@ def test_a_name_that_does_not_resolve_is_named(monkeypatch: pytest.MonkeyPatch) 
     assert "the name nowhere.test was not resolved" in error.hint
 
 
+@row("12.5")
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
@@ -280,6 +301,7 @@ def test_which_certificates_are_trusted(environ: dict[str, str], expected: Any) 
     assert over_http("https://h/v1", "system", environ)._verify == system_certificates()
 
 
+@row("12.5")
 def test_a_client_is_given_its_certificates() -> None:
     with listening(answer(completion())) as server:
         url = f"https://127.0.0.1:{server.port}/v1"
@@ -288,6 +310,7 @@ def test_a_client_is_given_its_certificates() -> None:
     assert "certificate" in str(error)
 
 
+@row("12.7")
 def test_connections_are_kept_alive_by_tcp(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[socket.socket] = []
     connect = socket.socket.connect

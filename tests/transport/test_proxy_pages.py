@@ -13,6 +13,8 @@ from rawchat.transport.proxy_pages import comes_from_proxy, hide_in_pieces
 
 from ..server import CLOSE, RESET, answer, completion, head, serving
 
+row = pytest.mark.row
+
 TARGET = "http://model.test/v1"
 KEY = "sk-very-secret-key"
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -31,6 +33,7 @@ def ask(proxy: str, **settings: Any) -> APIError:
     return caught.value
 
 
+@row("12.4")
 @pytest.mark.parametrize(
     ("status", "headers", "body", "expected"),
     [
@@ -56,6 +59,7 @@ def test_which_response_is_a_proxys_own(
     assert comes_from_proxy(status, headers, body) is expected
 
 
+@row("12.4")
 @pytest.mark.parametrize("status", [502, 503, 504])
 @pytest.mark.parametrize(
     ("headers", "body"),
@@ -74,6 +78,7 @@ def test_a_page_of_the_proxy_is_reported_as_the_proxys_and_retried(
     assert ("ERR_CONNECT_FAIL 111" in str(error)) == (headers is SQUID)
 
 
+@row("12.4")
 def test_a_refusal_of_the_proxy_is_not_about_the_key_and_is_not_retried() -> None:
     with serving(answer(SQUID_PAGE, 403, SQUID)) as proxy:
         error = ask(proxy.origin, max_retries=1)
@@ -90,6 +95,7 @@ def test_a_proxy_that_resets_the_connection_behind_its_page_is_named_all_the_sam
     assert str(error).startswith(f"proxy 127.0.0.1:{proxy.port}: 500 ")
 
 
+@row("12.4")
 @pytest.mark.parametrize(
     ("body", "headers"),
     [
@@ -135,6 +141,7 @@ def forms_of(password: str) -> list[str]:
     return [password, plain, encoded, escaped, json.dumps(plain)[1:-1]]
 
 
+@row("12.4")
 @pytest.mark.parametrize("password", PASSWORDS)
 @pytest.mark.parametrize(
     ("status", "content_type"),

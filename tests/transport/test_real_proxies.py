@@ -20,6 +20,8 @@ from ..test_tls_proxy import CA, listening
 from . import programs
 from .programs import PASSWORD, TINYPROXY_PASSWORD, USER, Program, SocksServer, free_port
 
+row = pytest.mark.row
+
 KEY = "sk-very-secret-key"
 PROGRAMS = {"squid": programs.squid, "tinyproxy": programs.tinyproxy}
 
@@ -81,6 +83,7 @@ def test_tls_goes_through_a_tunnel(proxy: Program) -> None:
         assert client.chat("Hi").text == "Hello"
 
 
+@row("12.4")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_server_that_is_down_is_the_proxys_report(proxy: Program, scheme: str) -> None:
     port = free_port()
@@ -96,6 +99,7 @@ def test_a_host_that_the_proxy_denies(proxy: Program, scheme: str) -> None:
     assert str(error).startswith(f"proxy 127.0.0.1:{proxy.port}: 403 ")
 
 
+@row("12.4")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("userinfo", ["", f"{USER}:wrong-secret@"])
 def test_no_password_and_a_wrong_one(guarded: Program, scheme: str, userinfo: str) -> None:
@@ -108,6 +112,7 @@ def test_no_password_and_a_wrong_one(guarded: Program, scheme: str, userinfo: st
     assert error.retries == 0
 
 
+@row("12.4")
 def test_the_right_password(guarded: Program) -> None:
     with serving(answer(completion())) as server:
         client = client_of(server.url, proxy=guarded.url_with_password)
@@ -125,6 +130,7 @@ def test_the_password_is_hidden_where_the_server_is_down(guarded: Program) -> No
     assert str(error).startswith(f"proxy 127.0.0.1:{guarded.port}: 50")
 
 
+@row("12.1")
 def test_a_proxy_of_the_environment_serves_names_elsewhere_and_not_this_machine() -> None:
     with programs.squid() as proxy, serving(*[answer(completion())] * 2) as server:
         environ = {"HTTP_PROXY": proxy.url, "NO_PROXY": "other.test"}
@@ -144,6 +150,7 @@ def inspector() -> Iterator[tuple[Program, str]]:
         yield program, bundle
 
 
+@row("12.6")
 def test_an_inspecting_proxy_is_refused_without_its_ca(inspector: tuple[Program, str]) -> None:
     program, _ = inspector
     with listening(answer(completion())) as server:
@@ -156,6 +163,7 @@ def test_an_inspecting_proxy_is_refused_without_its_ca(inspector: tuple[Program,
     assert error.retries == 0
 
 
+@row("12.5")
 @pytest.mark.parametrize("variable", ["", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"])
 def test_an_inspecting_proxy_is_used_with_its_ca(
     inspector: tuple[Program, str], variable: str
@@ -198,6 +206,7 @@ needs_pysocks = pytest.mark.skipif(
 )
 
 
+@row("12.3")
 @needs_pysocks
 @pytest.mark.parametrize("password", [False, True])
 def test_socks_with_the_name_resolved_by_the_proxy(password: bool) -> None:
@@ -211,6 +220,7 @@ def test_socks_with_the_name_resolved_by_the_proxy(password: bool) -> None:
         assert proxy.hosts == ["model.test"]
 
 
+@row("12.3")
 @needs_pysocks
 def test_socks_with_the_name_resolved_here_and_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.getaddrinfo
@@ -262,6 +272,7 @@ def test_a_socks_proxy_that_does_not_reach_the_server_is_named() -> None:
         assert "Connection refused" in str(error)
 
 
+@row("12.4")
 @pytest.mark.parametrize("target", ["http", "https"])
 @needs_pysocks
 def test_a_socks_proxy_that_is_down_is_named(target: str) -> None:

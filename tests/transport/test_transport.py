@@ -467,7 +467,7 @@ def test_a_loop_that_is_left_frees_the_connection() -> None:
         assert gone.wait(PATIENCE)
 
 
-@row("2.3", "8.8")
+@row("2.3", "8.8", "12.9")
 def test_128_threads_share_one_client_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     together = threading.Barrier(128, timeout=PATIENCE)
     texts = []
@@ -943,7 +943,7 @@ def test_the_timer_of_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---- proxy settings that cannot be used
 
 
-@row("1.9", "8.5")
+@row("1.9", "8.5", "12.4")
 @pytest.mark.parametrize(
     "proxy",
     [
