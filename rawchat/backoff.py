@@ -3,7 +3,10 @@
     next_delay        within the bounds of the call: max_retries, and its deadline
     retry_delay       as long as the server asks, else exponentially longer; none if no retry can help
 
-This chapter only computes; `Client.send` waits.  Whether an error is worth a retry is `APIError.retryable`, in `errors`.
+This chapter only computes; `Client.send` waits.  Whether an error is worth a retry is `APIError.retryable`, in `errors`:
+408, 409, 429 and 5xx, a connection that failed, and a body that stops half way; a header x-should-retry overrules the
+status.  Other statuses, and a 429 without quota, are not.  A stream is not repeated once its headers have arrived.
+
 The numbers are the official SDK's (openai-python 3.52, `_base_client.py`), measured on the wire.
 """
 

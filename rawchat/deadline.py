@@ -3,6 +3,9 @@
 A timeout bounds a single read, so a server that sends a byte now and then would never end.  A deadline bounds the
 exchange: a timer shuts the connection's socket down, which ends any read from it at once.  A cancel token does the
 same when another thread calls `cancel`.  Code that finds its connection closed asks `has_expired` for the reason.
+
+The deadline of a call covers all of its attempts: `Client.send` gives each what is left (`Request.deadline`).  The
+transport makes a Deadline of it, clamps the timeouts to it, and its connection arms it with the socket.
 """
 
 import contextlib

@@ -1,6 +1,7 @@
 """Endpoints: one function for each turns its arguments into a Request: URL, headers, JSON body.  Nothing is sent here.
 
-A new endpoint is a function here and a verb in `client`, `__init__` and `aio`.
+A new endpoint is a function here and a verb in `client`, `__init__` and `aio`.  The client adds the key
+(`keys.authorize`), the transport Host and Content-Length; nothing else is sent.
 
 >>> from rawchat.config import Config
 >>> request = chat(Config(keys=tuple, base_url="http://localhost:8080/v1"), "Hi", {"model": "m", "seed": 1})

@@ -1,4 +1,8 @@
-"""Read a streamed reply: bytes to server-sent events to `Chunk`s, merged into the `Reply` on the way."""
+"""Read a streamed reply: bytes to server-sent events to `Chunk`s, merged into the `Reply` on the way.
+
+A stream ends with `[DONE]`.  If it ends, or breaks, without, that is an error unless every choice that was asked for has
+its finish_reason.
+"""
 
 import contextlib
 from collections.abc import Generator, Iterator

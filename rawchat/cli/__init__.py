@@ -1,6 +1,13 @@
 """The command line: send one prompt, print its answer, and exit with a code that says how it went.
 
 The answer goes to standard output.  If something fails, one line on standard error says what.
+
+    parser, options      argv and RAWCHAT_… -> Options
+    conversation         -c: the messages before the prompt, and the answer added to the file
+    query, schema_arg    Options -> Query: what is asked, --schema among its parameters
+    client               Options -> Client
+    answer               send the query, and print the answer; a JSON document at its end
+    check                the exit code: does the answer fit the schema
 """
 
 import io

@@ -1,5 +1,8 @@
 """API keys: validate them when a client is made, and put one into the headers of every attempt.
 
+They come from api_key=, else from OPENAI_API_KEYS or OPENAI_API_KEY (see `config`).  `Client.send` adds one just before
+it hands the request to the transport, and only for the origin of base_url; every error passes `redact_error`.
+
 pool          with several keys: choose one for every attempt, and let a rate-limited one cool down.  A change of key
               uses up one of the retries
 credentials   never send one unencrypted to another machine, nor to a base_url of somebody else's .env

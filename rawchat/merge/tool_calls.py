@@ -1,4 +1,7 @@
-"""Find the tool call that a delta belongs to; `values.merge_tool_call` then merges it.
+"""Find the tool call that a delta belongs to.
+
+`values.merge_tool_call` then merges it: of the ids the first one counts, an equal name counts once, and arguments are
+concatenated.
 
 OpenAI numbers the calls by `index`.  Some servers number every call 0, or none; some repeat the name or the whole call;
 so an index that was seen before may start another call.
