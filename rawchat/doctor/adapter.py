@@ -9,6 +9,7 @@ from ..compat.error_responses import error_from_status
 from ..config.dotenv import read_dotenv as read_settings
 from ..errors import (
     APIConnectionError,
+    APITimeoutError,
     ConfigError,
     ContextLengthExceededError,
     MissingKeyError,
@@ -176,7 +177,10 @@ def make_sender(
 
 
 class Sender:
-    """Send one request at a time, without retries, and record what comes back and when."""
+    """Send one request at a time, and record what comes back and when.
+
+    Nothing is retried but a request that met a connection which had been closed after another one.
+    """
 
     def __init__(
         self,
@@ -187,6 +191,8 @@ class Sender:
         self._loaded = loaded
         self._transport = transport
         self._clock = clock
+        # True once a connection may be used again.
+        self._has_idle = False
 
     def __call__(self, exchange: Exchange, timeout: float) -> Outcome:
         """Return the outcome of an exchange; a failure of the network is one, too."""
@@ -195,7 +201,13 @@ class Sender:
         try:
             response = self._transport(request)
         except APIConnectionError as error:
+            if self._has_idle and not isinstance(error, APITimeoutError):
+                # A server or a proxy may close an idle connection at the moment when it is used again.
+                self._transport.close()
+                self._has_idle = False
+                return self(exchange, timeout)
             return Outcome(0, {}, [], self._clock() - start, None, error.message)
+        self._has_idle = True
         pieces: list[tuple[float, bytes]] = []
         failure = ""
         try:

@@ -13,9 +13,10 @@ from rawchat.doctor.adapter import Sender
 from rawchat.doctor.check_server import CHECKS
 from rawchat.doctor.exchanges import Exchange, Outcome
 from rawchat.errors import APIConnectionError
+from rawchat.transport import over_http
 from rawchat.wire import Request, Response
 
-from ..server import event
+from ..server import CLOSE, answer, event, serving
 from .servers import KEY, MODEL, Api, Clock, Replying
 
 NEEDS_STREAM = {"[DONE]": "not tried", "stream_usage": "not tried", "tools_stream": "not tried"}
@@ -145,6 +146,18 @@ def test_headers_have_small_letters_where_the_body_breaks() -> None:
     assert (outcome.status, outcome.headers) == (200, {"content-encoding": "gzip"})
     assert outcome.pieces == [(0.0, b"data: 1")]
     assert outcome.failure.startswith("connection lost")
+
+
+def test_an_idle_connection_that_was_closed_is_no_finding() -> None:
+    """Tinyproxy closes each connection a moment after its response."""
+    found = answer({"data": []})
+    with serving(found, [CLOSE], found, [CLOSE], [CLOSE]) as server:
+        config = load_config({"base_url": server.url, "api_key": KEY}, {})
+        sender = Sender(config, over_http(server.url, environ={}), Clock())
+        outcomes = [sender(Exchange("GET", "/models"), 5.0) for _ in range(3)]
+        sender.close()
+    assert [outcome.status for outcome in outcomes] == [200, 200, 0]
+    assert len(server.requests) == 5
 
 
 def test_the_embedded_model(diagnose: Any, local_url: str) -> None:

@@ -52,7 +52,7 @@ def guarded(request: pytest.FixtureRequest) -> Iterator[Program]:
 def test_a_healthy_way_through_a_proxy(diagnose: Any, proxy: Program) -> None:
     with Replying(Api()) as server:
         diagnosis = diagnose(server.url, "--proxy", proxy.url, "--probe=chat,stream,n")
-    assert (diagnosis.code, diagnosis.found) == (0, [])
+    assert (diagnosis.code, diagnosis.found) == (0, []), diagnosis.text
     statuses = {name: check["status"] for name, check in diagnosis.server.items()}
     assert statuses == {"chat": "ok", "stream": "ok", "n": "ok"}
 
@@ -62,7 +62,7 @@ def test_a_healthy_way_through_a_tunnel(diagnose: Any, proxy: Program, certifica
         url = f"https://localhost:{server.port}/v1"
         words = ["--proxy", proxy.url, "--cacert", certificates.path]
         diagnosis = diagnose(url, *words)
-    assert (diagnosis.code, diagnosis.found) == (0, [])
+    assert (diagnosis.code, diagnosis.found) == (0, []), diagnosis.text
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -93,7 +93,7 @@ def test_no_password_and_a_wrong_one(
 def test_the_right_password(diagnose: Any, guarded: Program) -> None:
     with Replying(Api()) as server:
         diagnosis = diagnose(server.url, environ={"RAWCHAT_PROXY": guarded.url_with_password})
-    assert (diagnosis.code, diagnosis.found) == (0, [])
+    assert (diagnosis.code, diagnosis.found) == (0, []), diagnosis.text
     assert PASSWORD not in diagnosis.text
 
 
@@ -127,7 +127,7 @@ def test_an_inspecting_proxy_that_is_trusted_is_named(
     with Replying(Api(), certificates["localhost"]) as server:
         url = f"https://localhost:{server.port}/v1"
         diagnosis = diagnose(url, "--proxy", program.url, environ={variable: bundle})
-    assert (diagnosis.code, diagnosis.found) == (0, [])
+    assert (diagnosis.code, diagnosis.found) == (0, []), diagnosis.text
     assert "mitmproxy inspects the connection, and is trusted" in diagnosis.way["TLS"]["detail"]
 
 
@@ -141,7 +141,7 @@ def test_socks(diagnose: Any) -> None:
         url = "http://model.test/v1"
         words = ["--allow-http", "--proxy"]
         diagnosis = diagnose(url, *words, f"socks5h://{USER}:p%40ss-word-1@{place}")
-        assert (diagnosis.code, diagnosis.found) == (0, [])
+        assert (diagnosis.code, diagnosis.found) == (0, []), diagnosis.text
         diagnosis = diagnose(url, *words, f"socks5h://{USER}:wrong-secret@{place}")
         expect(diagnosis, "proxy", 7, "proxy-authentication", "wants a user and a password")
         diagnosis = diagnose(
@@ -167,17 +167,19 @@ class Paced(Api):
         return paced
 
 
-def test_nginx_that_buffers_streams_is_named(diagnose: Any) -> None:
+def test_nginx_that_compresses_streams_is_named(diagnose: Any) -> None:
+    """nginx collects what it compresses, while buffering is on; without compression it passes small events on."""
     clock = Clock()
+    settings = "gzip on; gzip_min_length 1; gzip_proxied any; gzip_types text/event-stream;"
     with (
         Replying(Paced(clock=clock)) as server,
-        programs.nginx(server.port, "proxy_buffering on;") as front,
+        programs.nginx(server.port, "proxy_buffering on;", settings) as front,
     ):
         diagnosis = diagnose(f"{front.url}/v1", "--probe=stream", clock=clock)
     stream = diagnosis.server["stream"]
-    assert stream["status"] == "differs"
+    assert stream["status"] == "differs", diagnosis.text
     assert "held back" in stream["detail"]
-    assert "proxy_buffering off" in stream["remedy"]
+    assert "it is compressed (gzip)" in stream["remedy"]
 
 
 def test_nginx_that_passes_everything_on_is_no_finding(diagnose: Any) -> None:
