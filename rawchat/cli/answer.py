@@ -170,8 +170,9 @@ def print_reply(context: Context, query: Query, reply: Reply) -> None:
 
 
 def end_answer(context: Context, reply: Reply) -> None:
-    """End the line of an answer; a reply that calls tools and holds no text has none."""
-    if reply.text or not reply.tool_calls:
+    """End the line of an answer; in the tool loop, a round that calls tools and holds no text has none."""
+    is_round = bool(context.options.tools and reply.tool_calls)
+    if reply.text or not is_round:
         context.stdout.end()
 
 
