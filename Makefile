@@ -22,7 +22,7 @@ run: $(VENV)/run  ## ask the embedded model a question (PROMPT="…" asks yours;
 	@test -n "$$OPENAI_API_KEY$$OPENAI_BASE_URL" || set -- --local; $(BIN)/python -m rawchat "$$@" "$$ASK" </dev/null
 export ASK = $(value PROMPT)
 
-test: $(VENV)/dev  ## run all tests (about four minutes on two cores)
+test: $(VENV)/dev  ## run all tests (about five minutes on two cores)
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not model"
 	$(BIN)/python -m pytest -q -m model
 

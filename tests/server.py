@@ -15,12 +15,13 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 CLOSE, RESET = "close", "reset"
 PATIENCE = 10  # seconds until a test that would hang fails
 Step = Union[bytes, str, threading.Event, Callable[[socket.socket], Any]]
 Answer = Union[bytes, Sequence[Step]]
+ListenerType = TypeVar("ListenerType", bound="Listener")
 
 
 class Seen(NamedTuple):
@@ -38,16 +39,17 @@ class Seen(NamedTuple):
         return json.loads(self.body)
 
 
-class Server:
-    def __init__(self, script: Sequence[Answer]):
-        self.script, self.requests, self.connections = list(script), list[Seen](), 0
-        self._lock, self._open = threading.Lock(), list[socket.socket]()
+class Listener:
+    """A listening socket on loopback, with a thread that runs `serve` for each connection."""
 
-    def __enter__(self) -> "Server":
+    def __init__(self) -> None:
+        self.connections = 0
+        self._open: list[socket.socket] = []
+
+    def __enter__(self: ListenerType) -> ListenerType:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port = self._listener.getsockname()[1]
+        self.port = int(self._listener.getsockname()[1])
         self.origin = f"http://127.0.0.1:{self.port}"
-        self.url = self.origin + "/v1"
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -69,9 +71,26 @@ class Server:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open.append(connection)
                 number, self.connections = self.connections, self.connections + 1
-                threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
+                threading.Thread(target=self.serve, args=(connection, number), daemon=True).start()
 
-    def _serve(self, connection: socket.socket, number: int) -> None:
+    def serve(self, connection: socket.socket, number: int) -> None:
+        """Serve one connection; they are counted from 0."""
+        raise NotImplementedError
+
+
+class Server(Listener):
+    """Answers each request with the next answer of its script."""
+
+    def __init__(self, script: Sequence[Answer]):
+        super().__init__()
+        self.script, self.requests = list(script), list[Seen]()
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return self.origin + "/v1"
+
+    def serve(self, connection: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as reader:
             while True:
                 seen = read_request(reader, number)

@@ -24,7 +24,7 @@ from rawchat.wire import Request, Response
 from .recordings import Event, Recording, client_of, join_events, read_recording, split_body
 from .server import completion, delta
 from .test_mutated import GONE, HALF, Path, paths, replaced, use
-from .test_servers import RECORDINGS, SERVERS
+from .test_servers import RECORDINGS, SERVERS, Outcome, ask
 
 row = pytest.mark.row
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", 0))
@@ -225,30 +225,6 @@ def in_pieces(body: bytes, randoms: random.Random) -> list[bytes]:
     return [body[at : at + size] for at in range(0, len(body), size)]
 
 
-@dataclass
-class Outcome:
-    """What a call came to: the text that was shown, and the reply or the error."""
-
-    shown: str = ""
-    reply: Optional[rawchat.Reply] = None
-    error: Optional[rawchat.APIError] = None
-
-
-def call(client: rawchat.Client, streamed: bool) -> Outcome:
-    """Make a call, plain or streamed; whatever is no APIError is a failure of the test."""
-    shown: list[str] = []
-    try:
-        if not streamed:
-            reply = client.chat("Hi")
-            return Outcome(reply.text, reply)
-        with client.stream_chat("Hi") as stream:
-            for text in stream.texts():
-                shown.append(text)
-            return Outcome("".join(shown), stream.reply)
-    except rawchat.APIError as error:
-        return Outcome("".join(shown), error=error)
-
-
 def check(mutated: Mutated, streamed: bool, outcome: Outcome) -> None:
     """Check the outcome of a call that a mutated recording answered."""
     outcome.shown.encode()
@@ -356,7 +332,7 @@ def test_a_mutated_recording_is_a_reply_or_an_error(server: str, values: list[An
     for mutated, randoms in walk(server, values, "call"):
         for streamed in (False, True):
             try:
-                check(mutated, streamed, call(client_of(answering(mutated, randoms)), streamed))
+                check(mutated, streamed, ask(client_of(answering(mutated, randoms)), streamed))
             except Exception as problem:
                 raise AssertionError(f"{mutated.description}, streamed={streamed}") from problem
 
@@ -427,7 +403,7 @@ def streamed_outcome(*chunks: dict[str, Any]) -> Outcome:
     events = [Event(f"data: {json.dumps(chunk)}", chunk) for chunk in chunks]
     body = join_events([*events, Event("data: [DONE]", None)])
     headers = {"Content-Type": "text/event-stream"}
-    return call(client_of(lambda request: Response(200, headers, [body])), streamed=True)
+    return ask(client_of(lambda request: Response(200, headers, [body])), streamed=True)
 
 
 @pytest.mark.parametrize("index", [None, "0", "", "x", [], {"x": 1}, False, True, -1, 1.5])
@@ -448,7 +424,7 @@ def test_a_server_that_counts_its_choices_from_one_loses_no_text(index: Any) -> 
     plain["choices"][0]["index"] = index
     headers = {"Content-Type": "application/json"}
     body = json.dumps(plain).encode()
-    answered = call(client_of(lambda request: Response(200, headers, [body])), streamed=True)
+    answered = ask(client_of(lambda request: Response(200, headers, [body])), streamed=True)
     assert answered.shown == "Hello"
 
 

@@ -39,6 +39,13 @@ def test_secrets_do_not_show_in_a_repr() -> None:
     assert request.headers.secrets == ["sk-secret-1", "sk-secret-2"]
 
 
+@pytest.mark.parametrize(
+    "name", ["X-Session", "x-session-id", "X-Amz-Signature", "X-JWT", "Cookie", "X-Credentials"]
+)
+def test_a_header_that_holds_a_credential_does_not_show_in_a_repr(name: str) -> None:
+    assert "hunter2" not in repr(Headers({name: "hunter2"}))
+
+
 def test_a_message_names_a_request_without_its_query() -> None:
     assert Request("GET", "https://h/v1/models?key=secret").summary == "GET https://h/v1/models"
 

@@ -4,8 +4,7 @@
     wordings          what servers only say in words: the prompt is too long; wait so many seconds
     error_responses   a response that is not what was asked for -> its exception
     normalise         messages and lists of models in one shape
-    tool_calls        the tool call that a delta belongs to
     unsupported       what rawchat adds to a request, left out for a server that refuses it
 
-A new quirk goes into the chapter that it concerns.  tests/test_servers.py plays recordings of each server.
+What is odd in the deltas of a stream is `merge`'s.  A new quirk goes into the chapter that it concerns; tests/test_servers.py plays recordings of each server.
 """

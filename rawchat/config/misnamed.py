@@ -9,26 +9,82 @@ from typing import Any, Optional
 
 # The settings -> their names in other libraries, in lower case without underscores and a final s.
 FOREIGN_NAMES = {
-    "api_key": (
-        "key token accesstoken bearer bearertoken accesskey secret apisecret auth "
-        "authorization credential password apitoken secretkey openaikey openaiapikey "
-        "authtoken"
-    ),
-    "base_url": (
-        "url host endpoint apibase openaiapibase apiurl apiendpoint apihost azureendpoint "
-        "endpointurl hostname server serverurl uri"
-    ),
-    "default_headers": "header extraheader",
-    "default_query": "query extraquery",
-    "organization": "org orgid organizationid",
-    "max_retries": "retry numretrie retrycount",
-    "timeout": "requesttimeout readtimeout connecttimeout",
-    "transport": "httpclient session",
-    "proxy": "proxie httpproxy httpsproxy",
-    "ca_bundle": "verify verifyssl sslverify cacert",
+    "api_key": [
+        "key",
+        "token",
+        "accesstoken",
+        "bearer",
+        "bearertoken",
+        "accesskey",
+        "secret",
+        "apisecret",
+        "auth",
+        "authorization",
+        "credential",
+        "password",
+        "apitoken",
+        "secretkey",
+        "openaikey",
+        "openaiapikey",
+        "authtoken",
+    ],
+    "base_url": [
+        "url",
+        "host",
+        "endpoint",
+        "apibase",
+        "openaiapibase",
+        "apiurl",
+        "apiendpoint",
+        "apihost",
+        "azureendpoint",
+        "endpointurl",
+        "hostname",
+        "server",
+        "serverurl",
+        "uri",
+    ],
+    "default_headers": [
+        "header",
+        "extraheader",
+    ],
+    "default_query": [
+        "query",
+        "extraquery",
+    ],
+    "organization": [
+        "org",
+        "orgid",
+        "organizationid",
+    ],
+    "max_retries": [
+        "retry",
+        "numretrie",
+        "retrycount",
+    ],
+    "timeout": [
+        "requesttimeout",
+        "readtimeout",
+        "connecttimeout",
+    ],
+    "transport": [
+        "httpclient",
+        "session",
+    ],
+    "proxy": [
+        "proxie",
+        "httpproxy",
+        "httpsproxy",
+    ],
+    "ca_bundle": [
+        "verify",
+        "verifyssl",
+        "sslverify",
+        "cacert",
+    ],
 }
 
-ALIASES = {name: setting for setting, names in FOREIGN_NAMES.items() for name in names.split()}
+ALIASES = {name: setting for setting, names in FOREIGN_NAMES.items() for name in names}
 
 # Body parameters with names close to a setting's; they are never refused.
 BODY_PARAMETERS = {"mode", "model_id", "models", "project_id", "transforms", "user", "tokens"}

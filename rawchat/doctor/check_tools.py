@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 from . import exchanges
 from .exchanges import Event, Outcome
@@ -215,14 +215,10 @@ def tools_round_trip(session: Session) -> Verdict:
 def json_mode(session: Session) -> Verdict:
     """Ask for a JSON object."""
     outcome = session.chat(PERSON, ANSWER_TOKENS, response_format={"type": "json_object"})
-    if not outcome.answered:
-        return refusal_verdict(outcome)
-    text = exchanges.text(outcome.json)
-    if not text.strip():
-        return no_evidence(outcome, ANSWER_TOKENS)
-    is_cut = exchanges.is_cut(outcome.json, ANSWER_TOKENS)
-    fault = fault_of_json(text, is_cut)
-    if fault and is_cut and OBJECT_START.match(text):
+    if shortfall := _without_text(outcome):
+        return shortfall
+    fault, is_begun = _read_json(outcome)
+    if is_begun:
         return Verdict(OK, CUT_OBJECT)
     return _judge_json(fault)
 
@@ -232,18 +228,32 @@ def json_schema(session: Session) -> Verdict:
     schema = {"name": "person", "schema": SCHEMA, "strict": True}
     format = {"type": "json_schema", "json_schema": schema}
     outcome = session.chat("Invent a person.", ANSWER_TOKENS, response_format=format)
-    if not outcome.answered:
-        return refusal_verdict(outcome)
+    if shortfall := _without_text(outcome):
+        return shortfall
+    fault, is_begun = _read_json(outcome)
     text = exchanges.text(outcome.json)
-    if not text.strip():
-        return no_evidence(outcome, ANSWER_TOKENS)
-    is_cut = exchanges.is_cut(outcome.json, ANSWER_TOKENS)
-    fault = fault_of_json(text, is_cut)
-    if fault and is_cut and OBJECT_START.match(text):
+    if is_begun:
         return _judge_cut_object(text)
     if not fault:
         fault = schema_fault(parse_json(text))
     return _judge_json(fault)
+
+
+def _without_text(outcome: Outcome) -> Optional[Verdict]:
+    """Return the verdict for a response that holds no text to judge; None if it holds one."""
+    if not outcome.answered:
+        return refusal_verdict(outcome)
+    if not exchanges.text(outcome.json).strip():
+        return no_evidence(outcome, ANSWER_TOKENS)
+    return None
+
+
+def _read_json(outcome: Outcome) -> tuple[str, bool]:
+    """Return what keeps the answer from being a JSON object, "" if it is one; and whether only our limit cut it."""
+    text = exchanges.text(outcome.json)
+    is_cut = exchanges.is_cut(outcome.json, ANSWER_TOKENS)
+    fault = fault_of_json(text, is_cut)
+    return fault, bool(fault and is_cut and OBJECT_START.match(text))
 
 
 def _judge_json(fault: str) -> Verdict:

@@ -53,7 +53,7 @@ def request_secrets(request: Request) -> list[str]:
 def header_secrets(headers: Mapping[str, Optional[str]]) -> list[str]:
     """Return the values of those `headers` that carry a credential, with their scheme and without it.
 
-    The name may match wire.SECRET_HEADER, or name or value `is_credential`, which is wider: a value that is hidden
+    The name may match wire.headers.SECRET_HEADER, or name or value `is_credential`, which is wider: a value that is hidden
     needlessly does no harm.
     """
     found = []
@@ -104,7 +104,7 @@ def url_secrets(url: str) -> list[str]:
 def is_credential(name: str, value: Any) -> bool:
     """Return True if a header or query parameter carries a credential; None and "" carry none.
 
-    This is wider than wire.SECRET_HEADER, which decides what is hidden.  A false positive here costs one clear error,
+    This is wider than wire.headers.SECRET_HEADER, which decides what is hidden.  A false positive here costs one clear error,
     a false negative a key.
     """
     if value is None or value == "":

@@ -32,7 +32,6 @@ POOL_SIZE = 1000
 #: Redirections that are followed; the key goes along, so only within one origin.
 MAX_REDIRECTS = 5
 
-
 #: The variables that name a file of certificates, the first one wins.
 CA_VARIABLES = ("requests_ca_bundle", "ssl_cert_file")
 

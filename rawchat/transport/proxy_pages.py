@@ -76,12 +76,12 @@ def check_forwarded(
         return
     start = b""
     # Some proxies reset the connection behind their page, so that a header that is proof comes first.
-    is_proxys = comes_from_proxy(response.status, response.headers)
-    if not is_proxys and is_page(response.headers):
+    from_proxy = comes_from_proxy(response.status, response.headers)
+    if not from_proxy and is_page(response.headers):
         start = peek(response, PAGE_START)
-        is_proxys = comes_from_proxy(response.status, response.headers, start)
+        from_proxy = comes_from_proxy(response.status, response.headers, start)
     secrets = proxy_secrets(proxy)
-    if is_proxys:
+    if from_proxy:
         response.close()
         raise page_failure(response, reason or "", proxy, request)
     response.headers = Headers(redact(secrets, dict(response.headers)))

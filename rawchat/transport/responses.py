@@ -1,7 +1,4 @@
-"""Read a response: a head that has to be whole, sizes that have to be numbers, and a body as it arrives.
-
-http.client takes some responses that break off, or that are malformed, for empty ones.
-"""
+"""Read a response: a head that has to be whole, sizes that have to be numbers, and a body as it arrives."""
 
 import threading
 from collections.abc import Iterator
@@ -83,7 +80,7 @@ class StrictHTTPResponse(HTTPResponse):
     """http.client's response, but headers have to end, and no size may be nonsense.
 
     http.client takes some header blocks that break off for those of an empty 200, and reads a body whose
-    Content-Length is no number up to the end of the connection, which a server may keep open.
+    Content-Length is not a number up to the end of the connection, which a server may keep open.
     """
 
     def begin(self) -> None:
@@ -101,7 +98,7 @@ class StrictHTTPResponse(HTTPResponse):
                 self._check_length()
 
     def _check_length(self) -> None:
-        """Set the length of a body whose Content-Length is given twice; raise HTTPException for one that is no number.
+        """Set the length of a body whose Content-Length is given twice; raise HTTPException for one that is not a number.
 
         The same value twice counts once (RFC 9110, 8.6).
         """

@@ -10,7 +10,7 @@ import rawchat
 from rawchat import config
 from rawchat.config import Config, load_config
 from rawchat.errors import ConfigError, MissingKeyError
-from rawchat.wire import Headers, Request, Response
+from rawchat.wire import Headers, Request, Response, Transport
 
 from ..command import Run
 from ..server import answer, completion, serving
@@ -24,6 +24,18 @@ def made(environ: Optional[dict[str, str]] = None, dotenv: str = "", **given: An
     if dotenv:
         pathlib.Path(".env").write_text(dotenv, encoding="utf-8")
     return load_config(given, environ or {})
+
+
+def recording_transport() -> tuple[list[Request], Transport]:
+    """Return a transport that answers every request, and the list in which it keeps them."""
+    sent: list[Request] = []
+
+    def transport(request: Request) -> Response:
+        sent.append(request)
+        body = b'{"choices": [{"message": {"content": "Hi"}}]}'
+        return Response(200, {"content-type": "application/json"}, [body])
+
+    return sent, transport
 
 
 @row("1.5", "10.7")
@@ -199,13 +211,7 @@ def test_no_credential_of_any_kind_goes_over_http_to_another(given: dict[str, An
     ],
 )
 def test_no_credential_of_a_call_goes_over_http_to_another(given: dict[str, Any]) -> None:
-    sent: list[Request] = []
-
-    def transport(request: Request) -> Response:
-        sent.append(request)
-        body = b'{"choices": [{"message": {"content": "Hi"}}]}'
-        return Response(200, {"content-type": "application/json"}, [body])
-
+    sent, transport = recording_transport()
     url = "http://example.test/v1"
     client = rawchat.Client(base_url=url, transport=transport, environ={})
     with pytest.raises(ConfigError, match=r"unencrypted.*allow_http=True") as caught:
@@ -389,16 +395,7 @@ def test_a_dotenv_never_receives_a_credential_by_its_value_or_in_a_query() -> No
 
 @row("1.13")
 def test_a_call_never_sends_a_credential_to_the_server_of_a_dotenv() -> None:
-    sent: list[Request] = []
-
-    def transport(request: Request) -> Response:
-        sent.append(request)
-        return Response(
-            200,
-            {"content-type": "application/json"},
-            [b'{"choices": [{"message": {"content": "Hi"}}]}'],
-        )
-
+    sent, transport = recording_transport()
     pathlib.Path(".env").write_text("OPENAI_BASE_URL=http://127.0.0.1:1/v1\n", encoding="utf-8")
     client = rawchat.Client(transport=transport, environ={})
     for name in CREDENTIALS:
@@ -762,16 +759,7 @@ def test_a_key_or_a_url_under_a_name_nobody_knows_is_refused(value: str, meant: 
     ["api_key", "apikey", "openai_api_key", "access_token", "authorization", "base_url", "baseURL"],
 )
 def test_a_call_does_not_send_a_setting_of_the_client_as_a_parameter(name: str) -> None:
-    sent: list[Request] = []
-
-    def transport(request: Request) -> Response:
-        sent.append(request)
-        return Response(
-            200,
-            {"content-type": "application/json"},
-            [b'{"choices": [{"message": {"content": "Hi"}}]}'],
-        )
-
+    sent, transport = recording_transport()
     client = rawchat.Client(base_url=LOCAL, transport=transport, environ={})
     with pytest.raises(TypeError, match=f"{name}= is a setting of the client") as caught:
         client.chat("Hi", **{name: "sk-hunter2"})

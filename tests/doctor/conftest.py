@@ -10,6 +10,8 @@ import pytest
 
 from rawchat.doctor.command import main
 
+from ..transport.programs import guarded as guarded
+from ..transport.programs import proxy as proxy
 from .certificates import Authority, self_signed
 from .servers import KEY, MODEL, Clock
 

@@ -12,7 +12,19 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Callable, Optional
 from urllib.parse import urlsplit
 
-from ..server import RESET, Answer, Seen, Server, answer, event, head, play, read_request, streamed
+from ..server import (
+    RESET,
+    Answer,
+    Listener,
+    Seen,
+    Server,
+    answer,
+    event,
+    head,
+    play,
+    read_request,
+    streamed,
+)
 
 KEY = "sk-doctor-0123456789"
 MODEL = "m-1"
@@ -48,11 +60,10 @@ class Replying(Server):
         self.port = self._listener.getsockname()[1]
         place = f"[{self._host}]" if ":" in self._host else self._host
         self.origin = f"{'https' if self._context else 'http'}://{place}:{self.port}"
-        self.url = self.origin + "/v1"
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def _serve(self, connection: socket.socket, number: int) -> None:
+    def serve(self, connection: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError, ValueError):
             if self._context:
                 connection = self._context.wrap_socket(connection, server_side=True)
@@ -303,7 +314,7 @@ class Api:
         return events
 
 
-class Proxy:
+class Proxy(Listener):
     """An HTTP proxy that opens tunnels to the ports in `routes`.
 
     `credentials` are those it wants; `whole` is a function that plays a connection in its place.
@@ -315,31 +326,15 @@ class Proxy:
         credentials: str = "",
         whole: Optional[Callable[[socket.socket], None]] = None,
     ):
+        super().__init__()
         self.routes, self.credentials, self.whole = routes, credentials, whole
         self.heads: list[bytes] = []
-        self._open: list[socket.socket] = []
 
-    def __enter__(self) -> "Proxy":
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
+    @property
+    def url(self) -> str:
+        return self.origin
 
-    def __exit__(self, *_: object) -> None:
-        for sock in (self._listener, *self._open):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self._open.append(connection)
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError), connection:
             if self.whole:
                 self.whole(connection)

@@ -21,8 +21,6 @@ from ..transport.programs import (
 )
 from .servers import Api, Clock, Replying
 
-PROGRAMS = {"squid": programs.squid, "tinyproxy": programs.tinyproxy}
-
 
 def expect(diagnosis: Any, step: str, code: int, cause: str, *words: str) -> None:
     """The run failed at this step for this cause, and says these words."""
@@ -33,20 +31,6 @@ def expect(diagnosis: Any, step: str, code: int, cause: str, *words: str) -> Non
         assert word in text
     for secret in (PASSWORD, TINYPROXY_PASSWORD, "wrong-secret", "p%40ss"):
         assert secret not in diagnosis.text
-
-
-@pytest.fixture(params=sorted(PROGRAMS), scope="module")
-def proxy(request: pytest.FixtureRequest) -> Iterator[Program]:
-    """A proxy without a password, which refuses denied.test."""
-    with PROGRAMS[request.param](denied="denied.test") as program:
-        yield program
-
-
-@pytest.fixture(params=sorted(PROGRAMS), scope="module")
-def guarded(request: pytest.FixtureRequest) -> Iterator[Program]:
-    """A proxy that wants user and password."""
-    with PROGRAMS[request.param](password=True) as program:
-        yield program
 
 
 def test_a_healthy_way_through_a_proxy(diagnose: Any, proxy: Program) -> None:

@@ -21,6 +21,8 @@ from urllib.parse import quote
 
 import pytest
 
+from ..server import Listener
+
 ROOT = pathlib.Path(__file__).parents[2]
 #: Where `make networks` installs mitmproxy.
 MITMDUMP = ROOT / "build" / "mitmproxy" / "bin" / "mitmdump"
@@ -247,39 +249,38 @@ def nginx(upstream: int, location: str = "", settings: str = "") -> Iterator[Pro
             yield nginx_program
 
 
+#: The proxies that a test may go through.
+PROXIES = {"squid": squid, "tinyproxy": tinyproxy}
+
+
+@pytest.fixture(params=sorted(PROXIES), scope="module")
+def proxy(request: pytest.FixtureRequest) -> Iterator[Program]:
+    """A real proxy without a password, which refuses denied.test."""
+    with PROXIES[request.param](denied="denied.test") as program:
+        yield program
+
+
+@pytest.fixture(params=sorted(PROXIES), scope="module")
+def guarded(request: pytest.FixtureRequest) -> Iterator[Program]:
+    """A real proxy that wants user and password."""
+    with PROXIES[request.param](password=True) as program:
+        yield program
+
+
 # ---- SOCKS
 
 
-class SocksServer:
+class SocksServer(Listener):
     """A SOCKS5 server (RFC 1928, 1929) that connects to the ports in `routes`, by the name asked for."""
 
     def __init__(self, routes: dict[str, int], password: bool = False):
+        super().__init__()
         self.routes = routes
         self.password = password
         #: The hosts that were asked for.
         self.hosts: list[str] = []
-        self._sockets: list[socket.socket] = []
 
-    def __enter__(self) -> "SocksServer":
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for sock in (self._listener, *self._sockets):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                self._sockets.append(connection)
-                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError, EOFError):
             if not self._greet(connection):
                 connection.close()
@@ -288,7 +289,7 @@ class SocksServer:
             if target is None:
                 connection.close()
                 return
-            self._sockets.append(target)
+            self._open.append(target)
             threading.Thread(target=pass_on, args=[target, connection], daemon=True).start()
             pass_on(connection, target)
 

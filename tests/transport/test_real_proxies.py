@@ -23,7 +23,6 @@ from .programs import PASSWORD, TINYPROXY_PASSWORD, USER, Program, SocksServer, 
 row = pytest.mark.row
 
 KEY = "sk-very-secret-key"
-PROGRAMS = {"squid": programs.squid, "tinyproxy": programs.tinyproxy}
 
 
 def client_of(base_url: str, **settings: Any) -> rawchat.Client:
@@ -41,20 +40,6 @@ def fail(base_url: str, **settings: Any) -> APIConnectionError:
 
 
 # ---- Squid and Tinyproxy
-
-
-@pytest.fixture(params=sorted(PROGRAMS), scope="module")
-def proxy(request: pytest.FixtureRequest) -> Iterator[Program]:
-    """A proxy without a password, which refuses denied.test."""
-    with PROGRAMS[request.param](denied="denied.test") as program:
-        yield program
-
-
-@pytest.fixture(params=sorted(PROGRAMS), scope="module")
-def guarded(request: pytest.FixtureRequest) -> Iterator[Program]:
-    """A proxy that wants user and password."""
-    with PROGRAMS[request.param](password=True) as program:
-        yield program
 
 
 def test_an_answer_comes_through(proxy: Program) -> None:
