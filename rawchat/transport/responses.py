@@ -107,7 +107,7 @@ class StrictHTTPResponse(HTTPResponse):
         if not values or self.length == 0:
             return
         shown = one_line(", ".join(sorted(values)), MAX_SHOWN)
-        if len(values) > 1 or not shown.isdecimal() or not shown.isascii():
+        if not shown.isdecimal() or not shown.isascii():
             raise HTTPException(f"invalid Content-Length: {shown}")
         self.length = int(shown)
 

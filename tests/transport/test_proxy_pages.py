@@ -3,13 +3,16 @@
 import base64
 import json
 import traceback
+from collections.abc import Iterator
 from typing import Any, Optional
 
 import pytest
 
 import rawchat
 from rawchat.errors import APIConnectionError, APIError
-from rawchat.transport.proxy_pages import comes_from_proxy, hide_in_pieces
+from rawchat.transport.proxies import find_proxy
+from rawchat.transport.proxy_pages import comes_from_proxy, hide_in_pieces, peek
+from rawchat.wire import Response
 
 from ..server import CLOSE, RESET, answer, completion, head, serving
 
@@ -193,3 +196,19 @@ def test_an_answer_through_a_proxy_is_passed_on_as_it_is() -> None:
         way = f"http://me:hunter2-and-more@127.0.0.1:{proxy.port}"
         client = rawchat.Client(KEY, TARGET, environ={}, allow_http=True, proxy=way)
         assert client.chat("Hi").text == "hunter2-and-more"
+
+
+def test_a_page_that_breaks_while_its_start_is_read_breaks_for_the_reader_too() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"<html>"
+        raise APIConnectionError("connection lost")
+
+    response = Response(200, HTML, broken())
+    assert peek(response, 100) == b"<html>"
+    with pytest.raises(APIConnectionError, match="connection lost"):
+        response.read()
+
+
+@pytest.mark.parametrize("proxy", ["HTTP://p:1", "Socks5://p:1"])
+def test_the_scheme_of_a_proxy_is_read_without_regard_to_case(proxy: str) -> None:
+    assert find_proxy(TARGET, {}, proxy) == ("proxy=", proxy.lower())
