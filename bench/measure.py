@@ -242,7 +242,7 @@ def measure_aio(who: str, url: str) -> float:
     async def by_rawchat(count: int) -> None:
         from rawchat.aio import AsyncClient
 
-        async with AsyncClient(AT_ONCE, base_url=url, environ={}) as client:
+        async with AsyncClient(max_concurrency=AT_ONCE, base_url=url, environ={}) as client:
             await asyncio.gather(*(client.chat(MESSAGES) for _ in range(count)))
 
     async def by_sdk(count: int) -> None:

@@ -139,17 +139,16 @@ def check_size(size: int, limit: int) -> None:
 # ---- batches to events
 
 
-def parse_events(batch: bytes) -> Iterator[Event]:
-    """Yield the events of a batch, which has LF for its line ends and no blank line at its end."""
+def parse_events(batch: bytes) -> Iterable[Event]:
+    """Return the events of a batch, which has LF for its line ends and no blank line at its end."""
     if not batch.isascii():
         # sseclient raises UnicodeDecodeError; the WHATWG has U+FFFD for bytes that are not UTF-8.
         batch = batch.decode("utf-8", "replace").encode()
     if len(batch) < LONG_EVENT:
         # One client for the whole batch: to construct it costs half as much as to parse an event.
-        yield from SSEClient(iter([batch + b"\n\n"])).events()
-        return
-    for block in batch.split(b"\n\n"):
-        yield from parse_long_event(block)
+        events: Iterable[Event] = SSEClient(iter([batch + b"\n\n"])).events()
+        return events
+    return chain.from_iterable(map(parse_long_event, batch.split(b"\n\n")))
 
 
 def parse_long_event(block: bytes) -> Iterator[Event]:

@@ -124,9 +124,10 @@ class Stream:
             for chunk in self._iter_chunks():
                 repeats = self._merge.repeats
                 self._merge.add(chunk)
-                chunk.is_repeat = self._merge.repeats > repeats
+                if self._merge.repeats > repeats:
+                    chunk.is_repeat = True
                 choices = self._merge.choices
-                if choices and 0 not in choices and self._n_choices == 1:
+                if 0 not in choices and choices and self._n_choices == 1:
                     chunk.first_index = min(choices)
                 self._count += 1
                 yield chunk

@@ -59,16 +59,18 @@ def find_error(payload: Any) -> Any:
         return find_error(first) if isinstance(first, dict) and "error" in first else None
     if not isinstance(payload, dict):
         return None
+    # This runs for every chunk of a stream, so a call is saved where there is nothing to look at.
     error = payload.get("error")
-    if has_content(error):
+    if error is not None and has_content(error):
         return error
     if payload.get("object") == "error":  # vLLM, SGLang, Mistral
         return payload
     choices = payload.get("choices")
     if isinstance(choices, list) and choices:
         for choice in choices:  # OpenRouter: the upstream failed in the middle of the answer
-            if isinstance(choice, dict) and has_content(choice.get("error")):
-                return choice["error"]
+            error = choice.get("error") if isinstance(choice, dict) else None
+            if error is not None and has_content(error):
+                return error
     status = payload.get("base_resp")
     if isinstance(status, dict) and has_content(status.get("status_code")):  # MiniMax
         return status

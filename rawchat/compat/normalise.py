@@ -137,7 +137,10 @@ def as_index(value: Any) -> Optional[int]:
 
 def choice_index(choice: Mapping[str, Any]) -> int:
     """Return the index of a choice of a stream: 0 if the server gives none, or one that counts nothing."""
-    return max(as_index(choice.get("index")) or 0, 0)
+    index = choice.get("index")
+    if index == 0:
+        return 0  # nearly every chunk: the same without two calls
+    return max(as_index(index) or 0, 0)
 
 
 def as_text(value: Any) -> Optional[str]:

@@ -72,9 +72,10 @@ class MessageAccumulator:
             target = {"index": index, "finish_reason": None}
             self.choices[index] = target
         delta = choice.get("delta")
+        has_delta = False
         if isinstance(delta, dict):
             merge_delta(message_of(target), delta)
-        has_delta = isinstance(delta, dict) and bool(delta)
+            has_delta = bool(delta)
         for name, value in choice.items():
             if name == "delta":
                 continue

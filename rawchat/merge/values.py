@@ -80,8 +80,12 @@ def merge_value(before: Any, value: Any) -> Any:
 def merge_content(before: Any, value: Any) -> Any:
     """Return a content with `value` added.  Texts and lists of parts append in order of arrival."""
     if isinstance(value, str):
+        if isinstance(before, TextParts):
+            if value:
+                before.append(value)
+            return before
         if not isinstance(before, ContentParts):
-            return merge_value(before, value)
+            return TextParts([value])
         if value:
             append_text(before, value)
         return before

@@ -4,7 +4,6 @@ A request to an http:// URL goes to the proxy whole, so that a proxy that cannot
 page of its own (RFC 9110, 7.6): its 502 looks like the server's.  Through a tunnel, as for https://, that cannot happen.
 """
 
-import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Optional
@@ -144,6 +143,8 @@ def proxy_failure(proxy: str, reason: str, request: Request) -> APIConnectionErr
 
 def proxy_secrets(proxy: str) -> list[str]:
     """Return the password in a proxy's URL, and the form in which it is sent, as a page may repeat them."""
+    import html  # not above: only a request through a proxy needs it
+
     found = [*url_secrets(proxy), *header_secrets(proxy_authorization(proxy))]
     in_pages = [html.escape(secret) for secret in found]
     return secret_forms([*found, *in_pages])
