@@ -4,7 +4,7 @@ The life of one call, in reading order; `make read` prints these files.  Of a fo
 to the chapters behind it:
 
     errors      the tree of exceptions, and which of them are worth a retry
-    wire/       Request, Response: the interface between client and transport (headers, tap)
+    wire/       Request, Response: the interface between client and transport (headers, tap, json_text)
     urls        the base URL, its origin, redirects
     keys/       API keys: validate one, send it (pool: choose among several; credentials; redaction)
     config/     settings: arguments > environment > .env > defaults (dotenv, checks, misnamed)
@@ -18,8 +18,8 @@ to the chapters behind it:
     client      the verbs, and `send`
     transport/  the network: over_http (connection, responses, failures, proxies, fast)
 
-Beside it `compat/`: all that servers do differently, from the spelling of an error to what they refuse; `json_text`,
-`cache` (the smallest wrapper of a transport), `images`, `usage`, and `safe_path` (for commands).  That is the core.
+Beside it `compat/`: all that servers do differently, from the spelling of an error to what they refuse; `cache` (the
+smallest wrapper of a transport), `images`, `usage`, and `safe_path` (for commands).  That is the core.
 
 Built on it, each folder under its public name, to be deleted by whoever does not need it: `schema` (structured output),
 `history` (conversations), `tools` (the tool loop), `limits` (rate limiter, circuit breaker), `trace` (watch the wire),

@@ -16,8 +16,8 @@ from sseclient import Event as Event
 from sseclient import SSEClient
 
 from .errors import APIError
-from .json_text import decode_json
 from .wire import MAX_BYTES
+from .wire.json_text import decode_json
 
 if not hasattr(SSEClient, "events"):  # the package `sseclient` installs a module of the same name
     raise ImportError(

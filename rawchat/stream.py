@@ -20,7 +20,6 @@ from .errors import (
     APIResponseValidationError,
     StreamInterruptedError,
 )
-from .json_text import mend
 from .keys.redaction import redact_error, request_secrets
 from .merge import MessageAccumulator
 from .reply import Chunk as Chunk
@@ -29,6 +28,7 @@ from .reply.other_form import chunk_from_reply
 from .sse import events as events
 from .sse import peek
 from .wire import MAX_BYTES, Response
+from .wire.json_text import mend
 
 #: First bytes of a body that is not a stream: JSON or a web page.  No server-sent event begins with one of them.
 NOT_A_STREAM = (b"{", b"[", b"<")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import rawchat
-from rawchat.json_text import MAX_DEPTH
 from rawchat.wire import Request, Response, Transport
+from rawchat.wire.json_text import MAX_DEPTH
 
 from .server import HELLO, completion, delta, event
 

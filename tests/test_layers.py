@@ -20,7 +20,6 @@ PACKAGE = pathlib.Path(rawchat.__file__).parent
 CORE_ORDER = [
     "safe_path",
     "errors",
-    "json_text",
     "urls",
     "wire",
     "compat",
@@ -46,9 +45,9 @@ CORE_FOLDERS = ["wire", "compat", "config", "keys", "merge", "reply"]
 # What each other folder may import, beside its own files.  "root" stands for everything in CORE_ORDER.
 FOLDER_RULES = {
     "transport": {"errors", "wire", "urls", "deadline", "keys"},
-    "schema": {"errors", "reply", "wire", "json_text"},
+    "schema": {"errors", "reply", "wire"},
     "limits": {"errors", "wire", "backoff"},
-    "trace": {"errors", "wire", "urls", "keys", "json_text"},
+    "trace": {"errors", "wire", "urls", "keys"},
     "history": {"root"},
     "tools": {"root", "schema", "history"},
     "aio": {"root", "history"},

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..deadline import CancelToken
-from ..json_text import hold_half
 from ..reply import Chunk, Reply
 from ..stream import Stream
+from ..wire.json_text import hold_half
 
 if TYPE_CHECKING:
     from . import AsyncClient

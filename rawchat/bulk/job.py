@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple, Optional
 
 from ..client import Client
 from ..errors import APIStatusError, AuthenticationError
-from ..json_text import encode_mended
+from ..wire.json_text import encode_mended
 from .progress import Progress, print_remark, print_warning
 from .resume import (
     DoneRows,

@@ -169,7 +169,7 @@ class CallLog:
         if self._file is None:
             return
         # here, not above: only a log needs it
-        from ..json_text import encode_mended
+        from ..wire.json_text import encode_mended
 
         if reply is None:
             reply = getattr(failure, "partial", None)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Optional, TypedDict
 
 from ..errors import MAX_MESSAGE, one_line
-from ..json_text import decode_json
+from ..wire.json_text import decode_json
 
 #: Fields that hold the words of an error, the best first.
 MESSAGE_FIELDS = ("message", "detail", "msg", "error_msg", "status_msg", "error")

@@ -28,8 +28,8 @@ from ..errors import (
     UnprocessableEntityError,
     one_line,
 )
-from ..json_text import decode_json
 from ..wire import Response
+from ..wire.json_text import decode_json
 from .error_bodies import parse_error_body
 from .wordings import holds_overflow
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from ..json_text import mend
+from ..wire.json_text import mend
 
 #: Types of the parts of a content that are the answer's text; None is a part without a type.
 TEXT_PARTS = ("text", "output_text", None)

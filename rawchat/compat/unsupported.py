@@ -14,8 +14,8 @@ from collections.abc import Collection
 from typing import Any, Optional
 
 from ..errors import APIError, APIStatusError, ContextLengthExceededError
-from ..json_text import encode_json
 from ..wire import Added, Request, Response, Transport
+from ..wire.json_text import encode_json
 
 Body = dict[str, Any]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any, Union
 
 from ..errors import RawchatError
-from ..json_text import encode_json
 from ..safe_path import replace_file
+from ..wire.json_text import encode_json
 from .window import Message
 
 Path = Union[str, "os.PathLike[str]"]

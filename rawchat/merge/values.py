@@ -6,7 +6,7 @@ The fields that every server sends are named; all others are merged by the type 
 from typing import Any
 
 from ..compat.normalise import as_index, as_text
-from ..json_text import join_halves
+from ..wire.json_text import join_halves
 from .parts import Arguments, ContentParts, IndexedItems, TextParts, ToolCalls
 from .tool_calls import as_arguments, as_id, find_or_start_call
 

@@ -17,9 +17,9 @@ from ..compat.error_responses import (
 )
 from ..compat.normalise import as_model_list, choice_index, content_text, normalise
 from ..errors import APIResponseValidationError, one_line
-from ..json_text import decode_json, hold_half, mend
 from ..usage import find_usage
 from ..wire import MAX_BYTES, Headers, Response
+from ..wire.json_text import decode_json, hold_half, mend
 
 if TYPE_CHECKING:  # replies can be decoded where sseclient is not installed
     from ..sse import Event

@@ -3,9 +3,9 @@
 from typing import Any
 
 from ..compat.error_responses import no_choice_error, not_json_error
-from ..json_text import mend
 from ..merge import MessageAccumulator
 from ..wire import Response
+from ..wire.json_text import mend
 from . import Chunk, decode_event, decode_reply
 
 # ---- an event stream for a plain call

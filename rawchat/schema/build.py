@@ -20,8 +20,8 @@ from ..errors import (
     LengthFinishReasonError,
     one_line,
 )
-from ..json_text import mend
 from ..reply import Reply
+from ..wire.json_text import mend
 from . import as_object
 from .fields import QUALIFIERS, UNIONS, Field, fields, is_enum, is_object, is_pydantic, to_jsonable
 

@@ -15,9 +15,9 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from ..errors import APIResponseValidationError, one_line
 from ..history.window import Message
-from ..json_text import join_halves
 from ..schema.build import build_arguments, decode_json
 from ..schema.fields import Field, to_jsonable
+from ..wire.json_text import join_halves
 
 MAX_THREADS = (
     32  #: calls that run at once, however many a reply holds: ThreadPoolExecutor's own bound

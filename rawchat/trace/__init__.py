@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
 from ..errors import APIError
-from ..json_text import decode_json
 from ..keys.redaction import redact, redact_url
 from ..wire import Ending, Headers, Request, Response, Transport
 from ..wire.headers import SECRET_HEADER
+from ..wire.json_text import decode_json
 from .redactor import MASK, Redactor, secrets
 
 __all__ = [
