@@ -12,7 +12,7 @@ BESIDE := wire/json_text wire/headers wire/tap keys/redaction keys/credentials k
 	config/misnamed reply/other_form merge/parts merge/tool_calls merge/values compat/error_responses \
 	compat/error_bodies compat/wordings compat/normalise compat/unsupported cache images usage
 
-.PHONY: help run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check networks clean
+.PHONY: help run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check parity-rows networks clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ parity: $(VENV)/run $(SDK)/sdk  ## play one script to the official SDK and to ra
 
 parity-check: $(VENV)/run $(SDK)/sdk  ## the same, but fail if docs/parity.md is not what it would write
 	$(BIN)/python -m tests.parity --sdk $(SDK)/bin/python --check
+
+parity-rows: $(VENV)/run $(SDK)/sdk  ## print every scenario of it; ROWS=redirect prints those with that word
+	@$(BIN)/python -m tests.parity --sdk $(SDK)/bin/python --rows "$(ROWS)"
 
 networks: $(VENV)/dev build/mitmproxy/done build/green/done build/servers/litellm/bin/litellm  ## the tests against real proxies, nginx, LiteLLM, gevent, eventlet and PyInstaller
 	@for name in squid tinyproxy nginx; do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo "$$name is missing: apt-get install $$name" >&2; done

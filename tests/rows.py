@@ -1,12 +1,15 @@
 """The rows of the behaviour table, by number: `@row("3.2")` on a test says that it proves that row.
 
-`=`: the same as openai-python 3.52.0.  `>`: better.  `python -m tests.rows` writes docs/behaviour.md, which leads from
-each row to its tests.
+`=`: the same as openai-python 3.52.0.  `>`: better.
+
+    python -m tests.rows             write docs/behaviour.md
+    python -m tests.rows 3.2 5       print the tests of row 3.2 and of all rows of section 5
 """
 
 import ast
 import pathlib
 import sys
+from collections.abc import Sequence
 
 TESTS = pathlib.Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "behaviour.md"
@@ -169,26 +172,75 @@ def proofs() -> dict[str, list[str]]:
     return found
 
 
+HEADING = """# How rawchat behaves, row by row
+
+`=` behaves the same as openai-python 3.52.0, `>` is better; a row without a sign has no counterpart there. Every row has at
+least one test that proves it. To list the tests of a row, or of a section:
+
+```console
+$ python -m tests.rows 4.4
+{example}
+$ pytest $(python -m tests.rows 12)
+```
+
+`python -m tests.rows` writes this page, and a test fails when it is stale.
+"""
+
+
 def page() -> str:
-    """docs/behaviour.md."""
-    lines = [
-        "# How rawchat behaves, row by row",
-        "",
-        "`=` the same as openai-python 3.52.0, `>` better. Under each row stand the tests that prove it.",
-        "Written by `python -m tests.rows`; a test fails when it is stale.",
-        "",
-    ]
+    """Return docs/behaviour.md: one line per row."""
+    lines = [HEADING.format(example=tests_of(["4.4"]))]
     section = ""
-    for number, tests in proofs().items():
+    for number, text in ROWS.items():
         if number.split(".")[0] != section:
             section = number.split(".")[0]
-            lines += [f"## {section}. {SECTIONS[section]}", ""]
-        lines += [f"**{number}** {ROWS[number]}", ""]
-        lines += [f"- [{test}](../tests/{test.split('::')[0]})" for test in tests] + [""]
-    return "\n".join(lines)
+            lines += [
+                "",
+                f"## {section}. {SECTIONS[section]}",
+                "",
+                "| row | | |",
+                "| --- | --- | --- |",
+            ]
+        lines.append(table_row(number, text))
+    return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
+def table_row(number: str, text: str) -> str:
+    """Return one row as a line of a Markdown table, its sign in a cell of its own.
+
+    >>> table_row("1.7", "> bytes are refused")
+    '| 1.7 | > | bytes are refused |'
+    """
+    sign = ""
+    if text[:2] in ("= ", "> "):
+        sign, text = text[0], text[2:]
+    return f"| {number} | {sign} | {text.replace('|', chr(92) + '|')} |"
+
+
+def tests_of(wanted: Sequence[str]) -> str:
+    """Return the tests of these rows and sections, a line each, in the form that pytest takes."""
+    lines: list[str] = []
+    for number, tests in proofs().items():
+        if number in wanted or number.split(".")[0] in wanted:
+            lines += [f"tests/{test}" for test in tests]
+    return "\n".join(dict.fromkeys(lines))
+
+
+def main(wanted: Sequence[str]) -> int:
+    """Print the tests of the rows in `wanted`, or write the page if there are none."""
+    unknown = [name for name in wanted if name not in ROWS and name not in SECTIONS]
+    if unknown:
+        names = ", ".join(unknown)
+        print(f"no such row or section: {names}; see docs/behaviour.md", file=sys.stderr)
+        return 2
+    if wanted:
+        print(tests_of(wanted))
+        return 0
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(), encoding="utf-8")
     print(f"wrote {PAGE}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -308,5 +308,17 @@ def test_every_row_of_the_behaviour_table_has_a_proof() -> None:
     assert [number for number, tests in rows.proofs().items() if not tests] == []
 
 
-def test_the_page_that_leads_from_rows_to_proofs_is_fresh() -> None:
+def test_the_tests_of_a_row_or_a_section_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert rows.main(["4.4", "12.7"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [
+        f"tests/{test}" for number in ("4.4", "12.7") for test in rows.proofs()[number]
+    ]
+    assert rows.main(["9"]) == 0
+    assert set(capsys.readouterr().out.splitlines()) > {f"tests/{rows.proofs()['9.2'][0]}"}
+    assert rows.main(["99.1"]) == 2
+    assert capsys.readouterr().err == "no such row or section: 99.1; see docs/behaviour.md\n"
+
+
+def test_the_page_of_the_rows_is_fresh() -> None:
     assert rows.PAGE.read_text(encoding="utf-8") == rows.page(), "stale: python -m tests.rows"

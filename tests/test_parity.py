@@ -1,17 +1,19 @@
-"""parity: what counts as the same, as better, and as WORSE; and that the page is about these scenarios."""
+"""parity: what counts as the same, as better, and as WORSE; and that the page counts these scenarios."""
 
 import doctest
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .parity import compare, play, the_client, typed
+from .parity import compare, play, reasons, the_client, typed
+from .parity.__main__ import rows
 from .parity.compare import verdict
 from .parity.scenario import HI, Scenario
-from .parity.scenarios import ALL
+from .parity.scenarios import ALL, GROUPS
 
 PAGE = Path(__file__).parents[1] / "docs" / "parity.md"
 BETTER = Scenario("s", "1", better="it is", ours={"requests": 1})
@@ -72,15 +74,40 @@ def test_every_scenario_has_a_name_and_a_row_of_its_own() -> None:
     assert all(re.match(r"([1-7]|10) \S", scenario.row) for scenario in ALL)
 
 
-def test_the_page_is_about_these_scenarios() -> None:
+def test_the_page_counts_these_scenarios() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert [
-        name
-        for name in (compare.cell(scenario.name) for scenario in ALL)
-        if f"\n| {name} | " not in page
-    ] == []
     assert f"**{len(ALL)} scenarios: " in page
     assert ", 0 WORSE**" in page
+    for group, found in GROUPS.items():
+        better = sum(bool(scenario.better) for scenario in found)
+        numbers = f"{len(found)} | {len(found) - better} | {better} | 0"
+        assert f"\n| {group} | {numbers} |\n" in page, "stale: make parity"
+
+
+def test_the_page_groups_every_reason_and_stays_short() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    groups = Counter(reasons.group_of(scenario.better) for scenario in ALL if scenario.better)
+    for group, number in groups.items():
+        assert f"\n| {group} | {number} | " in page, "stale: make parity"
+    assert len(groups) <= 30, (
+        "put the reasons that come to the same into a group of tests/parity/reasons.py"
+    )
+    assert len(page) < 16_000
+
+
+def test_no_group_of_reasons_is_stale_and_no_reason_is_in_two() -> None:
+    grouped = [reason for group in reasons.GROUPS.values() for reason in group]
+    assert len(set(grouped)) == len(grouped)
+    assert set(grouped) <= {scenario.better for scenario in ALL}
+
+
+def test_every_scenario_can_be_printed() -> None:
+    one = verdict(BETTER._replace(name="a redirect"), {"requests": 3}, {"requests": 1})
+    other = verdict(Scenario("a key", "1"), {"text": "x"}, {"text": "x"})
+    groups = {"First": [one], "Second": [other]}
+    assert rows(groups, "").count("\n| a ") == 2
+    assert "a key" not in rows(groups, "REDIRECT")
+    assert rows(groups, "REDIRECT").startswith("## First\n")
 
 
 @pytest.mark.parametrize(

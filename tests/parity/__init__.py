@@ -14,7 +14,8 @@
     as_models       the shapes of typed answers for openai-python
     as_dataclasses  ... and for rawchat
     play            plays every scenario to one side, in that side's own process
-    compare         two observations → a verdict; verdicts → a table
+    compare         two observations → a verdict; verdicts → tables
+    reasons         the reasons of the differences, in groups
 
 `python -m tests.parity` runs both sides and writes docs/parity.md and schemas.json; `make parity` calls it.
 """

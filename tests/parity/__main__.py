@@ -1,9 +1,9 @@
 """Play both sides, compare, write docs/parity.md and schemas.json; exit code 1 if rawchat is WORSE anywhere.
 
-    python -m tests.parity --sdk PYTHON [--check]
+    python -m tests.parity --sdk PYTHON [--check | --rows [WORD]]
 
 PYTHON is the Python of an environment with the openai package; this one needs rawchat's dependencies only.  With
---check nothing is written: exit code 1 if one of the two is not what would be.
+--check nothing is written: exit code 1 if one of the two is not what would be.  With --rows every scenario is printed.
 """
 
 import argparse
@@ -14,7 +14,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from .compare import Verdict, counts, table, verdict
+from .compare import Verdict, counts, counts_table, reasons_table, table, verdict
+from .reasons import by_group
 from .scenario import VERSION
 from .scenarios import GROUPS
 from .typed import RECORD, SCENARIOS
@@ -24,15 +25,25 @@ PAGE = ROOT / "docs" / "parity.md"
 PATIENCE = 300  #: seconds until a side that hangs fails
 HEADING = f"""# Beside the official SDK
 
-One scripted server on loopback plays the same to openai-python {VERSION} and to rawchat. Compared are the requests as
-they were on the wire (method, target, headers that matter, parsed body), their number and that of the connections, the
-waits that were asked for, and what the caller saw (the reply, the text, chunks, the class of the error, its fields).
-Where nothing differs the verdict is *same*, and the cells show what is out of the ordinary. Where something does, they
-show just that, `absent` where one side has none; every such field is promised in `tests/parity/`, with the reason.
-The ordinary is a POST to `/v1/chat/completions` that is answered with "Hello" at once. An AttributeError of the SDK is
-that of its caller, who reads `reply.choices[0].message.content` from what is no reply. `tells` is whether the error's
-text has what the server said, `changed.2` what the second request had different from the first. Of a schema in
-`request.response_format`, titles and the order of what is required do not count.
+One scripted server on loopback plays the same responses to openai-python {VERSION} and to rawchat, and a command compares
+what both did: the requests on the wire (method, target, the headers that matter, parsed body), the number of requests and
+of connections, the waits between attempts, and what the caller got (reply, text, chunks, class and fields of the error).
+
+A scenario is *same* if nothing differs, *better* if every field that differs has a reason and a promised value in
+`tests/parity/`, and *WORSE* otherwise; `make parity-check` fails if one is WORSE or if this page is stale.
+"""
+ALL_ROWS = """## Print every scenario
+
+```console
+$ make parity-rows              # all of them, as Markdown tables
+$ make parity-rows ROWS=redirect    # those whose name, values or reason contain a word
+```
+
+In the tables, `absent` stands where one side has no such field, `changed.2` is what differed in the second request, and
+`tells` is whether the text of the error holds what the server said. An AttributeError of the SDK is raised in the caller's
+code, which reads `reply.choices[0].message.content` from something that is no reply. In `request.response_format`, the
+titles of a schema and the order of its required names do not count. *As usual* is a POST to `/v1/chat/completions` that is
+answered with "Hello" at once.
 
 `make parity` wrote this page.
 """
@@ -48,10 +59,20 @@ def main() -> int:
     arguments.add_argument(
         "--check", action="store_true", help="write nothing; fail if what is written is stale"
     )
+    arguments.add_argument(
+        "--rows",
+        nargs="?",
+        const="",
+        metavar="WORD",
+        help="write nothing; print every scenario as a row of a table, or those that contain WORD",
+    )
     options = arguments.parse_args()
     sdk, ours = played(options.sdk, sys.executable)
     groups = judged(sdk, ours)
     verdicts = [one for group in groups.values() for one in group]
+    if options.rows is not None:
+        print(rows(groups, options.rows))
+        return 0
     worse = [one for one in verdicts if one.word == "WORSE"]
     written = {PAGE: page(groups), RECORD: record(sdk)}
     for one in worse:
@@ -117,8 +138,27 @@ def record(sdk: Mapping[str, Any]) -> str:
 
 
 def page(groups: Mapping[str, list[Verdict]]) -> str:
-    parts = [HEADING, f"**{counts([one for group in groups.values() for one in group])}**\n"]
-    parts += [f"## {name}\n\n{counts(group)}\n\n{table(group)}\n" for name, group in groups.items()]
+    """Return docs/parity.md: the counts, the reasons, and how to print every scenario."""
+    verdicts = [one for group in groups.values() for one in group]
+    better = by_group(verdicts)
+    parts = [
+        HEADING,
+        f"**{counts(verdicts)}**\n",
+        counts_table(groups) + "\n",
+        "## What differs, and why\n",
+        reasons_table(better) + "\n",
+        ALL_ROWS,
+    ]
+    return "\n".join(parts)
+
+
+def rows(groups: Mapping[str, list[Verdict]], word: str) -> str:
+    """Return a table for each group, of the scenarios that contain `word`."""
+    parts = []
+    for name, group in groups.items():
+        found = [one for one in group if word.lower() in "\n".join(one).lower()]
+        if found:
+            parts.append(f"## {name}\n\n{counts(found)}\n\n{table(found)}\n")
     return "\n".join(parts)
 
 

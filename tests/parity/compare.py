@@ -27,6 +27,7 @@ class Verdict(NamedTuple):
     ours: str
     word: str  #: same, better or WORSE
     says: str
+    reason: str = ""  #: why it is better, as the scenario says
 
 
 def verdict(scenario: Scenario, sdk: Seen, ours: Seen) -> Verdict:
@@ -41,7 +42,8 @@ def verdict(scenario: Scenario, sdk: Seen, ours: Seen) -> Verdict:
         if apart
         else "same"
     )
-    return Verdict(scenario.name, scenario.row, *cells(apart, sdk, ours), word, says)
+    first, second = cells(apart, sdk, ours)
+    return Verdict(scenario.name, scenario.row, first, second, word, says, scenario.better)
 
 
 def differing(sdk: Mapping[Any, Any], ours: Mapping[Any, Any]) -> list[Any]:
@@ -127,9 +129,44 @@ def cell(text: str) -> str:
     return "".join(f"\\{c}" if c in "\\|`*_<>[]" else c for c in text.replace("\n", " "))
 
 
+def number_of(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """Return how many of the verdicts are same, better and WORSE."""
+    numbers = {"same": 0, "better": 0, "WORSE": 0}
+    for one in verdicts:
+        numbers[one.word] += 1
+    return numbers
+
+
+def counts_table(groups: Mapping[str, Sequence[Verdict]]) -> str:
+    """Return a Markdown table with the counts of each group of scenarios."""
+    rows = [
+        "| scenarios about | all | same | better | WORSE |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, group in groups.items():
+        numbers = " | ".join(str(number) for number in number_of(group).values())
+        rows.append(f"| {name} | {len(group)} | {numbers} |")
+    return "\n".join(rows)
+
+
+def reasons_table(groups: Mapping[str, Sequence[Verdict]]) -> str:
+    """Return a Markdown table of the reasons, each with its count and its shortest scenario as the example."""
+    rows = [
+        "| what rawchat does better | scenarios | example | SDK | rawchat |",
+        "| --- | ---: | --- | --- | --- |",
+    ]
+    for reason, group in groups.items():
+        example = min(group, key=lambda one: len(one.sdk + one.ours))
+        cells_of_example = " | ".join(
+            cell(text) for text in (example.name, example.sdk, example.ours)
+        )
+        rows.append(f"| {reason} | {len(group)} | {cells_of_example} |")
+    return "\n".join(rows)
+
+
 def counts(verdicts: Sequence[Verdict]) -> str:
     """'120 scenarios: 80 same, 40 better, 0 WORSE'"""
-    each = {word: sum(v.word == word for v in verdicts) for word in ("same", "better", "WORSE")}
+    each = number_of(verdicts)
     return f"{len(verdicts)} scenarios: " + ", ".join(
         f"{number} {word}" for word, number in each.items()
     )

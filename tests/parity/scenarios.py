@@ -3,9 +3,9 @@
 from . import answering, connecting, merging, retrying, shape, streaming, typed
 
 GROUPS = {
-    "What goes out": shape.SCENARIOS,
-    "What is tried again": retrying.SCENARIOS,
-    "Answers, errors, redirections": answering.SCENARIOS,
+    "Requests": shape.SCENARIOS,
+    "Retries": retrying.SCENARIOS,
+    "Responses, errors, redirects": answering.SCENARIOS,
     "Streams": streaming.SCENARIOS,
     "The merged reply of a stream": merging.SCENARIOS,
     "Typed answers": typed.SCENARIOS,

@@ -1,0 +1,29 @@
+"""The pages: every link leads to a file, and the index names every page."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+LINK = re.compile(r"\]\(([^)\s]+)\)|\b(?:src|srcset|href)=\"([^\"]+)\"")
+
+
+def links(page: pathlib.Path) -> list[str]:
+    """Return the targets of the links of a page that lead to files of the project."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    targets = [first or second for first, second in LINK.findall(text)]
+    return [target for target in targets if not re.match(r"https?:|#", target)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_to_a_file(page: pathlib.Path) -> None:
+    for target in links(page):
+        assert (page.parent / target.split("#")[0]).exists(), target
+
+
+def test_the_index_names_every_page() -> None:
+    index = links(ROOT / "docs" / "README.md")
+    names = {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"}
+    assert names - set(index) == set()
