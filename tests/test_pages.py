@@ -1,9 +1,11 @@
-"""The pages: every link leads to a file, and the index names every page."""
+"""The pages: every link leads to a file, the index names every page, and what a command writes is fresh."""
 
 import pathlib
 import re
 
 import pytest
+
+from . import wire_page
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
@@ -21,6 +23,10 @@ def links(page: pathlib.Path) -> list[str]:
 def test_every_link_of_a_page_leads_to_a_file(page: pathlib.Path) -> None:
     for target in links(page):
         assert (page.parent / target.split("#")[0]).exists(), target
+
+
+def test_the_page_of_the_bytes_is_fresh() -> None:
+    assert wire_page.PAGE.read_text("utf-8") == wire_page.page(), "stale: python -m tests.wire_page"
 
 
 def test_the_index_names_every_page() -> None:
