@@ -8,7 +8,9 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
+
+from .compat.normalise import find_usage
 
 #: No reply uses so many tokens: a larger number is an error of the server, and counts as 0.
 MAX_COUNT = 10**15
@@ -101,21 +103,6 @@ class Meter:
         for model, used in list(self.models.items()):
             total += used.cost(prices[price_key(model, prices)])
         return total
-
-
-def find_usage(reply: Mapping[str, Any]) -> Optional[dict[str, Any]]:
-    """Return the usage that a reply reports, or None.
-
-    It stands at the top, in a choice (Moonshot), or in `x_groq` (Groq).  Usage that grows from chunk to chunk is not
-    added up: the merged reply has the last one.
-    """
-    choices = reply.get("choices")
-    places = [reply, *(choices if isinstance(choices, list) else []), reply.get("x_groq")]
-    for place in places:
-        usage = place.get("usage") if isinstance(place, Mapping) else None
-        if usage and isinstance(usage, dict):
-            return usage
-    return None
 
 
 def price_key(model: str, prices: Mapping[str, Any]) -> str:

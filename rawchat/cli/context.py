@@ -1,7 +1,6 @@
 """Carry what one command works with: its options, its query, its client, and where output goes."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from ..client import Client
 from .options import Options
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from .conversation import ConversationFile
 
 
-@dataclass
-class Context:
+class Context(NamedTuple):
     """The parts of one command, from `run` to the function that prints.
 
     query           what to send; in a chat, its parameters for every message

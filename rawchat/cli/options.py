@@ -4,9 +4,8 @@
 `Option` that each of its fields carries: `parser` reads the command line, `resolve` adds the environment.
 """
 
-import dataclasses
 import keyword
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable, NamedTuple, Optional
 
 from .inputs import natural_number, number, positive_number, whole_number
@@ -24,6 +23,7 @@ class Option(NamedTuple):
     takes_file: bool = False  #: its value is the name of a file
     has_variable: bool = True  #: RAWCHAT_… sets it
     heading: str = ""  #: the heading of the group in --help that this option begins
+    default: Any = None  #: its value where it is not given; an empty list if it is repeatable
 
     @property
     def flag(self) -> str:
@@ -46,8 +46,7 @@ class Option(NamedTuple):
 
 def flag(*flags: str, help: str, has_variable: bool = True, heading: str = "") -> Any:
     """Declare an option without a value."""
-    option = Option(flags, help, has_variable=has_variable, heading=heading)
-    return dataclasses.field(default=False, metadata={"option": option})
+    return Option(flags, help, has_variable=has_variable, heading=heading, default=False)
 
 
 def value(
@@ -62,25 +61,37 @@ def value(
     default: Any = None,
 ) -> Any:
     """Declare an option with one value; the last one given counts."""
-    option = Option(
-        flags, help, (metavar,), type, choices, False, takes_file, has_variable, heading
+    return Option(
+        flags, help, (metavar,), type, choices, False, takes_file, has_variable, heading, default
     )
-    return dataclasses.field(default=default, metadata={"option": option})
 
 
 def values(*flags: str, metavars: tuple[str, ...], help: str, takes_file: bool = False) -> Any:
     """Declare an option that may be repeated: a list of its values."""
-    option = Option(flags, help, metavars, repeatable=True, takes_file=takes_file)
-    return dataclasses.field(default_factory=list, metadata={"option": option})
+    return Option(flags, help, metavars, repeatable=True, takes_file=takes_file)
 
 
-@dataclasses.dataclass(repr=False, eq=False)  # a header or a proxy may hold a credential
 class Options:
-    """The values of all options, in the order of --help."""
+    """The values of all options, in the order of --help.
 
-    prompt: list[str] = dataclasses.field(default_factory=list)
-    #: the names of the options on the command line, not of those that a variable sets
-    given: set[str] = dataclasses.field(default_factory=set)
+    The class holds the declarations, an instance the values.  It is no dataclass, whose module imports `inspect` and
+    `ast`: they would take a sixth of what rawchat adds to the start of a process.
+    """
+
+    prompt: list[str]
+    given: set[
+        str
+    ]  #: the names of the options on the command line, not of those that a variable sets
+
+    def __init__(self, given: Iterable[str] = (), **values: Any):
+        self.prompt = []
+        self.given = set(given)
+        for option in all_options():
+            default = option.default
+            if option.repeatable:
+                default = []
+            setattr(self, option.name, default)
+        vars(self).update(values)
 
     model: Optional[str] = value(
         "-m",
@@ -313,6 +324,6 @@ class Options:
 
 def all_options() -> Iterator[Option]:
     """Yield all options, in the order of --help."""
-    for field in dataclasses.fields(Options):
-        if "option" in field.metadata:
-            yield field.metadata["option"]
+    for declaration in vars(Options).values():
+        if isinstance(declaration, Option):
+            yield declaration

@@ -4,7 +4,6 @@ Lines are edited by readline where it exists.  An error or a Ctrl-C ends the ste
 """
 
 import contextlib
-import dataclasses
 import os
 import signal
 import sys
@@ -64,7 +63,7 @@ def run_repl(context: Context) -> int:
     def send(messages: History, model: Any) -> None:
         """Send the conversation to a model and print its answer."""
         params = {**query.params, "extra_body": {**extra_body, "model": model}}
-        turn = dataclasses.replace(context, query=query._replace(params=params))
+        turn = context._replace(query=query._replace(params=params))
         try:
             send_query(turn, messages)
         finally:

@@ -6,17 +6,19 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any, BinaryIO, Optional, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Optional, Union
 
 from ..config import Config
 from ..keys.redaction import redact, request_secrets, secret_forms
 from ..reply import Reply
 from ..urls import join_url
-from ..usage import Usage, price_key
 from ..wire import Headers, Request
 from .inputs import UsageError, open_private, read_file
 from .options import Options
 from .terminal import Stderr, write_error
+
+if TYPE_CHECKING:  # with -v and --log only
+    from ..usage import Usage
 
 Prices = Mapping[str, Mapping[str, float]]  # dollars per million tokens, by model
 Body = Mapping[str, Any]
@@ -33,6 +35,8 @@ COST_DIGITS = 12
 
 def load_prices(path: str) -> Prices:
     """Return the table of prices in a JSON file; raise UsageError if it holds none."""
+    from ..usage import Usage
+
     try:
         table: Prices = json.loads(read_file(path))
         for prices in table.values():
@@ -47,6 +51,8 @@ def total_cost(replies: Sequence[Reply], prices: Optional[Prices]) -> Optional[f
     """Return the cost of `replies` in dollars; None if there are no prices, or none for one of the models."""
     if prices is None:
         return None
+    from ..usage import Usage, price_key
+
     total = 0.0
     for reply in replies:
         try:
@@ -63,9 +69,9 @@ def format_usage(replies: Sequence[Reply], seconds: float, prices: Optional[Pric
     seconds     the time that all calls took together
     prices      None leaves the cost out
     """
-    used = Usage()
-    for reply in replies:
-        used += Usage.of(reply)
+    from ..usage import Usage
+
+    used = sum((Usage.of(reply) for reply in replies), Usage())
     parts = [format_tokens(replies, used)]
     dollars = total_cost(replies, prices)
     if dollars is not None:
@@ -85,7 +91,7 @@ def format_usage(replies: Sequence[Reply], seconds: float, prices: Optional[Pric
     return "; ".join(parts)
 
 
-def format_tokens(replies: Sequence[Reply], used: Usage) -> str:
+def format_tokens(replies: Sequence[Reply], used: "Usage") -> str:
     """Return the tokens of `replies`, whose sum is `used`: '12 tokens in (4 cached), 34 out (6 reasoning)'."""
     if not any(reply.usage for reply in replies):
         return "usage not reported"

@@ -172,3 +172,21 @@ def as_model_list(payload: Any) -> Any:
             id = model.get("id") or model.get("name") or model.get("model")
             data.append({**model, "id": id})
     return {"object": "list", **rest, "data": data}
+
+
+# ---- usage
+
+
+def find_usage(reply: Mapping[str, Any]) -> Optional[dict[str, Any]]:
+    """Return the usage that a reply reports, or None.
+
+    It stands at the top, in a choice (Moonshot), or in `x_groq` (Groq).  Usage that grows from chunk to chunk is not
+    added up: the merged reply has the last one.
+    """
+    choices = reply.get("choices")
+    places = [reply, *(choices if isinstance(choices, list) else []), reply.get("x_groq")]
+    for place in places:
+        usage = place.get("usage") if isinstance(place, Mapping) else None
+        if usage and isinstance(usage, dict):
+            return usage
+    return None

@@ -1,6 +1,5 @@
 """Options: what the command line and the environment say, and which has the last word."""
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -119,8 +118,11 @@ def test_the_help_fits_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_type_checker_knows_every_option() -> None:
-    fields = {field.name for field in dataclasses.fields(Options)}
-    assert fields == {"prompt", "given", *(option.name for option in all_options())}
+    assert Options.__annotations__.keys() == {
+        "prompt",
+        "given",
+        *(option.name for option in all_options()),
+    }
 
 
 def test_the_variables_of_bulk_are_not_reported() -> None:
