@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
-from .. import trace
 from ..config import load_config
 from ..errors import MissingKeyError
 from ..wire import Headers, Transport
@@ -97,6 +96,8 @@ def render_request(query: Query, options: Options, stderr: Stderr) -> str:
             f"--local serves on any free port; {LOCAL_URL} stands for it, where "
             "python -m rawchat.local serves"
         )
+    from ..trace import curl, format_request
+
     placeholder = "***"
     if options.curl:
         placeholder = "$OPENAI_API_KEY"
@@ -113,8 +114,8 @@ def render_request(query: Query, options: Options, stderr: Stderr) -> str:
         authorization = {"Authorization": f"Bearer {keys[0]}"}
         request = request._replace(headers=Headers(request.headers, authorization))
     if options.curl:
-        return trace.curl(request)
-    return trace.format_request(request)
+        return curl(request)
+    return format_request(request)
 
 
 # ---- the client

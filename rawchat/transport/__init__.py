@@ -23,7 +23,6 @@ from .failures import TranslateErrors
 # `connection` has both names too, slower: see `fast`.
 from .fast import POOL_CLASSES, Adapter
 from .proxies import find_proxy, proxies_for, refuse_plain_proxy
-from .proxy_pages import check_forwarded, is_forwarded
 from .responses import iter_available
 
 #: Idle connections kept for one host, as many as the SDK may open at all.
@@ -174,7 +173,9 @@ class Http:
         if deadline.has_expired():
             response.close()
             raise deadline.error()
-        if proxy and is_forwarded(request.url, proxy):
+        if proxy:
+            from .proxy_pages import check_forwarded
+
             check_forwarded(response, getattr(received.raw, "reason", None), proxy, request)
         return response
 

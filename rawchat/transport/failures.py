@@ -24,7 +24,6 @@ from ..errors import (
 from ..keys.redaction import redact_error
 from ..urls import origin
 from ..wire import Request
-from .proxy_pages import proxy_failure, proxy_secrets
 
 #: socket.timeout is TimeoutError itself from Python 3.10 on.
 TIMEOUT_ERRORS = (
@@ -109,6 +108,8 @@ def translate_error(
     cause = first_cause(error)
     reason = one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
     if proxy and is_proxy_error(error, cause):
+        from .proxy_pages import proxy_failure
+
         failure = proxy_failure(proxy, reason.replace("Tunnel connection failed: ", ""), request)
     else:
         kind: type[APIConnectionError] = APIConnectionError
@@ -119,6 +120,8 @@ def translate_error(
         explain(failure, cause, host)
     failure.__cause__ = cause.with_traceback(None)  # its frames hold the headers, and so the key
     if proxy:
+        from .proxy_pages import proxy_secrets
+
         redact_error(proxy_secrets(proxy), failure)
     return failure
 

@@ -69,8 +69,10 @@ def check_forwarded(
 ) -> None:
     """Raise the proxy's error if it answered in place of the server; else hide its password in an error response.
 
-    `reason` is the phrase beside the status.
+    `reason` is the phrase beside the status.  A response that came through a tunnel is not the proxy's.
     """
+    if not is_forwarded(request.url, proxy):
+        return
     if response.status < 400 and not looks_like_page(response):
         return
     start = b""
