@@ -22,9 +22,9 @@ Beside it `compat/`: all that servers do differently, from the spelling of an er
 smallest wrapper of a transport), `images`, `usage`, and `safe_path` (for commands).  That is the core.
 
 Built on it, each folder under its public name, to be deleted by whoever does not need it: `schema` (structured output),
-`history` (conversations), `tools` (the tool loop), `limits` (rate limiter, circuit breaker), `trace` (watch the wire),
-`aio` (await the verbs), `bulk` (many prompts), `local` (a small model on this machine), `doctor` (find what fails
-between here and a model), `cli` (python -m rawchat).
+`history` (conversations), `resources` (any endpoint: embeddings, audio, files), `tools` (the tool loop), `limits` (rate
+limiter, circuit breaker), `trace` (watch the wire), `aio` (await the verbs), `bulk` (many prompts), `local` (a small
+model on this machine), `doctor` (find what fails between here and a model), `cli` (python -m rawchat).
 
 >>> import rawchat
 >>> reply = rawchat.chat("Say hi")                                                  # doctest: +SKIP
@@ -42,7 +42,7 @@ import importlib
 # `typing` is not imported here: this file is run before `python -m rawchat` takes the working directory off sys.path.
 TYPE_CHECKING = False  # type checkers take this name for True, wherever it comes from
 if TYPE_CHECKING:
-    from typing import Any, Union, overload
+    from typing import Any, Literal, Union, overload
 
     from . import (
         aio as aio,
@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     )
     from . import (
         local as local,
+    )
+    from . import (
+        resources as resources,
     )
     from . import (
         schema as schema,
@@ -87,6 +90,8 @@ if TYPE_CHECKING:
     from .images import image_part as image_part
     from .reply import Chunk as Chunk
     from .reply import Reply as Reply
+    from .resources import ByteStream, EventStream
+    from .resources.embeddings import Embeddings
     from .stream import Stream as Stream
     from .usage import Meter as Meter
     from .usage import Usage as Usage
@@ -143,6 +148,13 @@ __all__ = [
     "image",
     "models",
     "model",
+    "post",
+    "get",
+    "delete",
+    "stream_post",
+    "embed",
+    "transcribe",
+    "speak",
     "__version__",
 ]
 
@@ -154,6 +166,7 @@ PUBLIC_MODULES = [
     "errors",
     "limits",
     "local",
+    "resources",
     "schema",
     "stream",
     "tools",
@@ -240,6 +253,57 @@ def models(**params: "Any") -> "Reply":
 def model(id: str, **params: "Any") -> "Reply":
     """Return what the server knows about one model: `Client.model` of the default client."""
     return default_client().model(id, **params)
+
+
+def post(path: str, body: "Any" = None, **params: "Any") -> "Any":
+    """Send `body` to any path: `Client.post` of the default client."""
+    return default_client().post(path, body, **params)
+
+
+def get(path: str, **params: "Any") -> "Any":
+    """Get any path: `Client.get` of the default client."""
+    return default_client().get(path, **params)
+
+
+def delete(path: str, **params: "Any") -> "Any":
+    """Delete any path: `Client.delete` of the default client."""
+    return default_client().delete(path, **params)
+
+
+def stream_post(path: str, body: "Any" = None, **params: "Any") -> "Any":
+    """Send `body` to any path, and return the answer while it arrives: `Client.stream` of the default client.
+
+    The name `rawchat.stream` is taken by the module.
+    """
+    return default_client().stream(path, body, **params)
+
+
+def embed(input: "Any", **params: "Any") -> "Embeddings":
+    """Return the vectors of texts: `Client.embed` of the default client."""
+    return default_client().embed(input, **params)
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def transcribe(
+        file: Any, model: str = ..., stream: Literal[False] = False, **params: Any
+    ) -> "Reply": ...
+    @overload
+    def transcribe(
+        file: Any, model: str = ..., *, stream: Literal[True], **params: Any
+    ) -> "EventStream": ...
+    def transcribe(file: Any, model: str = ..., stream: bool = False, **params: Any) -> Any: ...
+else:
+
+    def transcribe(file: "Any", **params: "Any") -> "Any":
+        """Return what is said in a recording: `Client.transcribe` of the default client."""
+        return default_client().transcribe(file, **params)
+
+
+def speak(text: str, **params: "Any") -> "ByteStream":
+    """Return the sound of a text: `Client.speak` of the default client."""
+    return default_client().speak(text, **params)
 
 
 if not TYPE_CHECKING:  # or a type checker would accept every name

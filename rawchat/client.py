@@ -11,7 +11,7 @@ import random as chance
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, Optional, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
 from . import endpoints, images, reply
 from .backoff import CallBounds, Runtime, next_delay, should_fall_back
@@ -27,8 +27,12 @@ from .keys.pool import KeyPool
 from .keys.redaction import redact_error, request_secrets
 from .reply import Reply
 from .stream import Stream
-from .urls import origin
+from .urls import join_url, origin
 from .wire import Headers, Request, Response, Transport
+
+if TYPE_CHECKING:
+    from .resources import ByteStream
+    from .resources.embeddings import Embeddings
 
 Answer = TypeVar("Answer")
 Instance = TypeVar("Instance")
@@ -195,7 +199,7 @@ class Client:
     def chat(self, messages: Messages, **params: Any) -> Reply:
         """Send `messages`, a text or any iterable of messages, and return the whole Reply."""
         request = endpoints.chat(self.config, messages, params)
-        return self._report(self.send(request, self.read_reply))
+        return self.report(self.send(request, self.read_reply))
 
     def stream_chat(self, messages: Messages, **params: Any) -> Stream:
         """Send `messages` and return the reply as a Stream, to be read while it is generated.
@@ -225,7 +229,7 @@ class Client:
     def complete(self, prompt: Union[str, list[Any]], **params: Any) -> Reply:
         """Continue a text with the legacy completions endpoint, and return the whole Reply."""
         request = endpoints.completion(self.config, prompt, params)
-        return self._report(self.send(request, self.read_reply))
+        return self.report(self.send(request, self.read_reply))
 
     def stream_complete(self, prompt: Union[str, list[Any]], **params: Any) -> Stream:
         """Continue a text, and return what is added as a Stream, to be read while it is generated."""
@@ -235,20 +239,64 @@ class Client:
     def moderate(self, input: Union[str, list[Any]], **params: Any) -> Reply:
         """Classify a text as harmful or not: see `.flagged` and `.categories` of the Reply, details in "results"."""
         request = endpoints.moderation(self.config, input, params)
-        return self._report(self.send(request, self.read_reply))
+        return self.report(self.send(request, self.read_reply))
 
     def image(self, prompt: str, **params: Any) -> images.Pictures:
         """Generate pictures; they are in reply["data"] as URLs or base64, and `.save(path)` writes them."""
         request = endpoints.image(self.config, prompt, params)
-        return self._report(images.as_pictures(self.send(request, self.read_reply)))
+        return self.report(images.as_pictures(self.send(request, self.read_reply)))
 
     def models(self, **params: Any) -> Reply:
         """List the models of the server, in reply["data"]."""
-        return self._report(self.send(endpoints.models(self.config, params), self.read_reply))
+        return self.report(self.send(endpoints.models(self.config, params), self.read_reply))
 
     def model(self, id: str, **params: Any) -> Reply:
         """Return what the server knows about one model."""
-        return self._report(self.send(endpoints.model(self.config, id, params), self.read_reply))
+        return self.report(self.send(endpoints.model(self.config, id, params), self.read_reply))
+
+    # ---- any endpoint; parameters, results and errors are those of the functions of `resources`, loaded when used
+
+    def post(self, path: str, body: Any = None, **params: Any) -> Any:
+        """Send a dict (which may hold files), a list or bytes to any path; return a Reply, other JSON, or Content."""
+        from . import resources
+
+        return resources.call(self, "POST", path, body, params)
+
+    def get(self, path: str, **params: Any) -> Any:
+        """Get any path, with `params` in its query; return what `post` does."""
+        from . import resources
+
+        return resources.call(self, "GET", path, None, params)
+
+    def delete(self, path: str, **params: Any) -> Any:
+        """Delete any path, with `params` in its query; return what `post` does."""
+        from . import resources
+
+        return resources.call(self, "DELETE", path, None, params)
+
+    def stream(self, path: str, body: Any = None, **params: Any) -> Any:
+        """Send a body to any path, or get it; return an EventStream or a ByteStream, read while it arrives."""
+        from . import resources
+
+        return resources.stream(self, path, body, params)
+
+    def embed(self, input: Any, **params: Any) -> "Embeddings":
+        """Return the vectors of one or more texts, in `.embeddings`."""
+        from .resources.embeddings import embed
+
+        return embed(self, input, **params)
+
+    def transcribe(self, file: Any, **params: Any) -> Any:
+        """Return what is said in a recording as a Reply, or with stream=True as an EventStream."""
+        from .resources.audio import transcribe
+
+        return transcribe(self, file, **params)
+
+    def speak(self, text: str, **params: Any) -> "ByteStream":
+        """Return the sound of a text as a ByteStream, to be iterated over, saved or read while it arrives."""
+        from .resources.audio import speak
+
+        return speak(self, text, **params)
 
     # ---- the life of a call
 
@@ -259,16 +307,20 @@ class Client:
     def send(self, request: Request, read: Optional[Callable[[Response], Any]] = None) -> Any:
         """Send `request`, attempt after attempt, until one succeeds or is not worth repeating.
 
-        Returns what `read` makes of the 2xx Response; without `read` the Response, its body not yet read.  A body that
-        breaks while `read` reads it counts as a failed attempt.  When the retries are used up, the request's fallbacks
-        are sent in the same way.  What rawchat added to the body and the server refuses is left out, at once: see
-        `compat.unsupported`.  Raises the APIError of the last attempt; DeadlineExceededError if no time is left.
+        A URL that begins with a slash is below base_url.  Returns what `read` makes of the 2xx Response; without `read`
+        the Response, its body not yet read.  A body that breaks while `read` reads it counts as a failed attempt.  When
+        the retries are used up, the request's fallbacks are sent in the same way.  What rawchat added to the body and
+        the server refuses is left out, at once: see `compat.unsupported`.  Raises the APIError of the last attempt;
+        DeadlineExceededError if no time is left.
         """
         if self._closed:
             raise RawchatError("this client is closed; make a new one")
         bounds = CallBounds(self._runtime, self.config.max_retries, self.config.deadline)
         failure: APIError
         for candidate in (request, *request.fallbacks):
+            if candidate.url.startswith("/"):
+                url = join_url(self.config.base_url, candidate.url, self.config.query)
+                candidate = candidate._replace(url=url)
             at_home = self._goes_home(candidate)
             keys = self._keys.selector(candidate.model)
             left_out = set(self._left_out)
@@ -334,14 +386,14 @@ class Client:
         """Read a 2xx `response` as a Reply, for `send`.  Raises APIResponseValidationError."""
         return reply.require_choices(reply.read_reply(response, self.config.max_bytes), response)
 
-    def _report(self, finished: AnyReply) -> AnyReply:
+    def report(self, finished: AnyReply) -> AnyReply:
         """Call `on_reply`, outside `send`: an exception of the caller's function is no failed attempt."""
         if self._on_reply:
             self._on_reply(finished)
         return finished
 
     def _open_stream(self, response: Response) -> Stream:
-        return Stream(response, self.config.max_bytes, on_reply=self._report)
+        return Stream(response, self.config.max_bytes, on_reply=self.report)
 
 
 # ---- the default client

@@ -25,9 +25,9 @@ from .config.checks import check_mapping, check_timeout
 from .config.misnamed import check_call_params
 from .keys.credentials import refuse_credentials, refuse_unencrypted
 from .urls import SEGMENT_SAFE, join_url
-from .wire import Added, Headers, Request, __version__
+from .wire import Headers, Request, __version__
 from .wire.headers import validate_headers
-from .wire.json_text import encode_json
+from .wire.json_text import Added, encode_json
 
 Message = Mapping[str, Any]
 Messages = Union[str, Iterable[Message]]

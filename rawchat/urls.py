@@ -66,16 +66,17 @@ def validate_base_url(url: str) -> str:
 
 
 def join_url(base_url: str, path: str, query: Mapping[str, Any]) -> str:
-    """Return base_url + path; the query of base_url stays as it is and is followed by `query`.
+    """Return base_url + path; the query of base_url stays as it is and is followed by that of the path and `query`.
 
     Raises TypeError for a value that a query cannot hold.
     """
     location, _, base_query = base_url.partition("?")
+    path, _, path_query = path.partition("?")
     pairs = []
     for name, value in query.items():
         for text in query_values(name, value):
             pairs.append((name, text))
-    queries = [part for part in (base_query, urlencode(pairs, quote_via=quote)) if part]
+    queries = [part for part in (base_query, path_query, urlencode(pairs, quote_via=quote)) if part]
     if not queries:
         return location + path
     return f"{location}{path}?{'&'.join(queries)}"
@@ -131,7 +132,7 @@ def redirect_target(method: str, url: str, status: int, location: Optional[str])
     Only redirects that keep method and body are followed, and only within the origin, as the key goes along.  Any
     other becomes an error that names its target.
     """
-    followed = POST_REDIRECTS if method == "POST" else GET_REDIRECTS
+    followed = GET_REDIRECTS if method == "GET" else POST_REDIRECTS
     if not location or status not in followed:
         return None
     try:

@@ -27,6 +27,7 @@ SECTIONS = {
     "11": "Servers that claim OpenAI compatibility",
     "12": "Difficult networks",
     "13": "Everyday use of the command line and of bulk",
+    "14": "Any endpoint",
 }
 ROWS = {
     "1.1": "= the paths of the endpoints under the base path, which is never dropped; trailing slashes are folded",
@@ -156,6 +157,19 @@ ROWS = {
     "13.13": "> bulk: a rerun reports what the output holds; earlier failures count in its exit code",
     "13.14": "> bulk: RAWCHAT_…, -H and --deadline apply",
     "13.15": "> bulk: `run_rows` and `main` work in any thread",
+    # Section 14.
+    "14.1": "= post, get, delete and stream reach every path below base_url; both queries are kept; > a path that leads out of "
+    "base_url is refused",
+    "14.2": "> an absolute URL of another origin gets no key, no default header and no default query",
+    "14.3": "= they have the retries, deadline, errors, trace and on_reply of the other verbs",
+    "14.4": "= files in a body make it multipart/form-data, with the names and types that the SDK sends",
+    "14.5": "> an upload is read from disk while it is sent, in constant memory, and whole again for a retry; a file that is "
+    "missing, changes or cannot be read is a clear error, and a refusal before the end is read",
+    "14.6": "> a response that is not JSON is bytes with their content type, saved while they arrive; a cut one leaves no file",
+    "14.7": "= embed: vectors as floats in input order, requested as base64; > a server may ignore or refuse that; batches",
+    "14.8": "= transcribe and speak; > a web page or an error in place of text or sound is an error",
+    "14.9": "= /v1/responses through post and stream: events keep their names, no [DONE] is expected; > an error event or an early "
+    "end raises, with .partial",
 }
 
 

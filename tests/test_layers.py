@@ -50,14 +50,15 @@ FOLDER_RULES = {
     "trace": {"errors", "wire", "urls", "keys"},
     "history": {"root"},
     "tools": {"root", "schema", "history"},
-    "aio": {"root", "history"},
+    "aio": {"root", "history", "resources"},
     "bulk": {"root", "limits"},
     "local": {"root"},
     "cli": {"root", "schema", "history", "tools", "trace", "local"},
     "doctor": {"root", "transport"},
+    "resources": {"root"},
 }
 # The folders that the root loads inside a function: only when a call needs them.
-LOADED_LATE_BY_ROOT = {"transport", "schema", "history"}
+LOADED_LATE_BY_ROOT = {"transport", "schema", "history", "resources"}
 # A command may use what the command line knows of files, terminals and standard input.
 COMMANDS = {"bulk/__main__.py", "local/__main__.py"}
 
@@ -79,8 +80,8 @@ PATH_OF_ONE_CALL = [
     "client",
 ]
 #: bounds on their lines: of code, without blank lines, comments and docstrings; and of all
-MAX_PATH_CODE_LINES = 1_550
-MAX_PATH_LINES = 2_550
+MAX_PATH_CODE_LINES = 1_575
+MAX_PATH_LINES = 2_605
 
 
 class Import(NamedTuple):

@@ -16,8 +16,9 @@ They run in threads around one `Client`, so there is no second implementation.  
 import asyncio
 import random as random_module
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Callable, Optional, TypeVar, Union, overload
+from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Literal, Optional, TypeVar, Union, overload
 
 from ..client import Client, Instance
 from ..config import Timeout
@@ -27,12 +28,15 @@ from ..history import History
 from ..images import Pictures
 from ..keys import ApiKey
 from ..reply import Reply
-from ..stream import Stream
 from ..wire import Transport
 from .history import AsyncHistory as AsyncHistory
 from .streams import AsyncStream as AsyncStream
-from .streams import StreamOpening
+from .streams import StreamOpening, open_stream
 from .workers import WorkerPool
+
+if TYPE_CHECKING:
+    from ..resources.embeddings import Embeddings
+    from .resources import AsyncByteStream, AsyncEventStream
 
 Result = TypeVar("Result")
 
@@ -49,8 +53,8 @@ def call_in_thread(
     """Call `function` with its exchanges under `token`."""
     cancel_token.set(token)
     result = function(*args, **params)
-    if isinstance(result, Stream) and token.cancelled:
-        result.close()  # it came too late: nobody will read it
+    if token.cancelled and hasattr(result, "close"):
+        result.close()  # a stream that came too late: nobody will read it
     return result
 
 
@@ -136,12 +140,12 @@ class AsyncClient:
         """Send messages and return the whole Reply; see `Client.chat`."""
         return await self.run(self.client.chat, messages, **params)
 
-    def stream_chat(self, messages: Messages, **params: Any) -> "StreamOpening":
+    def stream_chat(self, messages: Messages, **params: Any) -> StreamOpening[AsyncStream]:
         """Send messages and return a stream of the answer; see `Client.stream_chat`.
 
         Use it as `async with client.stream_chat(…) as stream:`, or `stream = await client.stream_chat(…)`.
         """
-        return StreamOpening(self._open_stream(self.client.stream_chat, messages, params))
+        return open_stream(self, AsyncStream, self.client.stream_chat, messages, **params)
 
     @overload
     async def parse(self, messages: Messages, into: type[Instance], **params: Any) -> Instance: ...
@@ -155,9 +159,11 @@ class AsyncClient:
         """Continue a text and return the Reply; see `Client.complete`."""
         return await self.run(self.client.complete, prompt, **params)
 
-    def stream_complete(self, prompt: Union[str, list[Any]], **params: Any) -> "StreamOpening":
+    def stream_complete(
+        self, prompt: Union[str, list[Any]], **params: Any
+    ) -> StreamOpening[AsyncStream]:
         """Continue a text and return a stream; see `Client.stream_complete`, and `stream_chat` for its use."""
-        return StreamOpening(self._open_stream(self.client.stream_complete, prompt, params))
+        return open_stream(self, AsyncStream, self.client.stream_complete, prompt, **params)
 
     async def moderate(self, input: Union[str, list[Any]], **params: Any) -> Reply:
         """Classify a text or a picture; see `Client.moderate`."""
@@ -174,6 +180,56 @@ class AsyncClient:
     async def model(self, id: str, **params: Any) -> Reply:
         """Return what the server knows about one model; see `Client.model`."""
         return await self.run(self.client.model, id, **params)
+
+    async def post(self, path: str, body: Any = None, **params: Any) -> Any:
+        """Send a body to any path and return the answer; see `Client.post`."""
+        return await self.run(self.client.post, path, body, **params)
+
+    async def get(self, path: str, **params: Any) -> Any:
+        """Get any path; see `Client.get`."""
+        return await self.run(self.client.get, path, **params)
+
+    async def delete(self, path: str, **params: Any) -> Any:
+        """Delete any path; see `Client.delete`."""
+        return await self.run(self.client.delete, path, **params)
+
+    def stream(self, path: str, body: Any = None, **params: Any) -> StreamOpening[Any]:
+        """Send a body to any path and return the answer while it arrives; see `Client.stream`.
+
+        It is an AsyncEventStream or an AsyncByteStream, used as the stream of `stream_chat`.
+        """
+        from .resources import wrap_stream
+
+        return open_stream(self, wrap_stream, self.client.stream, path, body, **params)
+
+    async def embed(self, input: Any, **params: Any) -> "Embeddings":
+        """Return the vectors of texts; see `Client.embed`."""
+        return await self.run(self.client.embed, input, **params)
+
+    @overload
+    def transcribe(
+        self, file: Any, model: str = ..., stream: Literal[False] = False, **params: Any
+    ) -> Coroutine[Any, Any, Reply]: ...
+    @overload
+    def transcribe(
+        self, file: Any, model: str = ..., *, stream: Literal[True], **params: Any
+    ) -> "StreamOpening[AsyncEventStream]": ...
+    def transcribe(
+        self, file: Any, model: str = "whisper-1", stream: bool = False, **params: Any
+    ) -> Any:
+        """Return what is said in a recording; see `Client.transcribe`, and `stream_chat` for the use of a stream."""
+        if not stream:
+            return self.run(self.client.transcribe, file, model=model, **params)
+        from .resources import AsyncEventStream
+
+        verb = partial(self.client.transcribe, model=model, stream=True)
+        return open_stream(self, AsyncEventStream, verb, file, **params)
+
+    def speak(self, text: str, **params: Any) -> "StreamOpening[AsyncByteStream]":
+        """Return the sound of a text while it arrives; see `Client.speak`."""
+        from .resources import AsyncByteStream
+
+        return open_stream(self, AsyncByteStream, self.client.speak, text, **params)
 
     def history(self, **settings: Any) -> "AsyncHistory":
         """Return a new conversation with this client; `settings` are those of `History`."""
@@ -198,14 +254,6 @@ class AsyncClient:
         except asyncio.CancelledError:
             token.cancel()
             raise
-
-    async def _open_stream(
-        self, verb: Callable[..., Stream], content: Any, params: dict[str, Any]
-    ) -> "AsyncStream":
-        """Send the request of a streaming verb."""
-        token = CancelToken()
-        stream = await self.run_cancellable(token, verb, content, **params)
-        return AsyncStream(self, token, stream)
 
     async def close(self) -> None:
         """Close the connections; a later call raises RawchatError."""

@@ -1,45 +1,63 @@
-"""Streams for `async for`: `AsyncStream`, and its request before it is sent."""
+"""Streams for `async for`: each item is read in a thread when it is asked for, so a slow reader slows the server down."""
 
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
 from ..deadline import CancelToken
 from ..reply import Chunk, Reply
-from ..stream import Stream
 from ..wire.json_text import hold_half
 
 if TYPE_CHECKING:
     from . import AsyncClient
 
+Item = TypeVar("Item")
+Opened = TypeVar("Opened", bound="AsyncReader[Any]")
 
-class AsyncStream:
-    """A `Stream` for `async for`.  A chunk is read when it is asked for, so a slow reader slows the server down.
+
+class AsyncReader(Generic[Item]):
+    """A stream for `async for`.  An item is read when it is asked for.
 
     `async with` frees the connection at its end, however that comes; so does a read that is cancelled.
     """
 
-    def __init__(self, client: "AsyncClient", token: CancelToken, stream: Stream):
+    def __init__(self, client: "AsyncClient", token: CancelToken, stream: Any):
         self._client = client
         self._token = token
         self._stream = stream
         self.request_id: Optional[str] = stream.request_id
 
-    async def __aiter__(self) -> AsyncIterator[Chunk]:
+    async def __aiter__(self) -> AsyncIterator[Item]:
         try:
             while True:
-                chunk = await self._client.run_cancellable(self._token, next, self._stream, None)
-                if chunk is None:
+                item = await self._client.run_cancellable(self._token, next, self._stream, None)
+                if item is None:
                     return
-                yield chunk
+                yield item
         finally:
             self.close()
+
+    def close(self) -> None:
+        """Free the connection; what has not been read is lost."""
+        # ValueError: a read that was cancelled is still ending in its thread, and frees the connection itself.
+        with contextlib.suppress(ValueError):
+            self._stream.close()
+
+    async def __aenter__(self: "Opened") -> "Opened":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncTextReader(AsyncReader[Item]):
+    """A stream whose items have a text, and which a Reply is made of."""
 
     async def texts(self) -> AsyncIterator[str]:
         """Yield the first choice's text in pieces as they come; each consists of whole characters."""
         pending = ""
-        async for chunk in self:
-            text, pending = hold_half(pending + chunk.text)
+        async for item in self:
+            text, pending = hold_half(pending + item.text)  # type: ignore[attr-defined]
             if text:
                 yield text
         if pending:
@@ -50,35 +68,28 @@ class AsyncStream:
         return await self._client.run_cancellable(self._token, self._read_reply)
 
     def _read_reply(self) -> Reply:
-        return self._stream.reply
-
-    def close(self) -> None:
-        """Free the connection; what has not been read is lost."""
-        # ValueError: a read that was cancelled is still ending in its thread, and frees the connection itself.
-        with contextlib.suppress(ValueError):
-            self._stream.close()
-
-    async def __aenter__(self) -> "AsyncStream":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close()
+        reply: Reply = self._stream.reply
+        return reply
 
 
-class StreamOpening(Coroutine[Any, Any, AsyncStream]):
-    """A request for a stream, not yet sent: `await` returns its AsyncStream, and `async with` enters it.
+class AsyncStream(AsyncTextReader[Chunk]):
+    """A `Stream` for `async for`."""
+
+
+class StreamOpening(Coroutine[Any, Any, Opened]):
+    """A request for a stream, not yet sent: `await` returns the stream, and `async with` enters it.
 
     It is a coroutine, so that `asyncio.create_task` takes it too.
     """
 
-    def __init__(self, opening: Coroutine[Any, Any, AsyncStream]):
+    def __init__(self, opening: Coroutine[Any, Any, Opened]):
         self._opening = opening
-        self._stream: Optional[AsyncStream] = None
+        self._stream: Optional[Opened] = None
 
-    def __await__(self) -> Generator[Any, Any, AsyncStream]:
+    def __await__(self) -> Generator[Any, Any, Opened]:
         return self._opening.__await__()
 
-    async def __aenter__(self) -> AsyncStream:
+    async def __aenter__(self) -> Opened:
         self._stream = await self._opening
         return self._stream
 
@@ -97,3 +108,20 @@ class StreamOpening(Coroutine[Any, Any, AsyncStream]):
     def close(self) -> None:
         """Close the coroutine; nothing is sent."""
         self._opening.close()
+
+
+def open_stream(
+    client: "AsyncClient",
+    wrap: Callable[["AsyncClient", CancelToken, Any], Opened],
+    verb: Callable[..., Any],
+    *args: Any,
+    **params: Any,
+) -> StreamOpening[Opened]:
+    """Return the request of a streaming verb, not yet sent; its stream will be in a reader that `wrap` makes."""
+
+    async def send() -> Opened:
+        token = CancelToken()
+        stream = await client.run_cancellable(token, verb, *args, **params)
+        return wrap(client, token, stream)
+
+    return StreamOpening(send())

@@ -7,7 +7,8 @@ from typing import Any, Callable, NamedTuple, Optional, TextIO
 from .. import endpoints
 from ..config import Config
 from ..endpoints import INCLUDE_USAGE, choice_count
-from ..wire import Added, Request
+from ..wire import Request
+from ..wire.json_text import Added
 from .inputs import UsageError, Warn, build_prompt, expand_at_file, json_or_text
 from .options import Options
 

@@ -226,7 +226,7 @@ def log_entry(
     """
     body = request
     if isinstance(request, Request):
-        body = json.loads(request.body or b"{}")
+        body = request.draft or {}
     assert isinstance(body, Mapping)
     when = datetime.fromtimestamp(began, timezone.utc)
     entry: dict[str, Any] = {

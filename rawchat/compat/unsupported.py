@@ -14,8 +14,8 @@ from collections.abc import Collection
 from typing import Any, Optional
 
 from ..errors import APIError, APIStatusError, ContextLengthExceededError
-from ..wire import Added, Request, Response, Transport
-from ..wire.json_text import encode_json
+from ..wire import Request, Response, Transport
+from ..wire.json_text import Added, AddedText, encode_json
 
 Body = dict[str, Any]
 
@@ -24,6 +24,7 @@ STREAM_OPTIONS = "stream_options"
 STRICT = "strict"
 JSON_SCHEMA = "json_schema"
 NULL_CONTENT = "null content"
+ENCODING_FORMAT = "encoding_format"
 
 # A server that checks the body says so with 400 or 422; llama-cpp-python's says 500 if its own check fails.
 REFUSAL_STATUSES = (400, 422)
@@ -34,6 +35,7 @@ STRICT_NAMED = re.compile(r"\bstrict\b(?! mode)")
 SCHEMA_INVALID = re.compile(r"invalid schema|in strict mode")
 # What follows `response_format` if it is refused.  DeepSeek: "This response_format type is unavailable now".
 REFUSED = re.compile(r"unavailable|support|unknown|unrecogni|unexpected|not permitted|not allowed")
+REFUSED_ENCODING = re.compile(r"\bencoding_format\b|\bbase64\b")
 CONTENT_NAMED = re.compile(r"\b(?:content|messages)\b")
 
 JSON_MODE_PROMPT = "Answer with one JSON object, and nothing else. It must fit this JSON schema: "
@@ -56,6 +58,8 @@ def find_unsupported(failure: APIError, request: Request, known: Collection[str]
     if failure.status_code in REFUSAL_STATUSES:
         if STREAM_OPTIONS not in known and adds_stream_options(body) and "stream_options" in words:
             return STREAM_OPTIONS
+        if ENCODING_FORMAT not in known and adds_encoding(body) and REFUSED_ENCODING.search(words):
+            return ENCODING_FORMAT
         if STRICT not in known and adds_strict(body) and STRICT_NAMED.search(words):
             return STRICT
     if failure.status_code in CHECK_STATUSES:
@@ -88,6 +92,11 @@ def refuses_format(words: str) -> bool:
 def adds_stream_options(body: Body) -> bool:
     """Return whether rawchat put `stream_options` into `body`."""
     return isinstance(body.get("stream_options"), Added)
+
+
+def adds_encoding(body: Body) -> bool:
+    """Return whether rawchat put `encoding_format` into `body`."""
+    return isinstance(body.get("encoding_format"), AddedText)
 
 
 def adds_json_schema(body: Body) -> bool:
@@ -137,6 +146,8 @@ def adapt_body(body: Body, refused: Collection[str]) -> Body:
     body = dict(body)
     if STREAM_OPTIONS in refused and adds_stream_options(body):
         del body["stream_options"]
+    if ENCODING_FORMAT in refused and adds_encoding(body):
+        del body["encoding_format"]
     if STRICT in refused and adds_strict(body):
         remove_strict(body)
     if JSON_SCHEMA in refused and adds_json_schema(body):
@@ -227,7 +238,7 @@ def rename_max_tokens(transport: Transport) -> Transport:
 
 def with_max_completion_tokens(request: Request) -> Request:
     """Return the request with its max_tokens renamed; the same one if it has none."""
-    body = json.loads(request.body or b"{}")
+    body = request.draft or {}
     if "max_tokens" not in body or "max_completion_tokens" in body:
         return request
     renamed = {}

@@ -149,7 +149,7 @@ class RateLimiter:
             end = self._clock() + request.deadline
         self._acquire_slot(request)
         cleanup.callback(self._slots.release)
-        cost = min(estimate_tokens(request.body or b""), self._tokens.per_minute)
+        cost = min(estimate_tokens(request.excerpt), self._tokens.per_minute)
         # While a request waits for its moment, another one's response may bring a pause for both.
         while True:
             self._wait_for_server(request, end)

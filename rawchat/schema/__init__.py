@@ -18,7 +18,7 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from ..wire import Added
+from ..wire.json_text import Added
 from .fields import (
     NO_DEFAULT,
     QUALIFIERS,

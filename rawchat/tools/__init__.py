@@ -21,7 +21,7 @@ from ..history.window import Message, to_store, transaction
 from ..reply import Reply
 from ..schema import schema
 from ..schema.fields import fields
-from ..wire import Added
+from ..wire.json_text import Added
 from .calls import Function, Tool, run_calls
 
 

@@ -256,7 +256,7 @@ def format_request(request: Request) -> str:
     lines = [f"{request.method} {redact_url(request.url)}"]
     for name, value in redact_headers(request.headers).items():
         lines.append(f"{name}: {value}")
-    lines += ["", (request.body or b"").decode("utf-8", "replace")]
+    lines += ["", request.excerpt.decode("utf-8", "replace")]
     return "\n".join(lines)
 
 
@@ -272,16 +272,28 @@ def redact_headers(headers: Headers) -> Headers:
 
 
 def curl(request: Request) -> str:
-    """Return a curl command that sends the same request from a shell; the key in it is $OPENAI_API_KEY."""
+    """Return a curl command that sends the same request from a shell; the key in it is $OPENAI_API_KEY.
+
+    A form names its files, and curl makes a boundary of its own.  Other bytes than text are read from standard input.
+    """
     words = ["curl", "--no-buffer", "--compressed", "--request", request.method]
     words.append(shlex.quote(redact_url(request.url)))
+    is_upload = request.body is not None and not isinstance(request.body, bytes)
     for name, value in request.headers.items():
+        if is_upload and name.lower() == "content-type":
+            continue  # curl writes its own, with a boundary
         if SECRET_HEADER.fullmatch(name):
             # In double quotes, so that the shell fills in the variable.
             scheme = "Bearer " if value.startswith("Bearer ") else ""
             words += ["--header", f'"{name}: {scheme}$OPENAI_API_KEY"']
         else:
             words += ["--header", shlex.quote(f"{name}: {value}")]
-    if request.body is not None:
-        words += ["--data-raw", shlex.quote(request.body.decode())]
+    if isinstance(request.body, bytes):
+        try:
+            words += ["--data-raw", shlex.quote(request.body.decode())]
+        except UnicodeDecodeError:
+            words += ["--data-binary", "@-"]
+    elif request.body is not None:
+        for option, value in request.body.curl_options:
+            words += [option, shlex.quote(value)]
     return " ".join(words)

@@ -15,7 +15,7 @@ from typing import Any, Callable
 from urllib.parse import parse_qsl, urlsplit
 
 from ..keys.redaction import redact, redact_url
-from ..wire import Headers, __version__
+from ..wire import Headers, Request, __version__
 from . import Exchange, Redactor, describe_wait, error_text, is_retry_of, redact_headers, secrets
 from .replay import ReplayError, replay
 
@@ -71,14 +71,24 @@ def har_request(exchange: Exchange) -> dict[str, Any]:
     """Return the request of an entry."""
     request = exchange.request
     url = redact_url(request.url)
-    entry = har_message(request.headers, len(request.body or b""))
+    entry = har_message(request.headers, body_length(request))
     entry["method"] = request.method
     entry["url"] = url
     entry["queryString"] = name_value_pairs(parse_qsl(urlsplit(url).query))
     if request.body is not None:
         mime_type = request.headers.get("content-type", "")
-        entry["postData"] = {"mimeType": mime_type, "text": request.body.decode("utf-8", "replace")}
+        entry["postData"] = {
+            "mimeType": mime_type,
+            "text": request.excerpt.decode("utf-8", "replace"),
+        }
     return entry
+
+
+def body_length(request: Request) -> int:
+    """Return the number of bytes in the body of a request."""
+    if request.body is None or isinstance(request.body, bytes):
+        return len(request.body or b"")
+    return request.body.length
 
 
 def har_response(exchange: Exchange) -> dict[str, Any]:

@@ -201,14 +201,22 @@ def find_difference(recorded: dict[str, Any], request: Request) -> Optional[str]
     url = redact_url(request.url)
     if url != recorded["url"]:
         return describe_difference("URL", recorded["url"], url)
-    recorded_body = (recorded.get("postData") or {}).get("text") or ""
-    body = str(redact(secrets(request), (request.body or b"").decode("utf-8", "replace")))
+    post_data = recorded.get("postData") or {}
+    recorded_body = without_boundary(post_data.get("text") or "", post_data.get("mimeType") or "")
+    body = str(redact(secrets(request), request.excerpt.decode("utf-8", "replace")))
+    body = without_boundary(body, request.headers.get("content-type") or "")
     if body == recorded_body:
         return None
     try:
         return compare_values("", json.loads(recorded_body), json.loads(body))
     except (ValueError, RecursionError):
         return describe_difference("body", recorded_body, body)
+
+
+def without_boundary(body: str, content_type: str) -> str:
+    """Return a body with one and the same boundary if it is a form: every request chooses its own at random."""
+    _, found, boundary = content_type.partition("multipart/form-data; boundary=")
+    return body.replace(boundary, "boundary") if found else body
 
 
 def compare_values(place: str, recorded: Any, sent: Any) -> Optional[str]:

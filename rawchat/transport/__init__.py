@@ -222,10 +222,14 @@ def prepare(request: Request) -> requests.PreparedRequest:
     prepared = requests.PreparedRequest()
     prepared.method = request.method
     prepared.url = request.url
-    prepared.body = request.body
     headers = Headers(SKIPPED_HEADERS, request.headers)
-    if request.body is not None:
-        headers = Headers(headers, {"Content-Length": str(len(request.body))})
+    body = request.body
+    if isinstance(body, bytes):
+        prepared.body = body
+        headers = Headers(headers, {"Content-Length": str(len(body))})
+    elif body is not None:
+        prepared.body = body.open()  # type: ignore[assignment]  # it takes iterators, too
+        headers = Headers(headers, {"Content-Length": str(body.length)})
     prepared.headers = headers  # type: ignore[assignment]
     return prepared
 

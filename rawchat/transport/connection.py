@@ -101,8 +101,13 @@ class DeadlineConnection(HTTPConnection):
         self.write_request(*args, **options)
 
     def write_request(self, *args: Any, **options: Any) -> None:
-        """Write head and body to the socket."""
-        super().request(*args, **options)
+        """Write head and body to the socket.
+
+        A server may refuse an upload (413) before it has read all of it, and close the connection.  Its response says
+        more than the reset, so it is read.  urllib3 does so after a broken pipe; before 2.0 not after a reset.
+        """
+        with contextlib.suppress(ConnectionResetError):
+            super().request(*args, **options)
 
 
 class DeadlineTLSConnection(DeadlineConnection, HTTPSConnection):

@@ -77,6 +77,9 @@ class TranslateErrors:
             failure = translate_error(error, self._request, self._deadline, self._proxy)
         elif isinstance(error, RecursionError) and patched_late():
             failure = ConfigError(PATCHED_LATE)
+        elif isinstance(error, RawchatError):
+            # Of a file that changed while it was sent.  The frames in between hold the headers, and so the key.
+            failure = error.with_traceback(None)
         else:
             return
         del error, traceback

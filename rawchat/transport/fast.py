@@ -12,6 +12,7 @@ What each buys in CPU time of the client, as `python bench/fast_parts.py` measur
     FastConnection    nothing here: one packet in place of two, for the network and the server
 """
 
+import contextlib
 import queue
 import re
 import time
@@ -38,6 +39,9 @@ MAX_SIZE_LINE = 65536
 
 #: Bytes of the longest trailer that is read; it is thrown away, so a long one can only be meant to hold the caller.
 MAX_TRAILER = 65536
+
+#: Bytes of a request that are collected before they are sent: a file is not held in memory.
+MAX_COLLECTED = 2**18
 
 #: The size of a chunk; int() would also accept a sign and underscores.
 SIZE_LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]+)[ \t]*(?:;.*)?\r?\n")
@@ -164,23 +168,37 @@ class FastConnection(DeadlineConnection):
 
     response_class = FastHTTPResponse
     _parts: Optional[list[bytes]] = None  # of the request that is being written
+    _size = 0  # of the parts
 
     def write_request(self, *args: Any, **options: Any) -> None:
-        """Collect the parts of the request, then send them as one."""
-        parts: list[bytes] = []
-        self._parts = parts
+        """Collect the parts of the request, then send them as one; a large body is sent in several."""
+        self._parts = []
+        self._size = 0
         try:
             super().write_request(*args, **options)
+            self._flush()
         finally:
             self._parts = None
-        self.send(b"".join(parts))
 
     def send(self, data: Any) -> None:
         """Send `data`, or collect it while a request is written."""
         if self._parts is None:
             super().send(data)
-        else:
-            self._parts.append(data)
+            return
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size >= MAX_COLLECTED:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Send what has been collected."""
+        if not self._parts:
+            return
+        parts = self._parts
+        self._parts = []
+        self._size = 0
+        with contextlib.suppress(ConnectionResetError):  # as in the base class
+            super().send(b"".join(parts))
 
 
 class FastTLSConnection(FastConnection, DeadlineTLSConnection):

@@ -12,13 +12,16 @@ them watch a body while it is read.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 
 from ..errors import APIError, APIResponseValidationError, one_line
 from ..urls import strip_userinfo
 from .headers import Headers as Headers
 from .tap import Ending as Ending
 from .tap import Tap
+
+if TYPE_CHECKING:
+    from .upload import Upload
 
 __version__ = "0.1.0"
 
@@ -27,10 +30,6 @@ MAX_BYTES = 64 * 2**20
 
 #: seconds to connect, and seconds for each read of the socket: the SDK's defaults
 TIMEOUT = (5.0, 600.0)
-
-
-class Added(dict[str, Any]):
-    """A part of a body that rawchat, not the caller, put there: `compat` may leave it out if a server refuses it."""
 
 
 class Request(NamedTuple):
@@ -42,7 +41,7 @@ class Request(NamedTuple):
     method: str
     url: str
     headers: Headers = Headers()
-    body: Optional[bytes] = None
+    body: Union[bytes, "Upload", None] = None  #: an Upload is read while it is sent
     timeout: tuple[float, float] = TIMEOUT  #: seconds to connect, seconds for each read
     deadline: Optional[float] = None  #: seconds that this attempt may take, to its last byte
     send_key: bool = True  #: False if the caller gave, or forbade, an Authorization header
@@ -50,6 +49,12 @@ class Request(NamedTuple):
     model: Optional[str] = None  #: the model that the body names
     fallbacks: tuple["Request", ...] = ()  #: the same request for each further model
     draft: Optional[dict[str, Any]] = None  #: the body before it was encoded, for `compat`
+
+    @property
+    def excerpt(self) -> bytes:
+        """Return the body for a log: the whole of it, but of an Upload no file; b"" if there is none."""
+        body = self.body or b""
+        return body if isinstance(body, bytes) else body.excerpt
 
     @property
     def summary(self) -> str:

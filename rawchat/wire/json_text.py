@@ -25,7 +25,15 @@ ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 # ---- encode
 
 
-def encode_json(body: Mapping[str, Any]) -> bytes:
+class Added(dict[str, Any]):
+    """A part of a body that rawchat, not the caller, put there: `compat` may leave it out if a server refuses it."""
+
+
+class AddedText(str):
+    """A text that rawchat put into a body, in the same sense."""
+
+
+def encode_json(body: Any) -> bytes:
     """Return compact UTF-8 JSON.
 
     Raises TypeError or ValueError, with the place, for what JSON cannot represent; it is never sent as something
