@@ -125,7 +125,7 @@ ROWS = {
     "11.12": "> what rawchat adds by itself (stream_options, strict) is left out once a 400 or 422 names it",
     "11.13": "> half of a surrogate pair waits for its other half",
     "11.14": "> a plain call answered with an event stream is merged; an encoding that was not requested is named",
-    "11.15": "> parse and --schema read the JSON that follows </think>",
+    "11.15": "> parse and --schema read the JSON that follows the reasoning in a text: </think>, </thought>, [/THINK] and others",
     "11.16": "> a wait given only in the body is honoured like Retry-After",
     "11.17": "> a bare list of models, or one under `models`, is a list of models; b64_json may have a data: prefix",
     "11.18": "> no odd shape raises anything but an error of ours, hangs, or loses text that came whole",

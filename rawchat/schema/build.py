@@ -27,6 +27,13 @@ from .fields import QUALIFIERS, UNIONS, Field, fields, is_enum, is_object, is_py
 
 FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*)```\s*", re.DOTALL | re.IGNORECASE)
 
+#: What ends the reasoning that stands in the text before the answer: DeepSeek, Qwen and MiniMax write `</think>`, Gemini
+#: `</thought>`, ByteDance `</seed:think>`, Magistral `[/THINK]`, Kimi `◁/think▷`; gpt-oss begins the answer by a channel.
+END_OF_REASONING = re.compile(
+    r"</(?:think|thinking|thoughts?|reasoning|seed:think)>|\[/THINK\]|◁/think▷"
+    r"|<\|channel\|>final[^<{]{0,20}(?:<\|constrain\|>json)?<\|message\|>"
+)
+
 
 class MismatchError(ValueError):
     """JSON that does not fit the type; the message names the place."""
@@ -117,16 +124,16 @@ def parse_json(type_: Any, text: str) -> Any:
 def find_json(text: str) -> str:
     """Return the part of an answer that should be its JSON.
 
-    This is what follows `</think>`, if some model put its reasoning before the answer, without the fence that some put
-    around it.  Prose beside the JSON stays, and makes it no JSON: brackets in prose must not be taken for the answer.
+    This is what follows the reasoning that some models put before the answer (END_OF_REASONING), without the fence that
+    some put around it.  Prose beside the JSON stays, and makes it no JSON: brackets in prose must not be taken for the answer.
 
     >>> find_json("<think>A list {of sorts}.</think>\\n```json\\n[1]\\n```")
     '[1]\\n'
     """
-    _, end_of_reasoning, answer = text.partition("</think>")
+    end_of_reasoning = END_OF_REASONING.search(text)
     # The tag may as well stand in a string of the JSON.
     if end_of_reasoning and not is_json(text):
-        text = answer
+        text = text[end_of_reasoning.end() :]
     fenced = FENCED.fullmatch(text)
     if fenced:
         return fenced[1]

@@ -111,6 +111,7 @@ def test_one_fenced_block_is_accepted() -> None:
         assert client(server.url).parse("?", Event) == BUILT
 
 
+@row("11.15")
 @pytest.mark.parametrize(
     "text",
     [
@@ -119,6 +120,14 @@ def test_one_fenced_block_is_accepted() -> None:
         f"<think>\n</think>\n```json\n{FAIR}\n```\n",
         FAIR.replace("Paris", "Paris</think>"),
         "<think>x</think>" + FAIR.replace("Paris", "Paris</think>"),
+        f"<thought>A fair {{of sorts}}.</thought>{FAIR}",
+        f"<thinking>A fair.</thinking>\n{FAIR}",
+        f"<reasoning>A fair.</reasoning>\n{FAIR}",
+        f"<seed:think>A fair.</seed:think>{FAIR}",
+        f"[THINK]A fair [of sorts].[/THINK]{FAIR}",
+        f"◁think▷A fair.◁/think▷{FAIR}",
+        f"<|channel|>analysis<|message|>A fair.<|end|><|start|>assistant<|channel|>final<|message|>{FAIR}",
+        f"<|channel|>final <|constrain|>json<|message|>{FAIR}",
     ],
 )
 def test_the_json_may_follow_the_thoughts_of_the_model(text: str) -> None:
@@ -146,6 +155,11 @@ def test_the_json_may_follow_the_thoughts_of_the_model(text: str) -> None:
             cut(f"Sure.</think>Well: {FAIR}", "stop"),
             rawchat.APIResponseValidationError,
             "does not fit: not JSON.*Well:",
+        ),
+        (
+            cut(f"<other>Sure</other>{FAIR}", "stop"),
+            rawchat.APIResponseValidationError,
+            "does not fit: not JSON.*<other>Sure",
         ),
         (
             cut(f"Sure: {FAIR}", "stop"),
