@@ -211,9 +211,10 @@ def client_settings(options: Options) -> dict[str, Any]:
     params = {}
     for name, value in options.option:
         params[name] = json_or_text(expand_at_file(value, f"-o {name}"))
-    headers = {}
+    headers: dict[str, Optional[str]] = {}
     for line in options.header:
-        headers.update(parse_header_lines(line, "--header"))
+        for name, value in parse_header_lines(line, "--header").items():
+            headers[name] = value or None
     return {
         "model": options.model,
         "base_url": options.base_url,

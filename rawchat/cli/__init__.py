@@ -12,6 +12,7 @@ The answer goes to standard output.  If something fails, one line on standard er
 
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Optional
@@ -168,10 +169,25 @@ def exit_code(error: Exception) -> int:
     """Return the exit code of an error, as --help lists them."""
     if broke_off(error):
         return 8
-    for kind, code in EXIT_CODES:
-        if isinstance(error, kind):
+    kind = error_class(error)
+    for each, code in EXIT_CODES:
+        if issubclass(kind, each):
             return code
     return 1
+
+
+def error_class(error: Exception) -> type[Exception]:
+    """Return the class of an error; for one that came under a status of 200, that of the status which its code names.
+
+    OpenRouter and Gemini answer 200, and put the 429 or the 503 into the body.
+    """
+    if isinstance(error, errors.APIResponseValidationError):
+        code = error.code or ""
+        if re.fullmatch("[45][0-9][0-9]", code):
+            from ..compat.error_responses import class_for_status
+
+            return class_for_status(int(code))
+    return type(error)
 
 
 def broke_off(error: Exception) -> bool:

@@ -69,15 +69,15 @@ def read_key(path: Optional[str]) -> Optional[str]:
     return key
 
 
-def parse_headers(lines: Sequence[str]) -> dict[str, str]:
-    """Return the headers in lines 'Name: value'."""
-    headers: dict[str, str] = {}
+def parse_headers(lines: Sequence[str]) -> dict[str, Optional[str]]:
+    """Return the headers in lines 'Name: value'; that of a line 'Name:' is None, and left out, as curl does."""
+    headers: dict[str, Optional[str]] = {}
     for line in lines:
         header = split_header_line(line)
         if header is None:
             raise UsageError("--header expects 'Name: value'")
         name, value = header
-        headers[name] = value
+        headers[name] = value or None
     return headers
 
 

@@ -234,7 +234,7 @@ class Options:
         "-H",
         "--header",
         metavars=("LINE",),
-        help="an additional header; LINE is 'Name: value'; may be repeated",
+        help="an additional header; LINE is 'Name: value', or 'Name:' to leave one out; may be repeated",
     )
     timeout: Optional[float] = value(
         "--timeout",

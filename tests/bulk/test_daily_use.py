@@ -434,8 +434,10 @@ def test_options_reach_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAWCHAT_HEADER", "X-One: 1")
     with serving(OK) as server:
         assert run(server, "-H", "X-Two: 2", "--deadline", "30") == 0
-        assert run(server, "--no-resume", "-m", "from-word") == 0
+        assert run(server, "--no-resume", "-m", "from-word", "-H", "User-Agent:") == 0
     first, second = server.requests
+    assert "rawchat" in first.headers["user-agent"]
+    assert "rawchat" not in second.headers.get("user-agent", "")
     assert (first.headers["x-one"], first.headers["x-two"]) == ("1", "2")
     assert (first.json["model"], second.json["model"]) == ("from-variable", "from-word")
 

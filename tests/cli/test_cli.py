@@ -311,6 +311,20 @@ def test_headers_key_and_account_reach_the_server(
     assert (second["authorization"], second["user-agent"]) == (f"Bearer {KEY}", "me")
 
 
+@row("1.4")
+def test_a_header_without_a_value_is_left_out(run: Run, hello: Server) -> None:
+    """Azure's older paths take the key in a header of its own."""
+    pathlib.Path("key").write_text(f"{KEY}\n", encoding="utf-8")
+    argv = ["--base-url", hello.url, "--key-file", "key"]
+    argv += ["-H", "api-key: another", "-H", "Authorization:", "-H", "User-Agent:", "Q"]
+    assert run(*argv).code == 0
+    assert b"Authorization" not in run(*argv, "--curl").out
+    headers = hello.requests[0].headers
+    assert headers["api-key"] == "another"
+    assert "authorization" not in headers
+    assert "rawchat" not in headers.get("user-agent", "")
+
+
 def test_a_proxy_is_named_by_an_option_for_this_machine_too(run: Run, hello: Server) -> None:
     proxy = hello.url[: -len("/v1")]
     target = "http://127.0.0.1:9/v1"
