@@ -12,7 +12,7 @@ BESIDE := wire/json_text wire/headers wire/tap wire/upload keys/redaction keys/c
 	config/misnamed reply/other_form merge/parts merge/tool_calls merge/values compat/error_responses \
 	compat/error_bodies compat/wordings compat/normalise compat/unsupported cache images usage
 
-.PHONY: help run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check parity-rows networks clean
+.PHONY: help run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check parity-rows networks servers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ networks: $(VENV)/dev build/mitmproxy/done build/green/done build/servers/litell
 	@for name in squid tinyproxy nginx; do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo "$$name is missing: apt-get install $$name" >&2; done
 	$(BIN)/python -m pytest -q -rs tests/transport/test_real_proxies.py tests/transport/test_nginx.py tests/transport/test_green.py \
 		tests/doctor/test_real_parts.py tests/test_frozen.py tests/doctor/test_litellm.py
+
+servers: $(VENV)/dev  ## ask llama.cpp, llama-cpp-python, LiteLLM and transformers serve; writes docs/servers.md (SERVERS="litellm" asks one)
+	$(BIN)/python -m tests.real_servers $(SERVERS); status=$$?; $(BIN)/python -m tests.servers_page && exit $$status
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) $(SDK) .venv-bench build dist *.egg-info

@@ -178,13 +178,17 @@ SERVERS: dict[str, dict[str, Want]] = {
         "overflow-stream": overflow("Context size has been exceeded.", partial="Hello"),
     },
     # llama-cpp-python: CRLF and ping comments; id and name in every delta of a call; the old function_call beside the
-    # tool calls; no usage in a stream; content null of a message that was sent back is refused with 500.
+    # tool calls; no usage in a stream; content null of a message that was sent back is refused with 500, and so is
+    # json_schema.
     "llama-cpp-python": {
         "plain": answer((23, 8)),
         "stream": answer(),
         "tools": called(WEATHER, usage=(23, 8)),
         "tools-stream": called(WEATHER),
         "error": error(rawchat.InternalServerError, "Input should be a valid string"),
+        "error-json-schema": error(
+            rawchat.InternalServerError, "Input should be 'text' or 'json_object'"
+        ),
         "overflow": overflow(
             "maximum context length is 2048 tokens", code="context_length_exceeded"
         ),
@@ -201,7 +205,7 @@ SERVERS: dict[str, dict[str, Want]] = {
         "overflow-stream-old": overflow("context length of only 7866 tokens"),
     },
     # DeepSeek: empty lines before a plain body and comments before a stream, while it waits; content null beside
-    # reasoning_content; usage in the chunk with the finish_reason; 402 without credit.
+    # reasoning_content; usage in the chunk with the finish_reason; 402 without credit; json_schema is refused.
     "deepseek": {
         **answers((16, 10), reasoning_content=R),
         **calls(WEATHER, usage=(16, 10)),
@@ -210,6 +214,9 @@ SERVERS: dict[str, dict[str, Want]] = {
         ),
         "error-max-tokens": error(
             rawchat.BadRequestError, "the valid range of max_tokens is [1, 8192]"
+        ),
+        "error-json-schema": error(
+            rawchat.BadRequestError, "This response_format type is unavailable now"
         ),
         "overflow": overflow(
             "maximum context length is 131072 tokens", code="invalid_request_error"
