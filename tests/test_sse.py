@@ -144,3 +144,31 @@ def test_a_long_event_keeps_its_name_and_every_line() -> None:
     assert (found.event, found.data) == ("last", "\n".join(str(number) for number in range(1000)))
     assert data(b": c\n" * 500 + b"\n") == []
     assert data(b": c\n" * 500 + b"data\n\n") == [""]
+
+
+LONG = "x" * 70_000
+
+
+@row("8.2")
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ([f"data: {LONG}"], ("message", LONG)),
+        ([f"data:{LONG}"], ("message", LONG)),
+        ([f"data:  {LONG} "], ("message", f" {LONG} ")),
+        (["event: first", f"data: {LONG}", "event: last"], ("last", LONG)),
+        ([f"data: {LONG}", "data: 1", f"data: {LONG}"], ("message", f"{LONG}\n1\n{LONG}")),
+        (["data", f"data: {LONG}", "data"], ("message", f"\n{LONG}\n")),
+        ([f"id: {LONG}", "data: 1"], ("message", "1")),
+        ([f"data: {LONG}", f": {LONG}", f"retry: {LONG}"], ("message", LONG)),
+        ([f"data: {LONG}中😀"], ("message", f"{LONG}中😀")),
+    ],
+)
+def test_a_long_line_is_parsed_as_a_short_one(lines: list[str], found: tuple[str, str]) -> None:
+    for end in ("\n", "\r\n"):
+        text = end.join([*lines, "", ""])
+        assert [(event.event, event.data) for event in events([text.encode()])] == [found]
+
+
+def test_a_long_line_that_is_not_utf8_has_replacement_characters() -> None:
+    assert data(b"data: " + LONG.encode() + b"\xff\xc3\n\n") == [LONG + "\ufffd\ufffd"]

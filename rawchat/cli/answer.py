@@ -21,7 +21,7 @@ from .terminal import utf8, write_error
 
 if TYPE_CHECKING:
     from ..history import History
-    from ..history.window import Message
+    from ..history.record import Message
 
 #: fields of a message that hold reasoning: of DeepSeek and most servers, of OpenRouter and vLLM
 REASONING_FIELDS = ("reasoning_content", "reasoning")

@@ -18,7 +18,7 @@ from .inputs import UsageError
 
 if TYPE_CHECKING:
     from ..history import History
-    from ..history.window import Message
+    from ..history.record import Message
 
 OTHER_FILE = "; --conversation FILE names another one"
 

@@ -22,17 +22,15 @@ from ..reply import Reply
 from ..stream import Stream
 from ..usage import Usage
 from .jsonl import Path, read_messages, write_messages
+from .record import Message, Record, appending, is_system, transaction
 from .tokens import Encoding
 from .window import (
     SUMMARY,
-    Message,
     TokenCounts,
     from_index,
     is_instruction,
-    is_system,
     select,
     to_store,
-    transaction,
     turn_starts,
 )
 
@@ -43,7 +41,7 @@ Content = Union[str, list[dict[str, Any]]]
 SUMMARY_PROMPT = "Summarise our conversation so far in a few sentences. Keep names, numbers, decisions and open questions."
 
 
-class History(list[Message]):
+class History(Record):
     """A conversation.  It is a list: append to it, slice it, edit it.
 
     client          default: the client of the module's functions
@@ -108,7 +106,7 @@ class History(list[Message]):
                     self.usage += Usage.of(error.reply)
                 raise
 
-        with self.turn():
+        with appending(self):
             self.append({"role": "user", "content": content})
             reply, sent = self.send_window(send)
             return self.add(reply, sent)
@@ -127,14 +125,14 @@ class History(list[Message]):
             return stream
 
         message = {"role": "user", "content": content}
-        with self.turn():
+        with appending(self):
             self.append(message)
             stream, sent = self.send_window(send)
             # It is added again at the end: PyPy ends a generator that is left at some later time.
             self.pop()
         with stream:
             yield from stream.texts()
-        with self.turn():
+        with appending(self):
             self.append(message)
             self.add(stream.reply, sent)
 

@@ -9,7 +9,7 @@ from typing import Any, Union
 from ..errors import RawchatError
 from ..safe_path import replace_file
 from ..wire.json_text import encode_json
-from .window import Message
+from .record import Message
 
 Path = Union[str, "os.PathLike[str]"]
 

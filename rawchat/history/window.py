@@ -1,7 +1,7 @@
 """Select the messages of a conversation that are sent: the system messages, and the newest whole turns that fit.
 
->>> messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
-...             {"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "How are you?"}]
+>>> messages = Record([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
+...                    {"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "How are you?"}])
 >>> [message["content"] for message in select(messages, 2, None, TokenCounts())]
 ['Be brief.', 'How are you?']
 
@@ -9,19 +9,16 @@ A *turn* is a message of the user with all that follows it: answers, tool calls 
 not at all, as a server refuses the result of a call without the call.
 """
 
-import contextlib
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Iterator
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Optional
 
 from ..compat.normalise import normalise
 from ..errors import APIResponseValidationError
+from .record import Message, Record, is_system
 from .tokens import Encoding, count_message
-
-Message = dict[str, Any]
-
-MessageList = TypeVar("MessageList", bound=list[Any])
 
 # What OpenAI's message of a reply has, and other servers send empty.
 STUB_FIELDS = ("annotations", "audio", "function_call", "refusal", "tool_calls")
@@ -30,11 +27,6 @@ SUMMARY = "Summary of the conversation so far: "  #: begins the system message t
 
 
 # --- kinds of messages, and turns
-
-
-def is_system(message: Message) -> bool:
-    """Return whether `message` instructs the model, rather than being a part of the conversation."""
-    return message.get("role") in ("system", "developer")
 
 
 def is_instruction(message: Message) -> bool:
@@ -61,7 +53,7 @@ def from_index(messages: list[Message], start: int) -> list[Message]:
 
 
 def select(
-    messages: list[Message],
+    messages: Record,
     max_messages: Optional[int],
     max_tokens: Optional[int],
     count_tokens: Callable[[Message], float],
@@ -70,23 +62,49 @@ def select(
 
     max_messages    bound on their number, system messages included; None for none
     max_tokens      bound on the sum of their `count_tokens`; None for none
+
+    The time depends on what is returned, not on the length of the record.
     """
-    system = [message for message in messages if is_system(message)]
+    if max_messages is None and max_tokens is None:
+        return list(messages)
+    if max_tokens is None:
+        # To count a message, its JSON is hashed.
+        count_tokens = no_tokens
+    system = [messages[index] for index in messages.system_indexes()]
     count = len(system)
     tokens = sum(count_tokens(message) for message in system)
     oldest = len(messages)
-    for start in reversed(turn_starts(messages)):
-        for message in messages[start:oldest]:
-            if not is_system(message):
+    for start in newest_turn_starts(messages):
+        for index in range(start, oldest):
+            if not is_system(messages[index]):
                 count += 1
-                tokens += count_tokens(message)
+                tokens += count_tokens(messages[index])
         too_many = max_messages is not None and count > max_messages
         too_long = max_tokens is not None and tokens > max_tokens
         is_last_turn = oldest == len(messages)
         if (too_many or too_long) and not is_last_turn:
             break
         oldest = start
-    return from_index(messages, oldest)
+    before = messages.system_indexes()[: bisect_left(messages.system_indexes(), oldest)]
+    return [messages[index] for index in before] + messages[oldest:]
+
+
+def newest_turn_starts(messages: list[Message]) -> Iterator[int]:
+    """Yield what `turn_starts` returns, the newest first, and look at no older message than needed."""
+    first = None
+    for index in reversed(range(len(messages))):
+        if messages[index].get("role") == "user":
+            first = None
+            yield index
+        elif not is_system(messages[index]):
+            first = index
+    if first is not None:
+        yield first
+
+
+def no_tokens(message: Message) -> float:
+    """Count no tokens: they are not bounded."""
+    return 0
 
 
 # --- changes to a conversation
@@ -126,17 +144,6 @@ def is_empty(value: Any) -> bool:
     return value is None or value == "" or value == []
 
 
-@contextlib.contextmanager
-def transaction(messages: MessageList) -> Iterator[MessageList]:
-    """Keep what the block changes in `messages` if it succeeds; restore them if it raises, even KeyboardInterrupt."""
-    before = list(messages)
-    try:
-        yield messages
-    except BaseException:
-        messages[:] = before
-        raise
-
-
 # --- the sizes of messages
 
 
@@ -161,19 +168,20 @@ class TokenCounts(dict[bytes, float]):
         their estimates; each has at least one token.
         """
         known = 0.0
-        new = []
+        estimates: list[tuple[bytes, float]] = []
         for message in sent:
-            count = self.get(message_key(message))
-            if count is None:
-                new.append(message)
-            else:
+            key = message_key(message)
+            count = self.get(key)
+            if count is not None:
                 known += count
-        if not total or not new:
+                continue
+            estimates.append((key, count_message(message, self.encoding)))
+        if not total or not estimates:
             return
-        estimated = sum(self(message) for message in new)
-        scale = max(total - known, len(new)) / estimated
-        learned = {message_key(message): scale * self(message) for message in new}
-        self.update(learned)
+        estimated = sum(estimate for _, estimate in estimates)
+        scale = max(total - known, len(estimates)) / estimated
+        for key, estimate in estimates:
+            self[key] = scale * estimate
 
 
 def message_key(message: Message) -> bytes:

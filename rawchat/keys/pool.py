@@ -8,7 +8,7 @@ asked.  A change of key is an attempt as any other: it uses up one of the retrie
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Callable, Optional
 
 from .. import backoff
@@ -90,10 +90,12 @@ class KeySelector:
             return keys[0]
         if self._index is None:
             self._index = self._pool.next_index(len(keys))
-        cooldowns = self._cooldowns()
-        available = self._available(cooldowns)
-        chosen = available[0] if available else min(cooldowns, key=cooldowns.__getitem__)
-        seconds = cooldowns[chosen]
+        seconds = 0.0
+        chosen = self._next_available()
+        if chosen is None:
+            cooldowns = self._cooldowns()
+            chosen = min(cooldowns, key=cooldowns.__getitem__)
+            seconds = cooldowns[chosen]
         if 0 < seconds < math.inf and not self._picked and not self._raised:
             self._raised = True
             raise RateLimitError(
@@ -118,9 +120,9 @@ class KeySelector:
             return None
         self._failed_keys.add(used)
         self._pool.cool_down(self._model, used, cooldown_seconds(failure, self._pool.now))
-        cooldowns = self._cooldowns()
-        if self._available(cooldowns):
+        if self._next_available() is not None:
             return 0.0
+        cooldowns = self._cooldowns()
         # A key that was refused without a Retry-After has no cooldown: nobody knows when it is available.
         known = {index: left for index, left in cooldowns.items() if 0 < left < math.inf}
         if known:
@@ -129,19 +131,26 @@ class KeySelector:
         known.pop(used, None)
         return min(known.values(), default=None)
 
+    def _next_available(self) -> Optional[int]:
+        """Return the first key that can be used now, from the one in use on, going round; None if there is none.
+
+        It looks at no further key: a call with a thousand keys takes no longer than one with two.
+        """
+        for index in self._round():
+            if index in self._failed_keys:
+                continue
+            if self._pool.seconds_left(self._model, index) == 0:
+                return index
+        return None
+
     def _cooldowns(self) -> dict[int, float]:
         """Return the cooldown of every key, from the one in use on, going round."""
-        first = self._index or 0
-        indices = [*range(first, self._count), *range(first)]
-        return {index: self._pool.seconds_left(self._model, index) for index in indices}
+        return {index: self._pool.seconds_left(self._model, index) for index in self._round()}
 
-    def _available(self, cooldowns: Mapping[int, float]) -> list[int]:
-        """Return the keys that can be used now, in order."""
-        found = []
-        for index, left in cooldowns.items():
-            if left == 0 and index not in self._failed_keys:
-                found.append(index)
-        return found
+    def _round(self) -> Iterator[int]:
+        """Return the indices of all keys, from the one in use on, going round."""
+        first = self._index or 0
+        return itertools.chain(range(first, self._count), range(first))
 
     def _name(self, index: int) -> str:
         return f"key {index + 1} of {self._count}"

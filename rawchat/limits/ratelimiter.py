@@ -9,7 +9,7 @@ import contextlib
 import math
 import re
 import threading
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Callable, Optional
 
@@ -69,7 +69,8 @@ class FairSemaphore:
 
     def __init__(self, count: float):
         self._free = count
-        self._queue = deque[threading.Event]()
+        # An ordered set: a waiter whose time is over leaves it without a search.
+        self._queue = OrderedDict[threading.Event, None]()
         self._lock = threading.Lock()
 
     def acquire(self, timeout: Optional[float] = None) -> bool:
@@ -80,7 +81,7 @@ class FairSemaphore:
                 self._free -= 1
                 return True
             ticket = threading.Event()
-            self._queue.append(ticket)
+            self._queue[ticket] = None
         acquired = False
         try:
             acquired = ticket.wait(timeout)
@@ -94,7 +95,8 @@ class FairSemaphore:
         """Give a slot to the first waiter, or back to the semaphore."""
         with self._lock:
             if self._queue:
-                self._queue.popleft().set()
+                ticket, _ = self._queue.popitem(last=False)
+                ticket.set()
             else:
                 self._free += 1
 
@@ -102,7 +104,7 @@ class FairSemaphore:
         """Stop waiting; pass on a slot that was granted at the last moment."""
         with self._lock:
             if ticket in self._queue:
-                self._queue.remove(ticket)
+                del self._queue[ticket]
                 return
         self.release()
 

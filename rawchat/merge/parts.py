@@ -3,9 +3,28 @@
 import re
 from typing import Any, Optional
 
+#: Parts of a text that are joined to one: a short string takes ten times the memory of its characters.
+PARTS_PER_JOIN = 1000
+
 
 class TextParts(list[str]):
-    """A text under way, as the list of its parts; at most the first one is empty, whatever a server repeats."""
+    """A text under way, as the list of its parts; at most the first one is empty, whatever a server repeats.
+
+    It takes little more memory than the text: every PARTS_PER_JOIN parts become one, each character once.
+    """
+
+    #: The first parts, so many, are joined ones.
+    _joined = 0
+
+    def append(self, text: str) -> None:
+        """Append a part."""
+        list.append(self, text)
+        if len(self) - self._joined >= PARTS_PER_JOIN:
+            self._join_last()
+
+    def _join_last(self) -> None:
+        self[self._joined :] = ["".join(self[self._joined :])]
+        self._joined += 1
 
     def equals(self, text: str) -> bool:
         """Return whether the parts make up `text`, in time linear in `text`, however many parts there are."""
@@ -37,6 +56,11 @@ class Arguments(TextParts):
             self._scan(self[self._scanned])
             self._scanned += 1
         return self._complete
+
+    def _join_last(self) -> None:
+        self.is_complete()
+        super()._join_last()
+        self._scanned = len(self)
 
     def _scan(self, part: str) -> None:
         skipped = -1

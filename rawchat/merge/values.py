@@ -6,7 +6,7 @@ The fields that every server sends are named; all others are merged by the type 
 from typing import Any
 
 from ..compat.normalise import as_index, as_text
-from ..wire.json_text import join_halves
+from ..wire.json_text import mend
 from .parts import Arguments, ContentParts, IndexedItems, TextParts, ToolCalls
 from .tool_calls import as_arguments, as_id, find_or_start_call
 
@@ -228,7 +228,7 @@ def finalize(value: Any) -> Any:
     """Return a copy of a value under way with its texts joined and its tool calls in order."""
     if isinstance(value, TextParts):
         # Servers that count in UTF-16 may cut a character in two: join its halves.
-        return join_halves("".join(value))
+        return mend("".join(value))
     if isinstance(value, ToolCalls):
         return finalize_tool_calls(value)
     if isinstance(value, list):

@@ -17,7 +17,8 @@ from ..client import Client, default_client
 from ..endpoints import INCLUDE_USAGE, Messages, as_messages
 from ..errors import APIResponseValidationError, ToolRoundsError
 from ..history import History
-from ..history.window import Message, to_store, transaction
+from ..history.record import Message, transaction
+from ..history.window import to_store
 from ..reply import Reply
 from ..schema import schema
 from ..schema.fields import fields

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, NamedTuple, Optional
 
 from ..errors import APIResponseValidationError, one_line
-from ..history.window import Message
+from ..history.record import Message
 from ..schema.build import build_arguments, decode_json
 from ..schema.fields import Field, to_jsonable
 from ..wire.json_text import join_halves

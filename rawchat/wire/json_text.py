@@ -144,7 +144,12 @@ def mend(value: Any) -> Any:
 
 def join_halves(text: str) -> str:
     """Return `text` with the halves of surrogate pairs joined, and U+FFFD in place of a lone one."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    # Nearly every text: no copy of it is kept.
+    return text
 
 
 def hold_half(text: str) -> tuple[str, str]:
