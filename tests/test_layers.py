@@ -40,7 +40,7 @@ CORE_ORDER = [
     "__main__",
 ]
 # The folders among them: chapters that belong to one word of the life of a call.
-CORE_FOLDERS = ["wire", "compat", "config", "keys", "merge", "reply"]
+CORE_FOLDERS = ["wire", "compat", "config", "keys", "merge", "reply", "sse"]
 
 # What each other folder may import, beside its own files.  "root" stands for everything in CORE_ORDER.
 FOLDER_RULES = {

@@ -8,7 +8,6 @@ where a piece ends between CR and LF, and takes quadratic time over an event in 
 [(b'data: one\\n\\ndata: two', True), (b'data: half', False)]
 """
 
-import io
 import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -16,9 +15,9 @@ from itertools import chain
 from sseclient import Event as Event
 from sseclient import SSEClient
 
-from .errors import APIError
-from .wire import MAX_BYTES
-from .wire.json_text import decode_json
+from ..errors import APIError
+from ..wire import MAX_BYTES
+from ..wire.json_text import decode_json
 
 if not hasattr(SSEClient, "events"):  # the package `sseclient` installs a module of the same name
     raise ImportError(
@@ -32,11 +31,9 @@ BOM = b"\xef\xbb\xbf"
 #: The line of llama.cpp for an error in a stream.  It is no field of the standard's, so sseclient would skip it.
 ERROR_FIELD = re.compile(rb"(?m)^error:")
 
-#: Bytes of a batch of events that may hold an event of very many lines.
-LONG_EVENT = 2**16
 
-#: Lines of a long event that sseclient is given at once; its time is quadratic in them.
-LINES_PER_PARSE = 100
+#: Bytes of a batch of events that may hold a long one.
+LONG_EVENT = 2**16
 
 
 def events(
@@ -145,6 +142,9 @@ def parse_events(batch: bytes) -> Iterable[Event]:
     if len(batch) < LONG_EVENT:
         # One client for the whole batch: to construct it costs half as much as to parse an event.
         return parse_short_events(batch)
+    # Imported here: hardly any stream has a long event.
+    from .long_events import parse_long_event
+
     return chain.from_iterable(map(parse_long_event, batch.split(b"\n\n")))
 
 
@@ -155,57 +155,6 @@ def parse_short_events(batch: bytes) -> Iterator[Event]:
         batch = batch.decode("utf-8", "replace").encode()
     events: Iterator[Event] = SSEClient(iter([batch + b"\n\n"])).events()
     return events
-
-
-def parse_long_event(block: bytes) -> Iterator[Event]:
-    """Yield the event in the lines of one, if it has data, in linear time and little memory.
-
-    sseclient concatenates the lines of an event one by one, and copies each of them eight times.  It is given some
-    lines at a time, together with the name of the event so far, and an empty data line that makes an event of each
-    part.  A line of data that is long by itself is decoded here.
-    """
-    name = "message"
-    texts: list[str] = []
-    for lines in group_lines(io.BytesIO(block)):
-        if len(lines[0]) >= LONG_EVENT and lines[0].startswith(b"data:"):
-            texts += [decode_data_line(lines[0]), "\n"]
-            continue
-        part = [b"event: " + name.encode(), *lines, b"data"]
-        event = next(parse_short_events(b"\n".join(part)))
-        name = event.event
-        texts.append(event.data)
-    # Each line of data has brought a line end, and that of the last one does not count.
-    texts = [text for text in texts if text]
-    if texts:
-        texts[-1] = texts[-1][:-1]
-        found = Event()
-        found.event = name
-        found.data = "".join(text for text in texts if text)
-        yield found
-
-
-def group_lines(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Yield the lines, without their ends, in groups of at most LINES_PER_PARSE; a long one is a group by itself."""
-    group: list[bytes] = []
-    for line in lines:
-        line = line.rstrip(b"\n")
-        is_long = len(line) >= LONG_EVENT
-        if group and (is_long or len(group) == LINES_PER_PARSE):
-            yield group
-            group = []
-        if is_long:
-            yield [line]
-        else:
-            group.append(line)
-    if group:
-        yield group
-
-
-def decode_data_line(line: bytes) -> str:
-    """Return the value of a line of data: what follows "data:" and one blank (WHATWG, 9.2.6)."""
-    start = len(b"data: ") if line.startswith(b"data: ") else len(b"data:")
-    # No second copy of the bytes: a picture may have sixty megabytes.
-    return str(memoryview(line)[start:], "utf-8", "replace")
 
 
 def is_complete(data: str) -> bool:
