@@ -15,6 +15,7 @@ import pytest
 import rawchat
 from rawchat import History, bulk
 from rawchat.cache import cached
+from rawchat.cli import wrap
 from rawchat.history import window
 from rawchat.limits import ratelimiter
 from rawchat.merge import MessageAccumulator
@@ -271,6 +272,35 @@ def test_a_window_without_bounds_hashes_no_message(monkeypatch: pytest.MonkeyPat
     history.max_messages = 20
     assert len(history.window()) == 19
     assert hashed == []
+
+
+# terminals
+
+
+@pytest.mark.parametrize("piece", ["字", "x", "`", "\t", "x\u0301"])
+def test_to_wrap_a_line_without_spaces_is_linear(
+    piece: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted are the characters that are measured, and those that are kept after each piece, and copied by the next."""
+    measure = wrap.width
+
+    def count(size: int) -> int:
+        characters = [0]
+
+        def counted_width(text: str) -> int:
+            characters[0] += len(text)
+            return measure(text)
+
+        monkeypatch.setattr(wrap, "width", counted_width)
+        wrapper = wrap.WordWrapper(lambda: 20)
+        with Count() as counted:
+            for _ in range(size):
+                wrapper.wrap(piece)
+                kept = [value for value in vars(wrapper).values() if isinstance(value, str)]
+                characters[0] += sum(map(len, kept))
+        return counted.calls + characters[0]
+
+    assert_linear(count)
 
 
 # calls
