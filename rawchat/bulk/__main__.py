@@ -19,7 +19,7 @@ from typing import Any, Optional
 from ..cli.client import read_key
 from ..cli.inputs import UsageError, expand_at_file, json_or_text
 from ..cli.parser import HelpFormatter, Parser, report_unknown_variables, unknown_option
-from ..cli.terminal import is_closed_pipe
+from ..cli.terminal import is_closed_pipe, to_devnull
 from ..config.misnamed import MisnamedError
 from ..errors import MissingKeyError, RawchatError
 from ..wire.headers import parse_header_lines
@@ -276,7 +276,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if is_closed_pipe(error):
             # Nothing can be reported any more, and what Python still holds cannot be flushed.
             os._exit(EXIT_CLOSED_PIPE)
-        return fail(f"{error.filename or options.output}: {error.strerror}", EXIT_USAGE)
+        name = error.filename or options.output
+        if name == "-":
+            # Python would flush it once more at its end, and fail again.
+            to_devnull(sys.stdout)
+            name = "standard output"
+        return fail(f"{name}: {error.strerror}", EXIT_USAGE)
 
 
 if __name__ == "__main__":

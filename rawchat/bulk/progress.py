@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional
 
+from ..cli.terminal import MAX_WARNING, escape_control
+from ..errors import one_line
 from ..usage import Usage
 from .rows import is_success
 
@@ -110,9 +112,16 @@ def print_remark(text: str) -> None:
 
 
 def print_warning(text: str) -> None:
-    """Print `rawchat: …` to standard error, if there is one: print would take standard output in the place of None."""
-    if sys.stderr is not None:
-        print(f"rawchat: {text}", file=sys.stderr, flush=True)
+    """Print `rawchat: …` to standard error, as one line whatever the text holds; escaped on a terminal.
+
+    Without a standard error nothing is printed: print would take standard output in the place of None.
+    """
+    if sys.stderr is None:
+        return
+    line = one_line(text, MAX_WARNING)
+    if stderr_is_terminal():
+        line = escape_control(line)
+    print(f"rawchat: {line}", file=sys.stderr, flush=True)
 
 
 def erase_rest() -> str:

@@ -10,7 +10,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from typing import Optional
+from typing import IO, AnyStr, Optional
 
 from ..errors import RawchatError
 from .rows import Row
@@ -25,6 +25,9 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 MARK_BYTES = 4  #: the longest mark
+
+#: bytes of the longest line, more than a whole file of OpenAI's Batch format may have: a device has no line ends
+MAX_LINE_BYTES = 256 * 2**20
 
 
 class InputError(RawchatError):
@@ -53,7 +56,7 @@ def read_lines(file: io.BufferedReader) -> Iterator[Optional[str]]:
         if start.startswith(mark):
             yield from read_encoded(file, encoding)
             return
-    for number, data in enumerate(file, 1):
+    for number, data in enumerate(bounded_lines(file), 1):
         try:
             line = data.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
@@ -78,7 +81,7 @@ def read_encoded(file: io.BufferedReader, encoding: str) -> Iterator[str]:
     # Only \n ends a line, as in UTF-8.
     text = io.TextIOWrapper(file, encoding=encoding, newline="\n")
     try:
-        for line in text:
+        for line in bounded_lines(text):
             yield line.rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise InputError(f"the file begins as {encoding}, but is not: {error.reason}") from None
@@ -86,6 +89,21 @@ def read_encoded(file: io.BufferedReader, encoding: str) -> Iterator[str]:
         # Without this, `file` would be closed with the wrapper.
         with contextlib.suppress(ValueError):
             text.detach()
+
+
+def bounded_lines(file: IO[AnyStr]) -> Iterator[AnyStr]:
+    """Yield the lines of a file with their ends; raise InputError for one that is too long to be a row."""
+    number = 0
+    while True:
+        number += 1
+        line = file.readline(MAX_LINE_BYTES + 1)
+        if not line:
+            return
+        if len(line) > MAX_LINE_BYTES:
+            raise InputError(
+                f"line {number} is longer than {MAX_LINE_BYTES} bytes: IN has one row in each line"
+            )
+        yield line
 
 
 def count_lines(file: io.BufferedReader) -> int:

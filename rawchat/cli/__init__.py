@@ -55,7 +55,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         if debug:
             import traceback
 
-            stderr.put(traceback.format_exc())
+            stderr.lines(traceback.format_exc())
         # ImportError: a dependency is missing, or another package has its name
         if isinstance(error, (RawchatError, ImportError)):
             stderr.warn(str(error))

@@ -257,28 +257,33 @@ class Stderr:
         first, blank, rest = text.partition(" ")
         if self.colour and first in STYLES:
             first = f"\x1b[{STYLES[first]}m{first}\x1b[0m"
-        self.put(f"{first}{blank}{rest}\n")
+        self._put(f"{first}{blank}{rest}\n")
+
+    def lines(self, text: str) -> None:
+        """Write a text of several lines, such as a traceback; control characters are escaped on a terminal."""
+        for line in text.rstrip("\n").split("\n"):
+            self.line(line)
 
     def write(self, text: str) -> None:
         """Write a piece of a longer text, which is not empty; `end_line`, or any other line, ends it."""
-        # else `put` would end the line
+        # else `_put` would end the line
         self._line_open = False
         ends_line = text.endswith("\n")
         if self.terminal:
             text = escape_control(text)
         if self.colour:
             text = f"\x1b[{FAINT}m{text}\x1b[0m"
-        self.put(text)
+        self._put(text)
         self._line_open = not ends_line
 
     def end_line(self) -> None:
         """End the line that `write` has begun."""
         if self._line_open:
             self._line_open = False
-            self.put("\n")
+            self._put("\n")
 
-    def put(self, text: str) -> None:
-        """Write `text` as it is, in UTF-8; an error of standard error itself is ignored."""
+    def _put(self, text: str) -> None:
+        """Write `text`, which is harmless on a terminal, in UTF-8; an error of standard error itself is ignored."""
         if self._file is None:
             return
         self.end_line()

@@ -31,7 +31,7 @@ class WordWrapper:
 
     def __init__(self, columns: Callable[[], int]):
         self._columns = columns
-        self._line_start = ""  # the first characters of the answer's present line, without indentation
+        self._line_start = ""  # first characters of the answer's present line, without indentation
         self._in_code = False
         self.reset()
 

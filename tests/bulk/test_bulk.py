@@ -20,7 +20,8 @@ import pytest
 import rawchat
 from rawchat import bulk
 from rawchat.bulk import resume
-from rawchat.bulk.progress import Progress
+from rawchat.bulk import source as bulk_source
+from rawchat.bulk.progress import Progress, print_warning
 from rawchat.bulk.rows import Row
 from rawchat.wire import Request, Response
 
@@ -252,6 +253,51 @@ def run(*words: str) -> tuple[int, str]:
     with command(*words) as child:
         _, said = child.communicate(timeout=60)
     return child.returncode, said.decode()
+
+
+@row("13.4")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_one_line(unbuffered: str) -> None:
+    with (
+        serving([answer(completion())]) as server,
+        files(1) as (source, _),
+        open("/dev/full", "wb") as full,
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "rawchat.bulk", str(source), "-", "--base-url", server.url],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    said = done.stderr.decode()
+    assert (done.returncode, said) == (2, "rawchat: standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_line_without_end_is_refused(
+    encoding: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bulk_source, "MAX_LINE_BYTES", 100)
+    with serving([answer(completion())]) as server, files(0) as (source, target):
+        for length, code in ((99, 0), (100, 2)):
+            line = "x" * length + "\n"
+            source.write_bytes(f"short\n{line}".encode(encoding))
+            assert bulk.main([str(source), str(target), "--base-url", server.url]) == code
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "rawchat: in.txt: line 2 is longer than 100 bytes: IN has one row in each line"
+
+
+def test_a_refusal_is_one_line_that_does_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for shown in (Terminal(), io.StringIO()):
+        monkeypatch.setattr(sys, "stderr", shown)
+        print_warning("401: bad \x1b[2J\nkey")
+        escape = "␛" if shown.isatty() else "\x1b"
+        assert shown.getvalue() == f"rawchat: 401: bad {escape}[2J key\n"
 
 
 @contextlib.contextmanager

@@ -316,6 +316,24 @@ def test_a_trace_on_a_terminal_is_harmless() -> None:
     assert not {"\x9b", "\x1b", "\u202e"} & set(shown)
 
 
+@row("9.1")
+@pytest.mark.parametrize(
+    "script",
+    [
+        answer({"error": {"message": "bad \x1b]0;TITLE\x07 \x1b[2J"}}, 400),
+        answer(b"<html>\x1b[2J\xc2\x9b2J", 404, {"Content-Type": "text/html"}),
+    ],
+    ids=["in an error", "in a page"],
+)
+def test_a_traceback_on_a_terminal_is_harmless(script: Any) -> None:
+    with serving(script) as server:
+        argv = ["--debug", "--color", "never", "--retries", "0", "--base-url", server.url, "Q"]
+        with Terminal("-m", "rawchat", *argv) as person:
+            shown = person.rest()
+    assert "Traceback (most recent call last)" in shown
+    assert not {"\x9b", "\x1b", "\x07"} & set(shown)
+
+
 # ---- a dependency that is missing
 
 
