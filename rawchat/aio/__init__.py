@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-#: Calls at the same time, unless the client is told otherwise.
-MAX_CONCURRENCY = 128
+#: Calls at the same time, unless the client is told otherwise: as many as the SDK makes.
+MAX_CONCURRENCY = 1000
 
 
 # ---- in a worker's thread
@@ -67,13 +67,22 @@ def cancellable_sleep(seconds: float) -> None:
         time.sleep(seconds)
 
 
+async def settled(token: CancelToken, future: "asyncio.Future[Result]") -> Result:
+    """Await what a thread does under `token`, and cancel that if this is cancelled."""
+    try:
+        return await future
+    except asyncio.CancelledError:
+        token.cancel()
+        raise
+
+
 # ---- the client
 
 
 class AsyncClient:
     """A `Client` whose verbs are awaited.
 
-    At most `max_concurrency` calls are made at the same time; further ones wait.  A call that is cancelled shuts its
+    At most `max_concurrency` calls are made at the same time; further ones wait.  A stream counts until it is open.  A call that is cancelled shuts its
     socket down at once, and is not tried again.  The verbs take and return what Client's do, and raise its errors.
     """
 
@@ -246,14 +255,15 @@ class AsyncClient:
         self, token: CancelToken, function: Callable[..., Result], *args: Any, **params: Any
     ) -> Result:
         """Call `function` in a thread and return its result; if this is cancelled, cancel `token`."""
-        try:
-            result: Result = await self._workers.submit(
-                call_in_thread, token, function, *args, **params
-            )
-            return result
-        except asyncio.CancelledError:
-            token.cancel()
-            raise
+        job = self._workers.submit(call_in_thread, token, function, *args, **params)
+        return await settled(token, job)
+
+    async def read_cancellable(
+        self, token: CancelToken, function: Callable[..., Result], *args: Any
+    ) -> Result:
+        """Do the same with a function that reads from an open stream, which does not count as a call."""
+        job = self._workers.submit_read(call_in_thread, token, function, *args)
+        return await settled(token, job)
 
     async def close(self) -> None:
         """Close the connections; a later call raises RawchatError."""

@@ -39,11 +39,11 @@ class AsyncHistory:
         async with self._draft() as history:
             pieces = history.stream(content, **params)
             try:
-                while True:
-                    piece = await self.client.run_cancellable(token, next, pieces, None)
-                    if piece is None:
-                        break
+                # The first piece takes the call; those after it come from the open stream.
+                piece = await self.client.run_cancellable(token, next, pieces, None)
+                while piece is not None:
                     yield piece
+                    piece = await self.client.read_cancellable(token, next, pieces, None)
             finally:
                 with contextlib.suppress(ValueError):  # as in AsyncStream.close
                     pieces.close()

@@ -20,11 +20,11 @@ class AsyncByteStream(AsyncReader[bytes]):
 
     async def save(self, path: "Union[str, os.PathLike[str]]") -> str:
         """Write the body to a file while it arrives; see `ByteStream.save`."""
-        return await self._client.run_cancellable(self._token, self._stream.save, path)
+        return await self._client.read_cancellable(self._token, self._stream.save, path)
 
     async def read(self) -> Content:
         """Return what is left of the body; see `ByteStream.read`."""
-        return await self._client.run_cancellable(self._token, self._stream.read)
+        return await self._client.read_cancellable(self._token, self._stream.read)
 
 
 def wrap_stream(

@@ -30,7 +30,7 @@ class AsyncReader(Generic[Item]):
     async def __aiter__(self) -> AsyncIterator[Item]:
         try:
             while True:
-                item = await self._client.run_cancellable(self._token, next, self._stream, None)
+                item = await self._client.read_cancellable(self._token, next, self._stream, None)
                 if item is None:
                     return
                 yield item
@@ -65,7 +65,7 @@ class AsyncTextReader(AsyncReader[Item]):
 
     async def reply(self) -> Reply:
         """Return the Reply that a plain call would have returned; read on to the end if need be."""
-        return await self._client.run_cancellable(self._token, self._read_reply)
+        return await self._client.read_cancellable(self._token, self._read_reply)
 
     def _read_reply(self) -> Reply:
         reply: Reply = self._stream.reply

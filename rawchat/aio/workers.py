@@ -1,5 +1,9 @@
 """Threads that work for an event loop: a job goes to one of them, and its outcome comes back as a future.
 
+A thread is started when a job comes and none is idle, and ends when it has been idle for a while.  A stream that waits
+for its next chunk holds one thread, 70 KB with all that belongs to it, and holds up nobody: calls are bounded in number,
+and wait for their turn in order of arrival, but reads of a stream that is open are not.
+
 `concurrent.futures` does the same with a condition and two semaphores for each job, and asyncio wakes its loop with a
 byte through a socket for each: 65 µs a job in place of 20, which matters where each of 128 calls at once takes 500.
 """
@@ -9,71 +13,154 @@ import collections
 import threading
 import weakref
 from functools import partial
-from queue import SimpleQueue
-from typing import Any, Callable, Optional
+from queue import Empty, SimpleQueue
+from typing import Any, Callable, NamedTuple, Optional
 
 from ..errors import RawchatError
 
-#: Called in the loop's thread with a job's future, its result, and its exception if it raised one.
-Settle = Callable[["asyncio.Future[Any]", Any, Optional[BaseException]], None]
-
-#: The future, the function to call, the queue for its outcome, and what is called there.
-Job = tuple["asyncio.Future[Any]", Callable[[], Any], "ResultQueue", Settle]
+#: Seconds after which an idle thread ends.
+IDLE_SECONDS = 10.0
 
 Outcome = tuple[Any, Optional[BaseException]]
 
 
-class WorkerPool:
-    """At most `max_workers` threads, started as they are needed.
+class Job(NamedTuple):
+    """A function to call in a thread, and where its outcome goes."""
 
-    They end with `close`, or when nobody holds the pool any more.
+    future: "asyncio.Future[Any]"
+    function: Callable[[], Any]
+    results: "ResultQueue"
+    is_call: bool  #: True if it counts for the bound on calls
+
+
+class WorkerPool:
+    """Threads, started as they are needed, of which at most `max_calls` make calls at the same time.
+
+    They end when they are idle for long, with `close`, or when nobody holds the pool any more.
     """
 
-    def __init__(self, max_workers: int):
-        """Raise ValueError if `max_workers` is less than 1."""
-        if max_workers < 1:
-            raise ValueError(f"max_concurrency must be at least 1, got {max_workers}")
-        self._max_workers = max_workers
-        # Both are counted in the loop's thread only.
-        self._started = 0
-        self._unfinished = 0
-        self._jobs = SimpleQueue[Optional[Job]]()
+    def __init__(self, max_calls: int):
+        """Raise ValueError if `max_calls` is less than 1."""
+        if max_calls < 1:
+            raise ValueError(f"max_concurrency must be at least 1, got {max_calls}")
+        self._threads = WorkerThreads(max_calls)
         self._results: Optional[ResultQueue] = None
-        self.close = weakref.finalize(self, stop_workers, self._jobs, max_workers)
+        self.close = weakref.finalize(self, self._threads.stop)
 
     def submit(
         self, function: Callable[..., Any], *args: Any, **params: Any
     ) -> "asyncio.Future[Any]":
-        """Call `function` in a thread, unless the future is cancelled before a thread is free.
+        """Make a call in a thread, when its turn comes, unless the future is cancelled before.
 
         Raises RawchatError after `close`.
         """
+        return self._submit(True, partial(function, *args, **params))
+
+    def submit_read(
+        self, function: Callable[..., Any], *args: Any, **params: Any
+    ) -> "asyncio.Future[Any]":
+        """Read in a thread from a stream that is open; like `submit`, but at once, as the server may be silent for long."""
+        return self._submit(False, partial(function, *args, **params))
+
+    def _submit(self, is_call: bool, function: Callable[[], Any]) -> "asyncio.Future[Any]":
         if not self.close.alive:
             raise RawchatError("this client is closed; make a new one")
-        all_busy = self._unfinished >= self._started
-        if all_busy and self._started < self._max_workers:
-            threading.Thread(target=run_worker, args=[self._jobs], daemon=True).start()
-            self._started += 1
-        self._unfinished += 1
         loop = asyncio.get_running_loop()
         if not self._results or self._results.loop is not loop:
             self._results = ResultQueue(loop)
         future = loop.create_future()
-        call = partial(function, *args, **params)
-        self._jobs.put((future, call, self._results, self._settle))
+        self._threads.add(Job(future, function, self._results, is_call))
         return future
 
-    def _settle(
-        self, future: "asyncio.Future[Any]", result: Any, error: Optional[BaseException]
-    ) -> None:
-        """Give a job's outcome to its future; runs in the loop's thread."""
-        self._unfinished -= 1
-        if future.cancelled():
-            return
-        if error:
-            future.set_exception(error)
+
+class WorkerThreads:
+    """The threads of a pool and the jobs that wait for them.  The threads hold this, and not the pool.
+
+    It has no lock: a thread that is interrupted while it holds one lets a thousand others run into it.  What is counted
+    is the length of a deque, and to append and to pop are atomic.
+    """
+
+    def __init__(self, max_calls: int):
+        self._jobs = SimpleQueue[Optional[Job]]()  # each with a thread that takes it now
+        self._waiting = collections.deque[Job]()  # calls whose turn has not come
+        self._free_calls = collections.deque([None] * max_calls)
+        self._alive = collections.deque[None]()
+        self._idle = collections.deque[None]()
+        self._missing = collections.deque[None]()  # threads that could not be started for a job
+        self._stopped = False
+
+    def add(self, job: Job) -> None:
+        """Give a job to a thread; let a call wait if there are as many as there may be."""
+        if job.is_call:
+            self._waiting.append(job)
+            self._begin_calls()
         else:
-            future.set_result(result)
+            self._assign(job)
+
+    def next_job(self) -> Optional[Job]:
+        """Wait for a job for the current thread; None if it shall end."""
+        try:
+            return self._jobs.get(timeout=IDLE_SECONDS)
+        except Empty:
+            pass
+        if take(self._idle):
+            take(self._alive)
+            return None
+        # In the meantime a job has come, and counts on this thread.
+        return self._jobs.get()
+
+    def finish(self, job: Job) -> None:
+        """Take note that the current thread has done `job`, and is free for another one."""
+        if not take(self._missing):
+            self._idle.append(None)
+        if job.is_call:
+            self._free_calls.append(None)
+            self._begin_calls()
+        if self._stopped:
+            self.stop()
+
+    def stop(self) -> None:
+        """End the threads, once they have done what was submitted."""
+        self._stopped = True
+        while take(self._idle):
+            self._jobs.put(None)
+
+    def _begin_calls(self) -> None:
+        """Give calls that wait to threads, as many as there may be."""
+        # Asked again after each step: another thread may have freed a call, or taken one, in between.
+        while self._waiting and take(self._free_calls):
+            try:
+                job = self._waiting.popleft()
+            except IndexError:
+                self._free_calls.append(None)
+            else:
+                self._assign(job)
+
+    def _assign(self, job: Job) -> None:
+        """Give a job to an idle thread, or to a new one."""
+        self._jobs.put(job)
+        if take(self._idle):
+            return
+        try:
+            threading.Thread(target=run_worker, args=[self], daemon=True).start()
+        except RuntimeError:
+            # A limit on threads or on memory: the job waits for one of those that there are.
+            if not self._alive:
+                self._jobs.get()
+                self._free_calls.extend([None] * job.is_call)
+                raise
+            self._missing.append(None)
+        else:
+            self._alive.append(None)
+
+
+def take(tokens: "collections.deque[None]") -> bool:
+    """Remove one of `tokens`; return False if there is none."""
+    try:
+        tokens.pop()
+    except IndexError:
+        return False
+    return True
 
 
 class ResultQueue:
@@ -84,9 +171,9 @@ class ResultQueue:
         self._waiting: collections.deque[tuple[Any, ...]] = collections.deque()
         self._woken = False
 
-    def put(self, settle: Settle, *outcome: Any) -> None:
-        """Let the loop call `settle(*outcome)`; any thread may call this."""
-        self._waiting.append((settle, *outcome))
+    def put(self, future: "asyncio.Future[Any]", *outcome: Any) -> None:
+        """Give a future its result, or its exception, in the thread of the loop; any thread may call this."""
+        self._waiting.append((future, *outcome))
         if self._woken:
             return  # `_settle_all` has not begun, and will find this one too
         self._woken = True
@@ -101,32 +188,42 @@ class ResultQueue:
     def _settle_all(self) -> None:
         self._woken = False
         while self._waiting:
-            settle, *outcome = self._waiting.popleft()
-            settle(*outcome)
+            settle(*self._waiting.popleft())
+
+
+def settle(future: "asyncio.Future[Any]", result: Any, error: Optional[BaseException]) -> None:
+    """Give an outcome to its future, unless that was cancelled."""
+    if future.cancelled():
+        return
+    if error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 # ---- in a worker's thread
 
 
-def run_worker(jobs: "SimpleQueue[Optional[Job]]") -> None:
+def run_worker(threads: WorkerThreads) -> None:
     """Run jobs until there are no more to come."""
-    while run_one_job(jobs):
+    while run_one_job(threads):
         pass
 
 
-def run_one_job(jobs: "SimpleQueue[Optional[Job]]") -> bool:
+def run_one_job(threads: WorkerThreads) -> bool:
     """Wait for a job and run it; return False at the end.
 
     It has a frame of its own, so that a thread that waits for the next job holds nothing of the last one.
     """
-    job = jobs.get()
+    job = threads.next_job()
     if job is None:
         return False
-    future, function, results, settle = job
     outcome: Outcome = (None, None)
-    if not future.cancelled():
-        outcome = call(function)
-    results.put(settle, future, *outcome)
+    if not job.future.cancelled():
+        outcome = call(job.function)
+    # First this: whoever awaits the outcome may have another job, and this thread is free for it.
+    threads.finish(job)
+    job.results.put(job.future, *outcome)
     return True
 
 
@@ -139,9 +236,3 @@ def call(function: Callable[[], Any]) -> Outcome:
         return None, RuntimeError(f"a job raised {error!r}")
     except BaseException as error:
         return None, error
-
-
-def stop_workers(jobs: "SimpleQueue[Optional[Job]]", max_workers: int) -> None:
-    """End the threads, once they have done what was submitted."""
-    for _ in range(max_workers):
-        jobs.put(None)

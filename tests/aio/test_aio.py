@@ -38,14 +38,19 @@ def test_a_loop_is_woken_once_for_all_that_has_come_by_then() -> None:
         def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
             self.woken.append(callback)
 
-    loop, settled = Loop(), []
+    class Future:
+        cancelled = staticmethod(lambda: False)
+        set_result = staticmethod(lambda result: settled.append(result))
+
+    settled: list[Any] = []
+    loop = Loop()
     landing = ResultQueue(loop)  # type: ignore[arg-type]
     for round_ in (1, 2):
         for name in "ab":
-            landing.put(lambda *outcome: settled.append(outcome), name, round_, None)
+            landing.put(Future(), (name, round_), None)  # type: ignore[arg-type]
         assert len(loop.woken) == round_
         loop.woken[-1]()
-    assert settled == [("a", 1, None), ("b", 1, None), ("a", 2, None), ("b", 2, None)]
+    assert settled == [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
 
 
 class Hangup:
@@ -260,6 +265,123 @@ def test_at_most_so_many_at_the_same_time() -> None:
     with serving(answer({})) as server:
         play(use, server, max_concurrency=4)
     assert most == 4
+
+
+class Silence:
+    """A step of a script that says nothing until `over` is set; `count` streams have come to it."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, connection: socket.socket) -> None:
+        with self._lock:
+            self.count += 1
+        self.over.wait(PATIENCE)
+
+
+def test_silent_streams_do_not_hold_up_a_call() -> None:
+    """Six streams are read and say nothing, where three calls may be made at the same time."""
+    silence = Silence()
+
+    async def use(client: AsyncClient) -> Any:
+        streams = [await client.stream_chat("Think") for _ in range(6)]
+        reads = [asyncio.ensure_future(stream.reply()) for stream in streams]
+        await asyncio.sleep(0)  # now they are read
+        while silence.count < len(streams):
+            await asyncio.sleep(0)
+        reply = await client.chat("Hi")
+        assert not any(read.done() for read in reads)
+        silence.over.set()
+        return reply.text, {(await read).text for read in reads}
+
+    silent = streamed([*HELLO[:2], silence, *HELLO[2:]])
+    with serving(*[silent] * 6, answer(completion("Now"))) as server:
+        assert play(use, server, max_concurrency=3) == ("Now", {"Hello"})
+
+
+def test_a_call_does_not_take_the_place_of_one_that_is_under_way_when_a_read_ends() -> None:
+    now, most, lock = 0, 0, threading.Lock()
+
+    def busy() -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0)
+        with lock:
+            now -= 1
+
+    async def use() -> None:
+        workers = WorkerPool(2)
+        jobs = [workers.submit(busy) for _ in range(50)]
+        jobs += [workers.submit_read(int) for _ in range(50)]
+        await asyncio.gather(*jobs)
+        workers.close()
+
+    asyncio.run(use())
+    assert most <= 2
+
+
+def test_the_default_allows_a_thousand_calls() -> None:
+    full = threading.Barrier(1000)
+
+    async def use() -> None:
+        client = AsyncClient(base_url="http://localhost/v1", environ={})
+        await asyncio.gather(*(client.run(full.wait, PATIENCE) for _ in range(1000)))
+        await client.close()
+
+    asyncio.run(use())
+
+
+def test_an_idle_thread_is_let_go_and_another_one_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rawchat.aio.workers.IDLE_SECONDS", 0.001)
+
+    async def use() -> None:
+        workers = WorkerPool(2)
+        first = await workers.submit(threading.current_thread)
+        first.join(PATIENCE)
+        assert not first.is_alive()
+        jobs = [workers.submit(threading.current_thread) for _ in range(300)]
+        assert first not in await asyncio.gather(*jobs)
+        workers.close()
+
+    asyncio.run(asyncio.wait_for(use(), PATIENCE))
+
+
+def test_where_no_thread_can_be_started_jobs_wait_for_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = threading.Thread.start
+    left = 1
+
+    def start_one(thread: threading.Thread) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def use() -> None:
+        nonlocal left
+        monkeypatch.setattr(threading.Thread, "start", start_one)
+        workers = WorkerPool(3)
+        jobs = [workers.submit(threading.current_thread) for _ in range(5)]
+        assert len(set(await asyncio.gather(*jobs))) == 1
+        left = 0
+        jobs = [workers.submit(threading.current_thread) for _ in range(5)]
+        assert len(set(await asyncio.gather(*jobs))) == 1
+        workers.close()
+        left = 0
+        alone = WorkerPool(3)
+        with pytest.raises(RuntimeError, match="start new thread"):
+            alone.submit(int)
+        left = 1
+        assert await alone.submit(int) == 0
+        alone.close()
+
+    asyncio.run(asyncio.wait_for(use(), PATIENCE))
 
 
 def test_after_close_a_call_is_an_error() -> None:
