@@ -170,6 +170,8 @@ ROWS = {
     "14.8": "= transcribe and speak; > a web page or an error in place of text or sound is an error",
     "14.9": "= /v1/responses through post and stream: events keep their names, no [DONE] is expected; > an error event or an early "
     "end raises, with .partial",
+    "14.10": "> --post, --get, --form and --embed do the same at a shell: JSON byte for byte, a line of JSON per event or input, "
+    "with --dry-run, --curl, --trace, --har, --replay, -v and --log",
 }
 
 

@@ -53,7 +53,7 @@ FOLDER_RULES = {
     "aio": {"root", "history", "resources"},
     "bulk": {"root", "limits"},
     "local": {"root"},
-    "cli": {"root", "schema", "history", "tools", "trace", "local"},
+    "cli": {"root", "schema", "history", "resources", "tools", "trace", "local"},
     "doctor": {"root", "transport"},
     "resources": {"root"},
 }

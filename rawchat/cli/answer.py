@@ -16,7 +16,7 @@ from ..stream import Stream
 from ..wire import Request, Response
 from .check import check_answer, first_fenced_block
 from .context import Context
-from .query import Query
+from .query import ANY_ENDPOINT, Query
 from .terminal import utf8, write_error
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ def send_query(context: Context, history: "Optional[History]" = None) -> int:
         return send_and_print(context, context.query._replace(content=messages))
 
     try:
+        if context.query.kind in ANY_ENDPOINT:
+            from .endpoint import send_endpoint
+
+            return send_endpoint(context)
         if context.query.functions:
             reply = run_tools(context, history)
         elif history is None:

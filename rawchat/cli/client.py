@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ..config import load_config
 from ..errors import MissingKeyError
+from ..urls import origin
 from ..wire import Headers, Transport
 from ..wire.headers import split_header_line
 from .inputs import UsageError, read_file
@@ -110,7 +111,7 @@ def render_request(query: Query, options: Options, stderr: Stderr) -> str:
 
     request = query.request(config)
     keys = config.keys()
-    if keys and request.send_key:
+    if keys and request.send_key and origin(request.url) == origin(config.base_url):
         authorization = {"Authorization": f"Bearer {keys[0]}"}
         request = request._replace(headers=Headers(request.headers, authorization))
     if options.curl:

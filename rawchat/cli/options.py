@@ -187,6 +187,25 @@ class Options:
         "any",
     )
     models: bool = flag("--models", help="list the models of the server, one per line")
+    embed: bool = flag(
+        "--embed",
+        help="print the embedding of each line of the prompt, or of standard input, as a line of JSON",
+    )
+    post: Optional[str] = value(
+        "--post",
+        metavar="PATH",
+        help="send JSON to any PATH below the base URL, and print what comes; the body is the prompt, "
+        "@FILE or standard input, and -o sets its fields",
+    )
+    get: Optional[str] = value(
+        "--get", metavar="PATH", help="request any PATH, and print what comes; -o adds to its query"
+    )
+    form: list[str] = values(
+        "--form",
+        metavars=("FIELD",),
+        help="with --post, a field of a form: NAME=@FILE uploads a file, NAME=VALUE is a text; "
+        "may be repeated",
+    )
 
     schema: Optional[str] = value(
         "--schema",

@@ -19,7 +19,7 @@ class Query(NamedTuple):
     """The query of one command."""
 
     kind: str  #: "chat", or the option that names another endpoint: one of ENDPOINT_OPTIONS
-    content: Any  #: the messages of a chat, else a text
+    content: Any  #: the messages of a chat, else a text; of ANY_ENDPOINT see `endpoint`
     params: Mapping[str, Any]
     stream: bool = False
     functions: Sequence[Callable[..., Any]] = ()  #: the functions of --tools
@@ -48,11 +48,18 @@ class Query(NamedTuple):
             raise UsageError(str(error)) from None
 
 
-ENDPOINT_OPTIONS = ("complete", "image", "moderate", "models")
+ENDPOINT_OPTIONS = ("complete", "image", "moderate", "models", "post", "get", "embed")
+
+#: the kinds of query that `endpoint` knows
+ANY_ENDPOINT = ("post", "get", "embed")
 
 
 def build_request(query: Query, config: Config) -> Request:
     """Return the request of a query to the endpoint of its kind."""
+    if query.kind in ANY_ENDPOINT:
+        from .endpoint import endpoint_request  # not above: few commands need it
+
+        return endpoint_request(query, config)
     if query.kind == "complete":
         return endpoints.completion(config, query.content, query.params, query.stream)
     if query.kind == "image":
@@ -84,6 +91,12 @@ def build_query(
     for name in ENDPOINT_OPTIONS:
         if getattr(options, name):
             kind = name
+    if "form" in options.given and kind != "post":
+        raise UsageError("--form needs --post PATH")
+    if kind in ANY_ENDPOINT:
+        from .endpoint import endpoint_query
+
+        return endpoint_query(kind, options, stdin, warn)
     if kind == "models":
         if options.prompt:
             raise UsageError("--models takes no prompt")

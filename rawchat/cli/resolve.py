@@ -16,6 +16,10 @@ ONE_SHOT_ONLY = (
     "image",
     "moderate",
     "models",
+    "post",
+    "get",
+    "form",
+    "embed",
     "json",
     "jsonl",
     "dry_run",
@@ -51,6 +55,9 @@ class Conflict(NamedTuple):
 CONFLICTS = (
     Conflict("local", ("base_url",), "are two different servers"),
     Conflict("jsonl", ("json", "no_stream"), "cannot be combined: --jsonl prints a stream"),
+    Conflict("post", ("get", "embed", "complete", "image", "moderate", "models", "n", *CHAT_ONLY)),
+    Conflict("get", ("form", "embed", "complete", "image", "moderate", "models", "n", *CHAT_ONLY)),
+    Conflict("embed", ("form", "complete", "image", "moderate", "models", "n", "json", *CHAT_ONLY)),
     Conflict("complete", ("system",), "cannot be combined: put the system text into the prompt"),
     Conflict(
         "complete",

@@ -8,9 +8,12 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Optional, Union
 
 from ..compat.error_responses import as_stream_error
-from ..errors import APIError, RawchatError
+from ..errors import APIError, RawchatError, StreamInterruptedError
 from ..keys.redaction import redact_error, request_secrets
 from ..wire import MAX_BYTES, Headers, Response
+
+#: The hint for a body of bytes that broke off; an error of a stream of text has it in .partial.
+INCOMPLETE = "what has arrived is not the whole body"
 
 Path = Union[str, "os.PathLike[str]"]
 
@@ -145,6 +148,7 @@ class ByteStream:
             response.close()
         if failure is not None:
             response.annotate(failure)
+            failure.hint = failure.hint.replace(StreamInterruptedError.hint, INCOMPLETE)
             redact_error(request_secrets(response.request), failure)
             raise failure from failure.__cause__
 

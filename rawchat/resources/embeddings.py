@@ -6,9 +6,10 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
+from ..config import Config
 from ..errors import APIResponseValidationError
 from ..reply import Reply, only_dicts
-from ..wire import Response
+from ..wire import Request, Response
 from ..wire.json_text import AddedText
 from .build import build_request
 from .resource import decode_resource
@@ -86,11 +87,10 @@ def embed_batch(
     params: Mapping[str, Any],
 ) -> Embeddings:
     """Send one request and return its reply."""
-    body = {"model": model, "input": input}
+    fields = {"model": model, **params}
     if dimensions is not None:
-        body["dimensions"] = dimensions
-    body["encoding_format"] = AddedText("base64")
-    request = build_request(client.config, "POST", "/embeddings", body, params)
+        fields["dimensions"] = dimensions
+    request = embeddings_request(client.config, input, fields)
     inputs = as_list(input)
     count = 1 if inputs is None else len(inputs)
 
@@ -98,6 +98,12 @@ def embed_batch(
         return read_embeddings(response, client.config.max_bytes, count)
 
     return client.report(client.send(request, read))
+
+
+def embeddings_request(config: Config, input: Any, params: Mapping[str, Any]) -> Request:
+    """Return the request to POST /embeddings; `params` are as of any call."""
+    body = {"model": DEFAULT_MODEL, "input": input, "encoding_format": AddedText("base64")}
+    return build_request(config, "POST", "/embeddings", body, params)
 
 
 def read_embeddings(response: Response, limit: int, count: int) -> Embeddings:
