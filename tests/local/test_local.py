@@ -27,6 +27,7 @@ FAKE = """
 class Params:
     class model: path = None
 CommonParams = Params
+class llama_pooling_type: LLAMA_POOLING_TYPE_LAST = 3
 held = open({fifo!r}, "wb") if {fifo!r} else None      # its end is the end of this process
 class Server:
     listening_address = {url!r}
