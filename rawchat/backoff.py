@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping
 from typing import Callable, NamedTuple, Optional
 
-from .compat.wordings import requested_wait
+from .compat.waits import requested_wait
 from .errors import APIConnectionError, APIError, APITimeoutError, DeadlineExceededError
 
 #: seconds before the first retry; each further one doubles it ...

@@ -122,7 +122,7 @@ ROWS = {
     "11.10": "> a trailing stop does not replace tool_calls; an unusual finish reason is a line on standard error, with --strict "
     "exit code 9",
     "11.11": "> usage is read from the top level, the choices or x_groq; cumulative values are not added up",
-    "11.12": "> what rawchat adds by itself (stream_options, strict) is left out once a 400 or 422 names it",
+    "11.12": "> what rawchat adds by itself (stream_options, strict, additionalProperties) is left out once a 400 or 422 names it",
     "11.13": "> half of a surrogate pair waits for its other half",
     "11.14": "> a plain call answered with an event stream is merged; an encoding that was not requested is named",
     "11.15": "> parse and --schema read the JSON that follows the reasoning in a text: </think>, </thought>, [/THINK] and others",

@@ -225,7 +225,7 @@ SERVERS: dict[str, dict[str, Want]] = {
     # Gemini (OpenAI endpoint): calls without index, each whole in a delta of its own, with a signature that must be
     # sent back; before: several in one delta, all with index 0 and an empty id; finish_reason stop after calls;
     # thoughts are part of the content; errors are a list, a stream's too, under 200; the wait is given only in the
-    # body (RetryInfo).
+    # body (RetryInfo); a schema with additionalProperties is refused.
     "gemini": {
         "plain": answer((13, 6)),
         "stream": answer((13, 6)),
@@ -245,6 +245,9 @@ SERVERS: dict[str, dict[str, Want]] = {
         ),
         "error-429": error(
             rawchat.RateLimitError, "429: You exceeded your current quota", code="429"
+        ),
+        "error-schema": error(
+            rawchat.BadRequestError, 'Unknown name "additionalProperties" at', code="400"
         ),
         "error-stream": error(
             rawchat.APIError, "The model is overloaded. Please try again later.", code="503"

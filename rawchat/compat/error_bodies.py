@@ -1,9 +1,8 @@
 """Find the error in what a server sent: the body of a response, an event of a stream, or a choice.
 
 Servers put errors in many places, under any status, and word them in their own ways.  Everything that is known about
-that is in this chapter: the places (`find_error`), the fields (`parse_error_body`), the wording of a prompt that is
-too long (`OVERFLOW_WORDINGS`), and waits that are given only in the body (`requested_wait`).  tests/test_servers.py
-has a recording of each server.
+that is in this chapter: the places (`find_error`) and the fields (`parse_error_body`).  What they say of a prompt that
+is too long, and of a wait, is in `wordings` and `waits`.  tests/test_servers.py has a recording of each server.
 """
 
 import json
@@ -14,14 +13,30 @@ from typing import Any, Optional, TypedDict
 from ..errors import MAX_MESSAGE, one_line
 from ..wire.json_text import decode_json
 
-#: Fields that hold the words of an error, the best first.
-MESSAGE_FIELDS = ("message", "detail", "msg", "error_msg", "status_msg", "error")
+#: Fields that hold the words of an error, the best first, in the spelling of `plain_name`: AWS has `Message`, OAuth (RFC
+#: 6749, 5.2) `error_description`, problem details (RFC 9457) `title`, Google a list `errors`.
+MESSAGE_FIELDS = (
+    "message",
+    "detail",
+    "msg",
+    "errormsg",
+    "errormessage",
+    "errordescription",
+    "statusmsg",
+    "error",
+    "errors",
+    "reason",
+    "title",
+)
+
+#: Those of them that stand beside an `error` which is only a word, and say more than it does: Fastify, OAuth.
+EXPLANATION_FIELDS = ("message", "detail", "errordescription", "errormessage")
 
 #: Fields that hold its code: OpenAI's, Baidu's, MiniMax's.
-CODE_FIELDS = ("code", "error_code", "status_code")
+CODE_FIELDS = ("code", "errorcode", "statuscode")
 
 #: Fields that hold its type: OpenAI's, TGI's.
-TYPE_FIELDS = ("type", "error_type")
+TYPE_FIELDS = ("type", "errortype")
 
 #: Values of `code` that say that all is well.
 GOOD_CODES = {"0", "200", "ok", "success"}
@@ -127,9 +142,28 @@ def parse_error_body(payload: Any, limit: int = MAX_MESSAGE) -> tuple[str, Error
         "type": first_text(sources, TYPE_FIELDS),
     }
     message = find_words(body)
+    if isinstance(payload, dict) and not isinstance(body, (dict, list)):
+        message = explain(message, payload)
     if message is None:
         message = json.dumps(body, ensure_ascii=False)
     return one_line(message, limit), fields
+
+
+def explain(word: Optional[str], payload: dict[str, Any]) -> Optional[str]:
+    """Return the text under `error`, and what stands beside it in other words.
+
+    >>> explain("Not Found", {"error": "Not Found", "message": "Route POST:/v1 not found", "statusCode": 404})
+    'Not Found: Route POST:/v1 not found'
+    """
+    fields = plain_names(payload)
+    for name in EXPLANATION_FIELDS:
+        words = find_words(fields.get(name))
+        if words is None:
+            continue
+        if word is None or word in words:
+            return words
+        return word if words in word else f"{word}: {words}"
+    return word
 
 
 def find_words(error: Any, nesting: int = MAX_NESTING) -> Optional[str]:
@@ -149,9 +183,10 @@ def find_words(error: Any, nesting: int = MAX_NESTING) -> Optional[str]:
     if not isinstance(error, dict):
         return None
     words = None
+    fields = plain_names(error)
     for name in MESSAGE_FIELDS:
-        if nesting and has_content(error.get(name)):
-            words = find_words(error[name], nesting - 1)
+        if nesting and has_content(fields.get(name)):
+            words = find_words(fields[name], nesting - 1)
             if words:
                 break
     metadata = error.get("metadata")
@@ -189,11 +224,24 @@ def iter_objects(error: Any, nesting: int = MAX_NESTING) -> Iterator[dict[str, A
         yield from iter_objects(inner, nesting - 1)
 
 
+def plain_names(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an object under names in small letters without underscores; the first of two equal ones.
+
+    >>> plain_names({"errorCode": 1, "Message": "no", "message": "yes", "error_code": 2})
+    {'errorcode': 1, 'message': 'no'}
+    """
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        found.setdefault(name.lower().replace("_", ""), value)
+    return found
+
+
 def first_text(sources: list[dict[str, Any]], names: tuple[str, ...]) -> Optional[str]:
     """Return the first value under one of `names` as a text; some servers send codes as numbers."""
     for source in sources:
+        fields = plain_names(source)
         for name in names:
-            value = source.get(name)
+            value = fields.get(name)
             if value is not None and not isinstance(value, (dict, list)):
                 return str(value)
     return None

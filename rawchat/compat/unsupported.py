@@ -11,7 +11,7 @@ import functools
 import json
 import re
 from collections.abc import Collection
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ..errors import APIError, APIStatusError, ContextLengthExceededError
 from ..wire import Request, Response, Transport
@@ -24,6 +24,7 @@ STREAM_OPTIONS = "stream_options"
 STRICT = "strict"
 JSON_SCHEMA = "json_schema"
 NULL_CONTENT = "null content"
+ADDITIONAL_PROPERTIES = "additionalProperties"
 ENCODING_FORMAT = "encoding_format"
 
 # A server that checks the body says so with 400 or 422; llama-cpp-python's says 500 if its own check fails.
@@ -62,6 +63,8 @@ def find_unsupported(failure: APIError, request: Request, known: Collection[str]
             return ENCODING_FORMAT
         if STRICT not in known and adds_strict(body) and STRICT_NAMED.search(words):
             return STRICT
+        if ADDITIONAL_PROPERTIES not in known and adds_strict(body) and refuses_additional(words):
+            return ADDITIONAL_PROPERTIES
     if failure.status_code in CHECK_STATUSES:
         if JSON_SCHEMA not in known and adds_json_schema(body) and refuses_format(words):
             return JSON_SCHEMA
@@ -87,6 +90,11 @@ def refuses_format(words: str) -> bool:
     # One search after the first mention: a pattern for both would search again from each one, in quadratic time.
     _, mention, after = words.partition("response_format")
     return bool(mention) and REFUSED.search(after) is not None
+
+
+def refuses_additional(words: str) -> bool:
+    """Return whether an error is about `additionalProperties`, which some servers do not know (Gemini, Cerebras)."""
+    return "additionalproperties" in words and not SCHEMA_INVALID.search(words)
 
 
 def adds_stream_options(body: Body) -> bool:
@@ -149,7 +157,9 @@ def adapt_body(body: Body, refused: Collection[str]) -> Body:
     if ENCODING_FORMAT in refused and adds_encoding(body):
         del body["encoding_format"]
     if STRICT in refused and adds_strict(body):
-        remove_strict(body)
+        change_schemas(body, without_strict)
+    if ADDITIONAL_PROPERTIES in refused and adds_strict(body):
+        change_schemas(body, without_additional)
     if JSON_SCHEMA in refused and adds_json_schema(body):
         use_json_mode(body)
     if NULL_CONTENT in refused and has_null_content(body):
@@ -157,23 +167,48 @@ def adapt_body(body: Body, refused: Collection[str]) -> Body:
     return body
 
 
-def remove_strict(body: Body) -> None:
-    """Take `strict` out of the tools and the format that rawchat made."""
+def change_schemas(body: Body, change: Callable[[Body], Body]) -> None:
+    """Replace what holds a schema in the tools and the format that rawchat made by what `change` returns for it."""
     if adds_json_schema(body):
-        body["response_format"] = without_strict(body["response_format"], "json_schema")
+        body["response_format"] = changed_part(body["response_format"], "json_schema", change)
     if "tools" in body:
         tools = []
         for tool in list_of(body, "tools"):
             if isinstance(tool, Added):
-                tool = without_strict(tool, "function")
+                tool = changed_part(tool, "function", change)
             tools.append(tool)
         body["tools"] = tools
 
 
-def without_strict(part: Body, name: str) -> Added:
-    """Return a copy of `part` whose object `name` has no `strict`."""
-    inner = {key: value for key, value in part[name].items() if key != "strict"}
-    return Added({**part, name: inner})
+def changed_part(part: Body, name: str, change: Callable[[Body], Body]) -> Added:
+    """Return a copy of `part` with its object `name` changed; JSON mode has none."""
+    if name not in part:
+        return Added(part)
+    return Added({**part, name: change(part[name])})
+
+
+def without_strict(holder: Body) -> Body:
+    """Return a copy of what holds a schema, without `strict`."""
+    return {key: value for key, value in holder.items() if key != "strict"}
+
+
+def without_additional(holder: Body) -> Body:
+    """Return a copy of what holds a schema, without `additionalProperties` in it, nor `strict`, which demands that."""
+    result: Body = without_false(without_strict(holder), "additionalProperties")
+    return result
+
+
+def without_false(value: Any, name: str) -> Any:
+    """Return a copy of decoded JSON without the fields `name` that are false: a property of that name is an object."""
+    if isinstance(value, dict):
+        kept = {}
+        for key, item in value.items():
+            if key != name or item is not False:
+                kept[key] = without_false(item, name)
+        return kept
+    if isinstance(value, list):
+        return [without_false(item, name) for item in value]
+    return value
 
 
 def use_json_mode(body: Body) -> None:

@@ -1,10 +1,9 @@
-"""Recognise two things that servers say in words: that the prompt is too long, and how long to wait.
+"""Recognise by its wording that an error says that the prompt is too long.
 
 Each server words an overflow of the context window in its own way, under various statuses: OVERFLOW_WORDINGS is the
 list of those that were seen.  tests/test_servers.py has a recording of each.
 """
 
-import math
 import re
 from typing import Any, NamedTuple, Optional
 
@@ -15,11 +14,12 @@ MAX_SEARCHED = 20_000
 
 # ---- a prompt that is longer than the context window
 
-#: Codes and types that name it: OpenAI, llama.cpp, Copilot.
+#: Codes and types that name it: OpenAI, llama.cpp, Copilot, GitHub Models.
 OVERFLOW_CODES = {
     "context_length_exceeded",
     "exceed_context_size_error",
     "model_max_prompt_tokens_exceeded",
+    "tokens_limit_reached",
 }
 
 
@@ -200,6 +200,16 @@ OVERFLOW_WORDINGS = [
         "too many tokens per minute",
     ),
     Wording(
+        "request body too large for … model. max size: … tokens",
+        "GitHub Models",
+        "request body too large for the server. max size: 32 MB",
+    ),
+    Wording(
+        "length of prompt_tokens … must be less than max_seq_len",
+        "SiliconFlow",
+        "length of the name must be less than 64",
+    ),
+    Wording(
         "contextwindowexceedederror",
         "LiteLLM",
         "litellm.BadRequestError",
@@ -214,6 +224,20 @@ NOT_OVERFLOW = (
     "max_completion_tokens is too large",
     "max_tokens too large",
     "tokens per min",
+)
+
+# A wording that nobody has reported yet says the same three things: what is sent, its size, and that this is too much.
+SENT = re.compile(r"\b(?:prompt|inputs?|messages?|conversation|context|history|request)\b")
+SIZE = re.compile(
+    r"tokens?\b|\bcontext[ _-](?:length|window|size|limit)|\bmax_(?:seq|model|input)_len|\bsequence length"
+)
+EXCESS = re.compile(
+    r"exceed|\btoo (?:long|large|many|big)\b|\b(?:longer|larger|greater|more) than\b|\bmust be (?:less|at most|<)"
+)
+#: What else has a size in tokens, or is about a token of another kind.
+OTHER_SIZES = re.compile(
+    r"max(?:imum)?_(?:new_|completion_|output_)?tokens|output|completion|per (?:min|hour|day|sec)|rate.?limit|quota|"
+    r"too many requests|credit|balance|logit|logprob|stop|tool|function|image|audio|file|auth|api.?key|access token|credential|unexpected|invalid token"
 )
 
 
@@ -238,7 +262,22 @@ def is_overflow(message: str, code: Optional[str], type: Optional[str]) -> bool:
     text = message.lower()
     if any(words in text for words in NOT_OVERFLOW):
         return False
-    return any(contains(text, wording.words) for wording in OVERFLOW_WORDINGS)
+    if any(contains(text, wording.words) for wording in OVERFLOW_WORDINGS):
+        return True
+    return resembles_overflow(text)
+
+
+def resembles_overflow(text: str) -> bool:
+    """Return True if a text in small letters says of the prompt, and of nothing else, that it has too many tokens.
+
+    >>> resembles_overflow("prompt length 9000 is greater than max_seq_len 8192")
+    True
+    >>> resembles_overflow("max_tokens 9000 is greater than the context length")
+    False
+    """
+    if OTHER_SIZES.search(text):
+        return False
+    return all(pattern.search(text) for pattern in (SENT, SIZE, EXCESS))
 
 
 def contains(text: str, words: str) -> bool:
@@ -251,49 +290,3 @@ def contains(text: str, words: str) -> bool:
             return False
         position = found + len(part)
     return True
-
-
-# ---- a wait that is given only in the body
-
-#: "try again in 20s", "retry after 7.66 seconds", "retry in 1m2s": OpenAI, Groq, Gemini, Azure.
-WAIT_WORDING = re.compile(
-    r"(?:try again|retry|wait)(?: in| after| for)? (\d{1,6}(?:\.\d{1,9})?)\s?"
-    r"(ms|milliseconds?|s\b|secs?\b|seconds?|m\b|mins?\b|minutes?|m\d{1,2}(?:\.\d{1,9})?s)",
-    re.IGNORECASE,
-)
-
-
-def requested_wait(body: Any, message: str) -> float:
-    """Return the seconds that an error body asks to wait; NaN if it asks for none.
-
-    Gemini's `retryDelay` (google.rpc.RetryInfo) comes first, then the words of the message.
-
-    >>> requested_wait(None, "Rate limit reached. Please try again in 7.5s.")
-    7.5
-    """
-    details = body.get("details") if isinstance(body, dict) else None
-    if isinstance(details, list):
-        for detail in details:
-            delay = detail.get("retryDelay") if isinstance(detail, dict) else None
-            if isinstance(delay, str):
-                return parse_seconds(delay)
-    found = WAIT_WORDING.search(message)
-    if found is None:
-        return math.nan
-    number = float(found[1])
-    unit = found[2].lower()
-    if unit.startswith("ms") or unit.startswith("milli"):
-        return number / 1000
-    if unit.startswith("s"):
-        return number
-    rest = unit[1:-1]  # of 1m2.5s
-    seconds = float(rest) if rest.replace(".", "").isdigit() else 0.0
-    return number * 60 + seconds
-
-
-def parse_seconds(delay: str) -> float:
-    """Return the seconds of a protobuf Duration such as 39.5s; NaN for another text."""
-    try:
-        return float(delay.strip().rstrip("s"))
-    except ValueError:
-        return math.nan

@@ -86,8 +86,8 @@ class MessageAccumulator:
                 if not has_delta and isinstance(value, dict):
                     self._add_message(index, target, value)
             elif name == "finish_reason":
-                # NIM and Dynamo send "stop" after "tool_calls"; an empty reason is none.
-                if value and (value != "stop" or not target["finish_reason"]):
+                # NIM and Dynamo send "stop" after "tool_calls"; an empty reason is none, and DashScope's "null" neither.
+                if value and value != "null" and (value != "stop" or not target["finish_reason"]):
                     target["finish_reason"] = value
             elif name == "text" and "message" in target and not has_delta:
                 # A completion's text in a chat is part of the message; beside a delta (Together) it repeats it.

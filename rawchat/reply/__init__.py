@@ -237,6 +237,9 @@ def require_choices(reply: Reply, response: Response) -> Reply:
 def with_metadata(reply: Reply, response: Response) -> Reply:
     """Return `reply` with the metadata of its `response`, and with normalised messages."""
     for choice in reply.choices:
+        if choice.get("message") is None and isinstance(choice.get("delta"), dict):
+            # A chunk in place of a reply.
+            choice["message"] = choice.pop("delta")
         if isinstance(choice.get("message"), dict):
             choice["message"] = normalise(choice["message"])
     reply.status = response.status

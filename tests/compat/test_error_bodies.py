@@ -6,12 +6,12 @@ from typing import Any, Optional
 import pytest
 
 from rawchat.compat.error_bodies import is_error, parse_error_body
+from rawchat.compat.waits import requested_wait
 from rawchat.compat.wordings import (
     NOT_OVERFLOW,
     OVERFLOW_WORDINGS,
     Wording,
     is_overflow,
-    requested_wait,
 )
 
 row = pytest.mark.row
@@ -60,6 +60,23 @@ EMPTY = {"message": "", "type": "", "param": "", "code": None}
             None,
         ),
         (
+            {"error": "Not Found", "message": "no route", "statusCode": 404},  # Fastify
+            "Not Found: no route",
+            "404",
+            None,
+        ),
+        (
+            {"error": "invalid_token", "error_description": "full"},
+            "invalid_token: full",
+            None,
+            None,
+        ),
+        ({"error": "full", "message": "it is full"}, "it is full", None, None),
+        ({"error": "it is full", "detail": "full"}, "it is full", None, None),
+        ({"error": True, "message": "full"}, "full", None, None),
+        ({"error": {"errors": [{"message": "full"}], "code": 9}}, "full", "9", None),  # Google
+        ({"error": ["full", "busy"]}, "full; busy", None, None),
+        (
             {"object": "error", "message": {"detail": [{"loc": ["body", "x"], "msg": "no"}]}},
             "no (body.x)",
             None,
@@ -73,6 +90,28 @@ def test_an_error_is_found_wherever_it_is(
     assert is_error(payload)
     found, fields = parse_error_body(payload)
     assert (found, fields["code"], fields["type"]) == (message, code, type)
+
+
+@row("11.7")
+@pytest.mark.parametrize(
+    ("payload", "message", "code"),
+    [
+        ({"Message": "full"}, "full", None),  # AWS
+        ({"__type": "ThrottlingException", "message": "full"}, "full", None),
+        ({"errorCode": "E1", "errorMessage": "full"}, "full", "E1"),
+        ({"ErrorCode": "E1", "ErrorMessage": "full"}, "full", "E1"),
+        ({"type": "about:blank", "title": "full", "status": 402}, "full", None),  # RFC 9457
+        ({"title": "Error", "detail": "full"}, "full", None),
+        ({"success": False, "reason": "full"}, "full", None),
+        ({"statusCode": 429, "message": "full"}, "full", "429"),  # Azure's gateway
+    ],
+)
+def test_words_are_found_under_names_of_any_spelling(
+    payload: Any, message: str, code: Optional[str]
+) -> None:
+    """These have an error's status; under 200 they might be anything."""
+    found, fields = parse_error_body(payload)
+    assert (found, fields["code"]) == (message, code)
 
 
 @row("11.7")
@@ -124,6 +163,57 @@ def test_words_about_the_output_or_a_rate_overrule(words: str) -> None:
 
 
 @row("11.9")
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Input length (9000) exceeds model's maximum context length (8192).",
+        "Input length (41000 tokens) exceeds the maximum allowed length (40960 tokens).",
+        "Too many input tokens. Max input tokens: 8192, request input token count: 11000",
+        "Input Tokens Exceeded: Number of input tokens exceeds maximum length.",
+        "prompt tokens too long",
+        "Prompt length 9000 is greater than max_seq_len 8192",
+        "input length exceeds maximum context length",
+        "The sum of prompt length (9000), query length should not exceed max_num_tokens (8192)",
+        "Context length exceeded",
+        "Conversation is too long: 200000 tokens exceed the context window of the model",
+        "The messages are too long for the context size of 4096 tokens",
+        "Token limit exceeded: the prompt has 9000 tokens, the limit is 8192",
+        "This request would exceed the model's context limit",
+    ],
+)
+def test_a_wording_that_nobody_has_listed_is_recognised_by_what_it_says(said: str) -> None:
+    assert is_overflow(said, None, None)
+    assert not is_overflow(said, "rate_limit_exceeded", None)
+    assert not any(words in said.lower() for words in NOT_OVERFLOW)
+
+
+@row("11.9")
+@pytest.mark.parametrize(
+    "said",
+    [
+        "max_tokens should be less than or equal to 12288",
+        "The parameter `max_tokens` specified in the request is not valid: expected a value <= 4096",
+        "max_tokens (9000) exceeds the model's maximum output tokens (8192)",
+        "max_completion_tokens is larger than the context window",
+        "Invalid 'messages[0].name': string too long. Expected a string with maximum length 64",
+        "You exceeded your current quota: input tokens per day",
+        "Image is too large: at most 20 MB",
+        "tools[0].function.description is too long",
+        "Invalid token in input: unexpected character",
+        "Your authentication token exceeded its lifetime",
+        "Post http://host: context deadline exceeded (Client.Timeout exceeded)",
+        "request timed out: the prompt took longer than 60 s",
+        "stop: too many stop tokens, at most 4",
+        "Invalid request: too many tokens in logit_bias, must be less than 300",
+        "too many requests with more than 9 tokens",
+        "Insufficient credits: this request needs more than 9000 tokens",
+    ],
+)
+def test_a_size_of_something_else_is_no_overflow(said: str) -> None:
+    assert not is_overflow(said, None, None)
+
+
+@row("11.9")
 def test_a_code_is_enough() -> None:
     assert is_overflow("no", "context_length_exceeded", None)
     assert is_overflow("no", None, "exceed_context_size_error")
@@ -145,6 +235,13 @@ def test_a_code_is_enough() -> None:
         (None, "Please retry after 26 seconds.", 26),
         (None, "retry after 1 minute", 60),
         ("text", "wait 30 seconds", 30),
+        (None, "Your quota will reset after 9s.", 9),
+        ({"retry_after": 7}, "retry in 3s", 7),
+        ({"retry_after_ms": 500}, "", 0.5),
+        ({"retryAfter": "7s"}, "", 7),
+        ({"metadata": {"retry_after_seconds": 7.5}}, "", 7.5),
+        ({"metadata": {"retry_after": True}, "details": {}}, "", math.nan),
+        ({"retry_after": None}, "wait 4 s", 4),
         (None, "try again later", math.nan),
         (None, "try again in 5 days", math.nan),
         (None, "", math.nan),

@@ -90,6 +90,15 @@ def test_one_json_object_behind_data_is_merged_as_a_message() -> None:
     assert (reply.text, reply.finish_reason) == ("Hello", "stop")
 
 
+@row("11.14", "11.18")
+def test_a_chunk_in_place_of_a_reply_loses_no_text() -> None:
+    body = json.dumps(delta("Hello", "stop")).encode()
+    client = answered(body)
+    assert client.chat("Hi").text == "Hello"
+    assert client.chat("Hi").message == {"role": "assistant", "content": "Hello"}
+    assert "".join(client.stream_chat("Hi").texts()) == "Hello"
+
+
 @row("11.8")
 def test_events_without_any_choice_are_no_answer() -> None:
     body = event({"choices": []}) + event({"choices": None}) + DONE

@@ -184,6 +184,50 @@ def test_strict_is_left_out_of_a_typed_answer() -> None:
     assert ["strict" in each for each in formats] == [True, False]
 
 
+GEMINI = {
+    "error": {
+        "code": 400,
+        "message": 'Invalid JSON payload received. Unknown name "additionalProperties" at '
+        "'tools[0].function_declarations[0].parameters': Cannot find field.",
+    }
+}
+
+
+def look_up(additionalProperties: bool) -> str:  # noqa: N803
+    return "found"
+
+
+@row("11.12")
+def test_additional_properties_are_left_out_of_functions_and_stay_in_the_callers_tools() -> None:
+    ready = {"type": "function", "function": {**READY["function"], "name": "ready"}}
+    ready["function"]["parameters"] = {"type": "object", "additionalProperties": False}
+    with serving(answer([GEMINI], 400), OK) as server:
+        tools.run("Go", [look_up, ready], client(server), functions={"ready": str})
+    first, second = ([tool["function"] for tool in body["tools"]] for body in bodies(server))
+    assert first[0]["parameters"]["additionalProperties"] is False
+    del first[0]["parameters"]["additionalProperties"]
+    del first[0]["strict"]
+    assert second == first
+    assert "additionalProperties" in second[0]["parameters"]["properties"]  # the caller's own name
+
+
+@row("11.12")
+def test_additional_properties_are_left_out_of_a_typed_answer() -> None:
+    with serving(answer(GEMINI, 400), ANN, ANN) as server:
+        asking = client(server)
+        assert [asking.parse("Who?", Person) for _ in range(2)] == [Person("Ann")] * 2
+    sent = ["additionalProperties" in json.dumps(body) for body in bodies(server)]
+    assert sent == [True, False, False]
+
+
+def test_a_schema_that_needs_additional_properties_is_an_error() -> None:
+    words = "Invalid schema for function 'f': 'additionalProperties' is required to be false"
+    refusal = answer({"error": {"message": words}}, 400)
+    with serving(refusal) as server, pytest.raises(rawchat.BadRequestError):
+        tools.run("Go", [temperature], client(server))
+    assert len(server.requests) == 1
+
+
 def test_a_schema_that_strict_mode_does_not_take_is_an_error() -> None:
     words = "Invalid schema for response_format 'Person': In strict mode, 'required' must be …"
     with (

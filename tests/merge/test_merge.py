@@ -425,6 +425,9 @@ def test_a_whole_message_after_its_deltas_counts_once_and_adds_what_is_new() -> 
 def test_stop_does_not_replace_another_reason() -> None:
     chunks = [delta(call(0, "a", "f", "{}"), finish="tool_calls"), delta({}, finish="stop")]
     assert merged(*chunks)["choices"][0]["finish_reason"] == "tool_calls"
+    assert merged(delta("a", finish="null"), delta({}, finish="stop"))["choices"][0][
+        "finish_reason"
+    ] == ("stop")
     assert merged(delta("a", finish="stop"), delta({}, finish=""))["choices"][0][
         "finish_reason"
     ] == ("stop")

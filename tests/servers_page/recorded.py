@@ -21,6 +21,10 @@ def has_strict(body: dict[str, Any]) -> bool:
     return '"strict"' in json.dumps(body)
 
 
+def has_additional(body: dict[str, Any]) -> bool:
+    return '"additionalProperties"' in json.dumps(body)
+
+
 def has_stream_options(body: dict[str, Any]) -> bool:
     return "stream_options" in body
 
@@ -42,6 +46,7 @@ class Refusal:
 REFUSALS: dict[str, list[Refusal]] = {
     "cohere": [Refusal("error", has_strict, "without `strict`")],
     "deepseek": [Refusal("error-json-schema", asks_for_schema, "in JSON mode")],
+    "gemini": [Refusal("error-schema", has_additional, "without `additionalProperties`")],
     "llama-cpp-python": [
         Refusal("error", has_null_content, 'with `""` for null'),
         Refusal("error-json-schema", asks_for_schema, "in JSON mode"),
