@@ -7,3 +7,6 @@ docs/servers.md takes its rows (`python -m tests.servers_page`).
 import pathlib
 
 RESULTS = pathlib.Path(__file__).with_name("results.json")
+
+#: A result begins with this if the server, or its model, does not do what is tried.
+NOT_OFFERED = "not offered: "

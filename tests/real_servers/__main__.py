@@ -6,22 +6,30 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from . import RESULTS
-from .checks import CHECKS
-from .servers import FOLDER, SERVERS, Target
+import pytest
+
+from . import NOT_OFFERED, RESULTS
+from .checks import CHECKS, NotOfferedError
+from .servers import FOLDER, ROOT, SERVERS, Target
 
 
 def try_all(target: Target) -> dict[str, str]:
-    """Return the result of each check by its name: "yes", or what is wrong in one line."""
+    """Return the result of each check by its name: "yes", "not offered: …", or what is wrong, in one line."""
     results = {}
     for name, check in CHECKS.items():
         result = "yes"
         try:
             with target.client() as client:
                 check(client)
-        except Exception as problem:
+        except NotOfferedError as reason:
+            result = f"{NOT_OFFERED}{reason}"
+        except (Exception, pytest.fail.Exception) as problem:
             words = " ".join(str(problem).split())
-            words = words.replace(target.base_url, "").replace(target.key or "\0", "***")
+            words = (
+                words.replace(str(ROOT), "")
+                .replace(target.base_url, "")
+                .replace(target.key or "\0", "***")
+            )
             result = f"{type(problem).__name__}: {words[:300]}"
         print(f"  {name}: {result}", file=sys.stderr)
         results[name] = result
@@ -41,7 +49,8 @@ def main(names: Sequence[str]) -> int:
             results = try_all(target)
         today = datetime.date.today().isoformat()
         written[name] = {"server": target.title, "date": today, "results": results}
-        failed = failed or any(result != "yes" for result in results.values())
+        for result in results.values():
+            failed = failed or not (result == "yes" or result.startswith(NOT_OFFERED))
         RESULTS.write_text(json.dumps(written, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return int(failed)
 

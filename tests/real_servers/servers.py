@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import pathlib
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -87,8 +88,6 @@ def weights() -> pathlib.Path:
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -148,26 +147,6 @@ def embedded() -> Iterator[Target]:
 
 
 @contextlib.contextmanager
-def litellm() -> Iterator[Target]:
-    """Run LiteLLM's proxy in front of the embedded llama.cpp, with a key."""
-    python = python_with("litellm", "litellm[proxy]")
-    key = f"sk-{secrets.token_hex(16)}"
-    port = free_port()
-    with embedded() as upstream:
-        config = FOLDER / "litellm.yaml"
-        config.write_text(LITELLM_CONFIG.format(model=upstream.model, base_url=upstream.base_url))
-        argv = [str(python.with_name("litellm")), "--config", str(config)]
-        argv += ["--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"]
-        # The prices of models would be fetched from the network.
-        environ = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": key}
-        base_url = f"http://127.0.0.1:{port}/v1"
-        with running("litellm", argv, base_url, key, **environ):
-            yield Target(
-                f"{version(python, 'litellm')} in front of {upstream.title}", base_url, "small", key
-            )
-
-
-@contextlib.contextmanager
 def llama_cpp_python() -> Iterator[Target]:
     """Run llama-cpp-python's server, with a chat format that makes tool calls."""
     python = python_with("llama-cpp-python", "llama-cpp-python[server]")
@@ -178,6 +157,38 @@ def llama_cpp_python() -> Iterator[Target]:
     base_url = f"http://127.0.0.1:{port}/v1"
     with running("llama-cpp-python", argv, base_url):
         yield Target(version(python, "llama_cpp_python").replace("_", "-"), base_url, "small")
+
+
+@contextlib.contextmanager
+def litellm_before(upstream: Target) -> Iterator[Target]:
+    """Run LiteLLM's proxy in front of another server, with a key."""
+    python = python_with("litellm", "litellm[proxy]")
+    key = f"sk-{secrets.token_hex(16)}"
+    port = free_port()
+    config = FOLDER / "litellm.yaml"
+    config.write_text(LITELLM_CONFIG.format(model=upstream.model, base_url=upstream.base_url))
+    argv = [str(python.with_name("litellm")), "--config", str(config)]
+    argv += ["--host", "127.0.0.1", "--port", str(port), "--telemetry", "False"]
+    # The prices of models would be fetched from the network.
+    environ = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": key}
+    base_url = f"http://127.0.0.1:{port}/v1"
+    with running("litellm", argv, base_url, key, **environ):
+        title = f"{version(python, 'litellm')} in front of {upstream.title}"
+        yield Target(title, base_url, "small", key)
+
+
+@contextlib.contextmanager
+def litellm() -> Iterator[Target]:
+    """Run LiteLLM's proxy in front of the embedded llama.cpp."""
+    with embedded() as upstream, litellm_before(upstream) as target:
+        yield target
+
+
+@contextlib.contextmanager
+def litellm_before_llama_cpp_python() -> Iterator[Target]:
+    """Run LiteLLM's proxy in front of a server that makes tool calls, and refuses null content and json_schema."""
+    with llama_cpp_python() as upstream, litellm_before(upstream) as target:
+        yield target
 
 
 CONVERT = """\
@@ -199,7 +210,7 @@ model.save_pretrained(target)
 def transformers() -> Iterator[Target]:
     """Run `transformers serve`, with the embedded model's weights in its own format."""
     python = python_with("transformers", "torch==2.13.0", "transformers[serving]", "gguf")
-    offline = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
+    offline = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "TQDM_DISABLE": "1"}
     model = FOLDER / "smollm2"
     if not (model / "model.safetensors").exists():
         file = weights()
@@ -217,5 +228,6 @@ SERVERS = {
     "llama-cpp": embedded,
     "llama-cpp-python": llama_cpp_python,
     "litellm": litellm,
+    "litellm-llama-cpp-python": litellm_before_llama_cpp_python,
     "transformers": transformers,
 }

@@ -14,15 +14,13 @@ from unittest import mock
 
 from rawchat.cli import main
 
-from ..real_servers import RESULTS
+from ..real_servers import NOT_OFFERED, RESULTS
+from ..real_servers.checks import CHECKS
 from ..test_servers import SERVERS
 from .columns import COLUMNS, UNKNOWN, cell
 from .settings import AZURE_URL, SETTINGS
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "servers.md"
-
-#: Characters of a result that stand in the table itself.
-MAX_SAID = 12
 
 TEXT = """# Servers that claim OpenAI compatibility
 
@@ -82,8 +80,8 @@ In Python: `default_headers={openrouter_headers}`. What OpenRouter takes beside 
 
 ## Checked against real servers
 
-These ran on one machine, with the weights of the embedded model (SmolLM2-135M). `make servers` installs and asks them; it is no part of
-`make test`. The model is too small to call a function unless the server forces it to: *no call* says that it did not.
+These ran on one machine, with the weights of the embedded model (SmolLM2-135M). `make servers` installs and asks them, and writes this
+table; it is no part of `make test`. *Not offered* is what the server, or so small a model, does not do.
 
 {real}
 """
@@ -114,22 +112,31 @@ def settings_table() -> str:
 
 
 def real_table(results: dict[str, Any]) -> str:
-    """Return the result of each check with each real server; a number refers to the words below the table."""
+    """Return the result of each check with each real server; numbers refer to the notes below the table."""
     notes: list[str] = []
-    names = sorted({name for result in results.values() for name in result["results"]})
     rows = []
-    for name in names:
+    for name in CHECKS:
         row = [name]
         for result in results.values():
             said = result["results"].get(name, UNKNOWN)
-            if len(said) > MAX_SAID:
-                notes.append(said)
-                said = f"no ({len(notes)})"
+            if said not in ("yes", UNKNOWN):
+                said = short_result(said, notes)
             row.append(said)
         rows.append(row)
     head = ["", *(f"{result['server']}, {result['date']}" for result in results.values())]
     lines = [f"{number}. {note}" for number, note in enumerate(notes, 1)]
     return "\n".join([table(head, rows), "", *lines]).rstrip()
+
+
+def short_result(said: str, notes: list[str]) -> str:
+    """Return a result that is not "yes" for the table, with the number of its note, which is added to `notes`."""
+    word = "**no**"
+    if said.startswith(NOT_OFFERED):
+        word = "not offered"
+        said = said[len(NOT_OFFERED) :]
+    if said not in notes:
+        notes.append(said)
+    return f"{word} ({notes.index(said) + 1})"
 
 
 def command(shown: str, **environ: str) -> str:
