@@ -9,6 +9,7 @@ answer to a streamed call. Each recording is played over a real socket: whole, o
 
 import json
 import os
+import pathlib
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from typing import Any, Optional, Union
 import pytest
 
 import rawchat
+from rawchat.compat.wordings import OVERFLOW_WORDINGS
 
 from .recordings import CHUNKED, WIRE, body_of, read_bytes
 from .server import CLOSE, Answer, completion, serving
@@ -569,6 +571,12 @@ SERVERS: dict[str, dict[str, Want]] = {
         "error": error(rawchat.AuthenticationError, "authentication is invalid", code="4100"),
         "error-200": error(rawchat.APIError, "authentication is invalid", code="4100"),
     },
+    # GitHub Models: an overflow under 413, in words of its own.
+    "github-models": {
+        "overflow": overflow(
+            "Request body too large for gpt-4o model.", code="tokens_limit_reached"
+        ),
+    },
     # new-api: every chunk has an error object with empty fields, which is none; a message that is itself the JSON of
     # an error.
     "new-api": {
@@ -589,6 +597,10 @@ SERVERS: dict[str, dict[str, Want]] = {
     # NVIDIA NIM: the name in every delta of a call; after tool_calls another chunk with finish_reason stop.
     "nvidia-nim": {
         "tools-stream": called(WEATHER),
+    },
+    # SiliconFlow: `code` and `message` at the top level; an overflow in words of its own.
+    "siliconflow": {
+        "overflow": overflow("must be less than max_seq_len", code="20015"),
     },
     # Perplexity: the whole message so far beside each delta; cumulative usage, with a string in it; no [DONE].
     "perplexity": {
@@ -807,10 +819,12 @@ SMALL = {
     "baidu",
     "cloudflare",
     "coze",
+    "github-models",
     "new-api",
     "nvidia-nim",
     "openai",
     "perplexity",
+    "siliconflow",
 }  # one peculiarity each
 
 
@@ -824,3 +838,10 @@ def test_every_recording_has_an_expectation_and_every_server_its_kinds() -> None
         if server not in SMALL:
             assert set(kinds) >= KINDS, server
             assert any(kind.startswith("overflow") for kind in kinds), server
+
+
+def test_every_server_whose_wording_is_listed_is_found_by_its_name_in_this_file() -> None:
+    text = pathlib.Path(__file__).read_text("utf-8").lower()
+    for wording in OVERFLOW_WORDINGS:
+        for name in re.sub(r"\(.*?\)", "", wording.seen_on).split(","):
+            assert name.strip().lower() in text, wording

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import rawchat
+from rawchat.compat.wordings import OVERFLOW_WORDINGS, Wording
 from rawchat.wire import Request, Response
 
 from .real_servers import RESULTS
@@ -38,6 +39,14 @@ def test_300_turns_need_at_most_a_dozen_requests_on_each_server(server: str) -> 
     found = re.fullmatch(r"(\d+) requests|", columns.recovery(server))
     assert found is not None
     assert int(found[1] or 0) <= 12
+
+
+@row("11.9")
+@pytest.mark.parametrize("wording", OVERFLOW_WORDINGS, ids=lambda wording: wording.words)
+def test_300_turns_need_at_most_a_dozen_requests_with_each_wording(wording: Wording) -> None:
+    body = {"error": {"message": wording.words.replace("…", "8192").capitalize()}}
+    refusal = Recording(400, {"Content-Type": "application/json"}, json.dumps(body).encode())
+    assert columns.requests_to_recover(refusal) <= 12
 
 
 ODD = completion("Something else", choices=[])

@@ -67,7 +67,7 @@ def forced_call(client: rawchat.Client, streamed: bool) -> rawchat.Reply:
     """Return the answer to a question for which the model has to call `get_weather`."""
     for choice in CHOICES:
         params: dict[str, Any] = {"tools": [tools.spec(get_weather)], "tool_choice": choice}
-        params.update(temperature=0, max_tokens=80)
+        params.update(temperature=0, max_tokens=48)
         if streamed:
             reply = client.stream_chat(WEATHER_QUESTION, **params).reply
         else:
@@ -147,13 +147,15 @@ def check_overflow(client: rawchat.Client) -> None:
 
 def check_overflow_stream(client: rawchat.Client) -> None:
     try:
-        "".join(client.stream_chat(TOO_LONG, max_tokens=5).texts())
+        text = "".join(client.stream_chat(TOO_LONG, max_tokens=5).texts())
     except rawchat.ContextLengthExceededError:
         return
     except rawchat.StreamInterruptedError as error:
         if error.partial.choices:
             raise
         raise NotOfferedError("an empty stream") from None
+    if not text:
+        raise NotOfferedError("an empty answer")
     raise NotOfferedError("a prompt of any length is taken")
 
 

@@ -15,7 +15,7 @@ import rawchat
 from rawchat import History, tools
 from rawchat.wire import Request, Response
 
-from ..recordings import client_of, read_recording
+from ..recordings import Recording, client_of, read_recording
 from ..test_servers import HELLO, SERVERS, Want
 from .recorded import GOOD, GOOD_STREAM, RecordedServer
 
@@ -190,16 +190,15 @@ def recovery(server: str) -> str:
     for kind, want in recordings(server, "overflow").items():
         if want.partial:  # some text had arrived: the question is not asked again by itself
             continue
-        counts.add(requests_to_recover(f"{server}/{kind}"))
+        recording = read_recording(f"{server}/{kind}")
+        counts.add(requests_to_recover(recording, "stream" in kind))
     if not counts:
         return UNKNOWN
     return f"{max(counts)} requests"
 
 
-def requests_to_recover(name: str) -> int:
-    """Return the requests of a history of 300 turns until the 10 that fit are answered."""
-    overflow = read_recording(name)
-    streamed = "stream" in name
+def requests_to_recover(overflow: Recording, streamed: bool = False) -> int:
+    """Return the requests of a history of 300 turns until the 10 that fit are answered, and no longer with `overflow`."""
     requests = 0
 
     def answer(request: Request) -> Response:

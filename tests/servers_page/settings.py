@@ -85,11 +85,13 @@ SETTINGS: dict[str, Setting] = {
         "Cloudflare (Workers AI)", "https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1"
     ),
     "coze": Setting("Coze", "https://HOST/v1", "the address of a gateway in front of it"),
+    "github-models": Setting("GitHub Models", "https://models.github.ai/inference"),
     "new-api": Setting("new-api, one-api", "http://localhost:3000/v1"),
     "nvidia-nim": Setting(
         "NVIDIA NIM", "https://integrate.api.nvidia.com/v1", "your own: `http://localhost:8000/v1`"
     ),
     "openai": Setting("OpenAI", "https://api.openai.com/v1", "the default"),
+    "siliconflow": Setting("SiliconFlow", "https://api.siliconflow.cn/v1"),
     "perplexity": Setting("Perplexity", "https://api.perplexity.ai"),
 }
 
