@@ -187,7 +187,7 @@ SERVERS: dict[str, dict[str, Want]] = {
         "stream": answer(),
         "tools": called(WEATHER, usage=(23, 8)),
         "tools-stream": called(WEATHER),
-        "error": error(rawchat.InternalServerError, "Input should be a valid string"),
+        "error": error(rawchat.InternalServerError, "7 validation errors"),
         "error-json-schema": error(
             rawchat.InternalServerError, "Input should be 'text' or 'json_object'"
         ),
