@@ -120,7 +120,7 @@ OVERFLOW_WORDINGS = [
     ),
     Wording(
         "input token count … model only supports up to",
-        "Gemini on Vertex",
+        "Gemini (Vertex)",
         "max_output_tokens is 9 but the model only supports up to 8",
     ),
     Wording(
