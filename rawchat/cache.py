@@ -8,7 +8,7 @@ must serve one account only.  This is the smallest wrapper of a transport: read 
 
 import functools
 import hashlib
-import math
+import sys
 import threading
 import time
 from collections.abc import MutableMapping
@@ -89,7 +89,8 @@ def as_entry(value: Any) -> Optional[Entry]:
     if not isinstance(value, (tuple, list)) or len(value) != 4:
         return None
     stored_at, status, headers, body = value
-    if not isinstance(stored_at, (int, float)) or not math.isfinite(stored_at):
+    # compared, not converted: an int may be too large for a float
+    if not isinstance(stored_at, (int, float)) or not abs(stored_at) <= sys.float_info.max:
         return None
     if not isinstance(status, int) or not 200 <= status < 300:
         return None

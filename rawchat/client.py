@@ -18,6 +18,7 @@ from .backoff import CallBounds, Runtime, next_delay, should_fall_back
 from .compat import unsupported
 from .compat.error_responses import error_from_response
 from .config import Timeout, load_config
+from .config.checks import check_types
 from .config.misnamed import check_params
 from .endpoints import Messages
 from .errors import APIError, DeadlineExceededError, RawchatError
@@ -134,6 +135,7 @@ class Client:
             "clock": clock,
             "environ": environ,
         }
+        check_types({**settings, **collaborators})
         check_params(params, [*settings, *collaborators])
         self._arguments = {**settings, **collaborators, **params}
         self._transport = transport

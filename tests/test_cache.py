@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import pathlib
 import pickle
 import shelve
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import rawchat
-from rawchat.cache import cached
+from rawchat.cache import as_entry, cached
 from rawchat.errors import APIConnectionError, APIError, InternalServerError, StreamInterruptedError
 from rawchat.transport import over_http
 from rawchat.wire import Request, Response
@@ -302,3 +303,9 @@ def test_with_the_clock_set_back_an_entry_counts_as_stale() -> None:
             )
             rawchat.Client(base_url=server.url, transport=transport, environ={}).chat("Hi")
             assert len(server.requests) == requests
+
+
+@pytest.mark.parametrize("stored_at", [10**400, -(10**400), math.nan, math.inf, -math.inf])
+def test_an_entry_of_no_time_counts_as_none(stored_at: float) -> None:
+    assert as_entry((0, 200, {}, b"x")) is not None
+    assert as_entry((stored_at, 200, {}, b"x")) is None

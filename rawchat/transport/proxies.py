@@ -16,6 +16,9 @@ PROXY_SCHEMES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 # One label of a host name, underscores included, which some internal names have.
 HOST_LABEL = re.compile(r"[\w-]+")
 
+# A port in an entry of NO_PROXY; other digits than these, or more of them, are none.
+PORT = re.compile(r"[0-9]{1,5}")
+
 #: characters in one label of a host name (RFC 1035, 2.3.4)
 MAX_LABEL_LENGTH = 63
 
@@ -79,7 +82,7 @@ def entry_matches(entry: str, host: str, port: Optional[int]) -> bool:
     """Return True if an entry of NO_PROXY names this host, and this port if it has one."""
     name, _, wanted_port = entry.rpartition(":")
     # An IPv6 address has colons of its own, and a port only after its bracket.
-    has_port = wanted_port.isdigit() and (":" not in name or name.endswith("]"))
+    has_port = PORT.fullmatch(wanted_port) and (":" not in name or name.endswith("]"))
     if has_port and int(wanted_port) != port:
         return False
     if not has_port:
