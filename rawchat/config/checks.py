@@ -57,10 +57,13 @@ def check_types(settings: Mapping[str, Any]) -> None:
 
 def texts_in(name: str, value: Any) -> Iterable[Any]:
     """Return what has to be a str in the value of a setting: names of headers, of models, of variables and their values."""
-    if name == "environ" and value is not None:
+    if value is None or isinstance(value, str):
+        return ()
+    if name == "environ":
         return [*value, *value.values()]
-    if isinstance(value, (Mapping, list, tuple)) and name != "api_key":
-        return value
+    if name in ("model", "default_headers", "default_query"):
+        names: Iterable[Any] = value
+        return names
     return ()
 
 
