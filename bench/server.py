@@ -1,8 +1,13 @@
-"""The server of the benchmarks: canned bytes, so that the client is measured.  Prints its port; ends with stdin."""
+"""The server of the benchmarks: canned bytes, so that the client is measured.  Prints its port; ends with stdin.
 
+With the file of a certificate as its argument, it speaks TLS.
+"""
+
+import contextlib
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 
@@ -78,14 +83,26 @@ def serve(connection: socket.socket) -> None:
                 )
 
 
+def serve_tls(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # a client that leaves at once
+        serve(CONTEXT.wrap_socket(connection, server_side=True))
+
+
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+
 def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    answer = serve
+    if len(sys.argv) > 1:  # the file of a certificate and its key
+        CONTEXT.load_cert_chain(sys.argv[1])
+        answer = serve_tls
     print(listener.getsockname()[1], flush=True)
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     while True:
         connection, _ = listener.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=serve, args=[connection], daemon=True).start()
+        threading.Thread(target=answer, args=[connection], daemon=True).start()
 
 
 if __name__ == "__main__":
