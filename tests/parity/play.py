@@ -38,7 +38,10 @@ SETTING = re.compile(
 )
 SPELLED = {"status_code": "status", "request_id": "request id"}
 STREAMS = {"stream", "stream_complete"}
-TEXTLESS = {"models", "model", "moderate", "image"}
+TEXTLESS = {
+    *("models", "model", "moderate", "image", "embed", "transcribe", "speak", "upload", "content"),
+    *("post", "get", "delete", "respond", "response_events"),
+}
 
 
 def main(name: str) -> None:
@@ -202,14 +205,22 @@ def wire(requests: list[Seen]) -> dict[str, Any]:
 
 
 def request(seen: Seen) -> dict[str, Any]:
-    """A request: its line, its body, its response_format apart from it, and the headers that matter."""
+    """A request: its line, its body, its response_format apart from it, and the headers that matter.
+
+    The boundary of a form is another in each request, and is taken out of it.
+    """
+    headers: dict[str, Any] = {
+        name: seen.headers[name] for name in sorted(seen.headers) if MATTER.fullmatch(name)
+    }
+    _, form, boundary = headers.get("content-type", "").partition("boundary=")
+    if form:
+        headers["content-type"] = headers["content-type"].replace(boundary, "BOUNDARY")
     try:
         body = seen.json if seen.body else None
     except ValueError:
         body = repr(seen.body)
-    headers: dict[str, Any] = {
-        name: seen.headers[name] for name in sorted(seen.headers) if MATTER.fullmatch(name)
-    }
+        if form:
+            body = body.replace(boundary, "BOUNDARY")
     if "content-length" in headers:
         headers["content-length"] = int(headers["content-length"])
     headers["user-agent"] = re.sub(

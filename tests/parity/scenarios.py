@@ -1,6 +1,6 @@
 """All scenarios, in their groups."""
 
-from . import answering, connecting, merging, retrying, shape, streaming, typed
+from . import answering, connecting, endpoints, merging, retrying, shape, streaming, typed
 
 GROUPS = {
     "Requests": shape.SCENARIOS,
@@ -10,5 +10,6 @@ GROUPS = {
     "The merged reply of a stream": merging.SCENARIOS,
     "Typed answers": typed.SCENARIOS,
     "Keys, connections, time": connecting.SCENARIOS,
+    "Any endpoint": endpoints.SCENARIOS,
 }
 ALL = [scenario for group in GROUPS.values() for scenario in group]

@@ -22,6 +22,11 @@ def merge(client: rawchat.Client, messages: Any, **params: Any) -> rawchat.Reply
     return client.stream_chat(messages, **{"model": "m", **params}).reply
 
 
+def response_events(client: rawchat.Client, input: Any) -> list[Any]:
+    with client.stream("/responses", {"model": "m", "input": input}) as events:
+        return [[event.event, event.text] for event in events]
+
+
 VERBS = {
     "chat": lambda client, messages, **params: client.chat(messages, **{"model": "m", **params}),
     "stream": lambda client, messages, **params: client.stream_chat(
@@ -41,13 +46,23 @@ VERBS = {
     "image": rawchat.Client.image,
     "models": rawchat.Client.models,
     "model": rawchat.Client.model,
+    "embed": lambda client, input, **params: client.embed(input, model="e", **params),
+    "transcribe": rawchat.Client.transcribe,
+    "speak": lambda client, text, **params: client.speak(text, **params).read(),
+    "upload": lambda client, file, **params: client.post("/files", {"file": file, **params}),
+    "content": lambda client, id: client.get(f"/files/{id}/content"),
+    "post": lambda client, path, body, headers=None: client.post(path, body, extra_headers=headers),
+    "get": lambda client, path, query=None: client.get(path, extra_query=query),
+    "delete": rawchat.Client.delete,
+    "respond": lambda client, input: client.post("/responses", {"model": "m", "input": input}),
+    "response_events": response_events,
     "close": rawchat.Client.close,
 }
 
 
 def dumped(reply: Any) -> Any:
-    """What came, as JSON."""
-    return reply
+    """What came, as JSON; bytes as Latin-1."""
+    return reply.decode("latin-1") if isinstance(reply, bytes) else reply
 
 
 def text(reply: Any) -> str:
@@ -56,4 +71,4 @@ def text(reply: Any) -> str:
 
 
 def request_id(reply: Any) -> Any:
-    return reply.request_id
+    return getattr(reply, "request_id", None)

@@ -54,6 +54,24 @@ def stream_complete(client: OpenAI, prompt: Any, **params: Any) -> Any:
     return complete(client, prompt, stream=True, **params)
 
 
+def speak(client: OpenAI, text: str, **params: Any) -> bytes:
+    params = {"model": "gpt-4o-mini-tts", "voice": "alloy", **params}
+    return client.audio.speech.create(input=text, **params).read()
+
+
+def post(client: OpenAI, path: str, body: Any, headers: Any = None) -> Any:
+    return client.post(path, body=body, cast_to=object, options={"headers": headers or {}})
+
+
+def get(client: OpenAI, path: str, query: Any = None) -> Any:
+    return client.get(path, cast_to=object, options={"params": query or {}})
+
+
+def response_events(client: OpenAI, input: Any) -> list[Any]:
+    with client.responses.create(model="m", input=input, stream=True) as events:
+        return [[event.type, getattr(event, "delta", "")] for event in events]
+
+
 VERBS = {
     "chat": chat,
     "stream": stream,
@@ -67,12 +85,28 @@ VERBS = {
     "image": lambda client, prompt, **params: client.images.generate(prompt=prompt, **params),
     "models": lambda client, **params: client.models.list(**params),
     "model": lambda client, id, **params: client.models.retrieve(id, **params),
+    "embed": lambda client, input, **params: client.embeddings.create(
+        input=input, model="e", **params
+    ),
+    "transcribe": lambda client, file, **params: client.audio.transcriptions.create(
+        file=file, model="whisper-1", **params
+    ),
+    "speak": speak,
+    "upload": lambda client, file, **params: client.files.create(file=file, **params),
+    "content": lambda client, id: client.files.content(id).read(),
+    "post": post,
+    "get": get,
+    "delete": lambda client, path: client.delete(path, cast_to=object),
+    "respond": lambda client, input: client.responses.create(model="m", input=input),
+    "response_events": response_events,
     "close": lambda client: client.close(),
 }
 
 
 def dumped(reply: Any) -> Any:
-    """What came, as JSON."""
+    """What came, as JSON; bytes as Latin-1."""
+    if isinstance(reply, bytes):
+        return reply.decode("latin-1")
     return reply.to_dict(mode="json") if isinstance(reply, openai.BaseModel) else reply
 
 
