@@ -82,13 +82,29 @@ def run_call(call: Mapping[str, Any], by_name: Mapping[str, Tool]) -> str:
 
 def parse_arguments(tool: Tool, text: str) -> dict[str, Any]:
     """Return the keyword arguments of a call; raise TypeError, ValueError (MismatchError) or RecursionError."""
-    value = decode_json(text)
+    value = decode_arguments(text)
     if tool.fields is not None:
         return build_arguments(tool.fields, value)
     # Some built-in functions have no signature: ValueError.
     with contextlib.suppress(ValueError):
         inspect.signature(tool.function).bind(**value)
     return dict(value)
+
+
+def decode_arguments(text: str) -> Any:
+    """Return the arguments in the JSON text of a call; raise ValueError (MismatchError) or RecursionError.
+
+    Some models write nothing, null or "" for a function without parameters, and some encode the JSON text once more.
+
+    >>> [decode_arguments(text) for text in (" ", "null", '""', '{"x": 1}', json.dumps('{"x": 1}'))]
+    [{}, {}, {}, {'x': 1}, {'x': 1}]
+    """
+    if not text.strip():
+        return {}
+    value = decode_json(text)
+    if isinstance(value, str):
+        value = decode_json(value) if value.strip() else None
+    return {} if value is None else value
 
 
 def call_error(name: str, reason: str, exc_info: bool = False) -> str:

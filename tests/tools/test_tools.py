@@ -33,6 +33,9 @@ class Place:
     name: str
 
 
+row = pytest.mark.row
+
+
 def temperature(city: str, unit: Literal["C", "F"] = "C") -> float:
     """The temperature in a city
     right now.
@@ -186,6 +189,10 @@ def broken(city: str) -> str:
     raise RuntimeError(f"no sensor in {city}")
 
 
+def noon() -> str:
+    return "12:00"
+
+
 @dataclasses.dataclass
 class Nest:
     inner: "Optional[Nest]"
@@ -195,6 +202,23 @@ def depth(nest: Nest) -> int:
     return 0
 
 
+@row("11.2")
+@pytest.mark.parametrize("arguments", ["", " ", "{}", "null", '""', json.dumps("{}")])
+def test_a_function_without_parameters_is_called_whatever_stands_for_no_arguments(
+    arguments: str,
+) -> None:
+    with serving(calling(("noon", arguments)), DONE) as server:
+        tools.run("Go", [noon], client(server))
+    assert told(server) == ["12:00"]
+
+
+def test_arguments_that_were_encoded_twice_are_decoded_twice() -> None:
+    call = ("temperature", json.dumps('{"city": "Paris"}'))
+    with serving(calling(call), DONE) as server:
+        tools.run("Go", [temperature], client(server))
+    assert told(server) == ["20.5"]
+
+
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
@@ -202,6 +226,10 @@ def depth(nest: Nest) -> int:
         (("temperature", "[]"), "error: bad arguments: the top: not an object: []"),
         (("temperature", '{"city": 1}'), "error: bad arguments: city: not str: 1"),
         (("temperature", ""), "error: bad arguments: the top: missing city"),
+        (("temperature", " "), "error: bad arguments: the top: missing city"),
+        (("temperature", "null"), "error: bad arguments: the top: missing city"),
+        (("temperature", '""'), "error: bad arguments: the top: missing city"),
+        (("temperature", '"Paris"'), "error: bad arguments: not JSON"),
         (
             ("temperature", '{"city": "Paris", "unit": "K"}'),
             "error: bad arguments: unit: not Literal",
