@@ -136,7 +136,7 @@ class Client:
             "environ": environ,
         }
         check_types({**settings, **collaborators})
-        check_params(params, [*settings, *collaborators])
+        check_params(params)
         self._arguments = {**settings, **collaborators, **params}
         self._transport = transport
         self._on_reply = on_reply

@@ -16,7 +16,7 @@ MAX_SECONDS = threading.TIMEOUT_MAX
 #: integers from here on are not shown: Python refuses to print one of over 4,300 digits
 MAX_SHOWN = 10**18
 
-# The types of a client's settings, and their names in a message.  Seconds and counts are checked one by one below.
+# All settings of a client: their types, and the names of these in a message.
 SETTING_TYPES: dict[str, tuple[tuple[Any, ...], str]] = {
     "api_key": ((Iterable, Callable), "a str, a list of str, or a function"),
     "base_url": ((str,), "a str"),
@@ -35,6 +35,12 @@ SETTING_TYPES: dict[str, tuple[tuple[Any, ...], str]] = {
     "now": ((Callable,), "a function"),
     "clock": ((Callable,), "a function"),
     "environ": ((Mapping,), "a dict"),
+    # checked one by one below
+    "timeout": ((object,), "seconds"),
+    "deadline": ((object,), "seconds"),
+    "rotate_after": ((object,), "seconds"),
+    "max_retries": ((object,), "a number"),
+    "max_bytes": ((object,), "a number"),
 }
 
 

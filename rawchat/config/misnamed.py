@@ -3,37 +3,26 @@
 It would be sent in every body, a key included, and have no effect here.
 """
 
+import functools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, Optional
+
+from .checks import SETTING_TYPES
 
 # The settings -> their names in other libraries, in lower case without underscores and a final s.
 FOREIGN_NAMES = {
     "api_key": [
         "key",
         "token",
-        "accesstoken",
-        "bearer",
-        "bearertoken",
-        "accesskey",
-        "secret",
-        "apisecret",
         "auth",
-        "authorization",
         "credential",
-        "password",
-        "apitoken",
-        "secretkey",
         "openaikey",
-        "openaiapikey",
-        "authtoken",
     ],
     "base_url": [
         "url",
         "host",
         "endpoint",
-        "apibase",
-        "openaiapibase",
         "apiurl",
         "apiendpoint",
         "apihost",
@@ -89,10 +78,10 @@ ALIASES = {name: setting for setting, names in FOREIGN_NAMES.items() for name in
 # Body parameters with names close to a setting's; they are never refused.
 BODY_PARAMETERS = {"mode", "model_id", "models", "project_id", "transforms", "user", "tokens"}
 
-# Names under which a caller may try to pass a key or a base URL to one call, in lower case without separators.
-CREDENTIAL_SETTINGS = {
+# Ends of names of a key or a base URL, in lower case without separators: `azure_api_key`, `openai_base_url`.  A token is
+# one only if its value looks like it: servers take `eos_token`, `timings_per_token`.
+KEY_ENDINGS = (
     "apikey",
-    "openaiapikey",
     "apitoken",
     "accesstoken",
     "authtoken",
@@ -103,10 +92,35 @@ CREDENTIAL_SETTINGS = {
     "secret",
     "secretkey",
     "accesskey",
-    "baseurl",
-    "apibase",
-    "openaiapibase",
-    "openaibaseurl",
+)
+BASE_URL_ENDINGS = ("baseurl", "apibase")
+TOKEN_VALUE = re.compile(r"[\w.~+/=-]{16,}")
+
+# The settings that a call takes too, and those that it has under another name.
+CALL_OPTIONS = {
+    "model": "model",
+    "timeout": "timeout",
+    "default_headers": "extra_headers",
+    "default_query": "extra_query",
+}
+
+# Parameters of most calls, which are not compared with every setting.
+COMMON_PARAMETERS = {
+    "max_completion_tokens",
+    "max_tokens",
+    "model",
+    "n",
+    "reasoning_effort",
+    "response_format",
+    "seed",
+    "stop",
+    "stream",
+    "stream_options",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_p",
+    "user",
 }
 
 #: similarity from which a name counts as a misspelling: four of five letters agree
@@ -119,7 +133,7 @@ class MisnamedError(TypeError):
     """A body parameter is probably meant to be a setting."""
 
 
-def check_params(params: Mapping[str, Any], settings: Collection[str]) -> None:
+def check_params(params: Mapping[str, Any]) -> None:
     """Raise MisnamedError if one of the body parameters given to a client is a misspelt setting, a key, or a URL.
 
     A misspelt setting would be sent in every body, api_key with its key, and would have no effect here.  The message
@@ -132,49 +146,101 @@ def check_params(params: Mapping[str, Any], settings: Collection[str]) -> None:
                 "or extra_body= in each call"
             )
         advice = f"(if the server wants it, use extra_body={{{name!r}: ...}} in each call)"
-        meant = closest_setting(name, settings)
+        meant = closest_setting(name)
         if meant:
             raise MisnamedError(
                 f"{name}= is not a setting of the client; did you mean {meant}=? {advice}"
             )
-        if name in BODY_PARAMETERS or not isinstance(value, str):
-            continue
-        match = KEY_OR_URL.match(value)
-        if match is None:
-            continue
-        kind, meant = ("an API key", "api_key") if match["key"] else ("a URL", "base_url")
-        raise MisnamedError(
-            f"{name}= is not a setting of the client, and its value looks like {kind}; "
-            f"did you mean {meant}=? {advice}"
-        )
+        found = value_kind(name, value)
+        if found:
+            kind, meant = found
+            raise MisnamedError(
+                f"{name}= is not a setting of the client, and its value looks like {kind}; "
+                f"did you mean {meant}=? {advice}"
+            )
 
 
-def closest_setting(name: str, settings: Collection[str]) -> Optional[str]:
+def value_kind(name: str, value: Any) -> Optional[tuple[str, str]]:
+    """Return what the value of a body parameter looks like, and the setting that it is for; None for anything else."""
+    if name in BODY_PARAMETERS or not isinstance(value, str):
+        return None
+    match = KEY_OR_URL.match(value)
+    is_token = letters_of(name).endswith("token") and TOKEN_VALUE.fullmatch(value)
+    if is_token or (match and match["key"]):
+        return "an API key", "api_key"
+    if match:
+        return "a URL", "base_url"
+    return None
+
+
+@functools.lru_cache(maxsize=1024)  # most calls of a program have the same few parameters
+def closest_setting(name: str) -> Optional[str]:
     """Return the setting that `name` was probably meant to be, or None for a body parameter.
 
     Case, underscores and a plural do not count; beyond that, four of five letters have to agree.
 
-    >>> closest_setting("apiKeys", ["api_key", "base_url"]), closest_setting("base_ulr", ["api_key", "base_url"])
-    ('api_key', 'base_url')
-    >>> closest_setting("temperature", ["timeout", "transport"])
+    >>> closest_setting("apiKeys"), closest_setting("base_ulr"), closest_setting("azure_api_key")
+    ('api_key', 'base_url', 'api_key')
+    >>> closest_setting("temperature")
     """
     if name in BODY_PARAMETERS:
         return None
+    letters = letters_of(name)
+    if letters.endswith(KEY_ENDINGS):
+        return "api_key"
+    if letters.endswith(BASE_URL_ENDINGS):
+        return "base_url"
     import difflib  # here, not above: few clients have parameters
 
-    settings_by_letters = {setting.replace("_", "").rstrip("s"): setting for setting in settings}
-    letters = name.replace("_", "").replace("-", "").lower().rstrip("s")
+    settings_by_letters = {letters_of(setting): setting for setting in SETTING_TYPES}
     matches = difflib.get_close_matches(letters, settings_by_letters, 1, SPELLING_CUTOFF)
     if matches:
         return settings_by_letters[matches[0]]
     return ALIASES.get(letters)
 
 
+def letters_of(name: str) -> str:
+    """Return what counts of a name: its letters in lower case, without a plural's s."""
+    return name.replace("_", "").replace("-", "").lower().rstrip("s")
+
+
 def check_call_params(params: Mapping[str, Any]) -> None:
-    """Raise MisnamedError if a body parameter of a call is named like a key or a base URL."""
+    """Raise MisnamedError if a body parameter of a chat or a completion is a setting of the client, misspelt or not.
+
+    What its value looks like does not count: a prompt may begin with any word.
+    """
     for name in params:
-        if name.replace("_", "").replace("-", "").lower() in CREDENTIAL_SETTINGS:
+        if name in COMMON_PARAMETERS:
+            continue
+        meant = closest_setting(name)
+        if meant in CALL_OPTIONS:
             raise MisnamedError(
-                f"{name}= is a setting of the client, not of a call: nothing was sent "
-                f"(if the server wants it, use extra_body={{{name!r}: ...}})"
+                f"{name}= is not a parameter of a call; did you mean {CALL_OPTIONS[meant]}=? {call_advice(name)}"
             )
+        if meant:
+            raise misplaced_setting(name, meant)
+
+
+def check_any_params(params: Mapping[str, Any]) -> None:
+    """Raise MisnamedError if a parameter of a call to any path is named like a key or a base URL.
+
+    Other settings are not looked for: a path may take a `project`, a `query` or a `url`.
+    """
+    for name in params:
+        letters = letters_of(name)
+        if letters.endswith(KEY_ENDINGS):
+            raise misplaced_setting(name, "api_key")
+        if letters.endswith(BASE_URL_ENDINGS):
+            raise misplaced_setting(name, "base_url")
+
+
+def misplaced_setting(name: str, meant: str) -> MisnamedError:
+    """Return the error about a setting of the client that was given to a call."""
+    return MisnamedError(
+        f"{name}= is a setting of the client ({meant}=), not of a call: nothing was sent {call_advice(name)}"
+    )
+
+
+def call_advice(name: str) -> str:
+    """Return how to send a parameter that a server wants all the same."""
+    return f"(if the server wants it, use extra_body={{{name!r}: ...}})"

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from .. import endpoints
 from ..config import Config
 from ..config.checks import check_mapping
-from ..config.misnamed import check_call_params
+from ..config.misnamed import check_any_params
 from ..urls import is_secure, origin
 from ..wire import Request
 from ..wire.json_text import encode_json
@@ -50,8 +50,9 @@ def build_request(
     """
     fields = dict(params)
     options = {name: fields.pop(name) for name in CALL_OPTIONS if name in fields}
-    fields.update(check_mapping("extra_body", fields.pop("extra_body", None)))
-    check_call_params(fields)
+    extra_body = check_mapping("extra_body", fields.pop("extra_body", None))
+    check_any_params(fields)
+    fields.update(extra_body)
     config, path = locate(config, path)
     if accept:
         config = with_default(config, "Accept", accept)

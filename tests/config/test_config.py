@@ -1,14 +1,18 @@
 """Where the settings come from, and which are refused."""
 
+import inspect
+import json
 import math
 import pathlib
+import re
 from typing import Any, Optional
 
 import pytest
 
 import rawchat
 from rawchat import config
-from rawchat.config import Config, load_config
+from rawchat.config import Config, load_config, misnamed
+from rawchat.config.checks import SETTING_TYPES
 from rawchat.errors import ConfigError, MissingKeyError
 from rawchat.wire import Headers, Request, Response, Transport
 
@@ -690,6 +694,10 @@ def test_a_real_parameter_of_a_body_is_never_refused(name: str) -> None:
         ("modle", "model"),
         ("access_token", "api_key"),
         ("secret", "api_key"),
+        ("azure_api_key", "api_key"),
+        ("OPENROUTER_API_KEYS", "api_key"),
+        ("client_secret", "api_key"),
+        ("azure_base_url", "base_url"),
         ("api_secret", "api_key"),
         ("auth", "api_key"),
         ("authorization", "api_key"),
@@ -755,15 +763,94 @@ def test_a_key_or_a_url_under_a_name_nobody_knows_is_refused(value: str, meant: 
 
 @row("1.5")
 @pytest.mark.parametrize(
-    "name",
-    ["api_key", "apikey", "openai_api_key", "access_token", "authorization", "base_url", "baseURL"],
+    ("name", "value"),
+    [("hf_token", "hf_" + 20 * "a"), ("azure_ad_token", "eyJ0eXAiOiJKV1Qi.e30.x")],
 )
-def test_a_call_does_not_send_a_setting_of_the_client_as_a_parameter(name: str) -> None:
+def test_a_token_is_refused_by_its_value(name: str, value: str) -> None:
+    with pytest.raises(TypeError, match=f"{name}=.*did you mean api_key="):
+        rawchat.Client(base_url=LOCAL, environ={}, **{name: value})
+    for harmless in ("</s>", "<|endoftext|>", True, 2):
+        rawchat.Client(base_url=LOCAL, environ={}, **{name: harmless})
+
+
+@row("1.5")
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("api_key", "apikey", "openai_api_key", "azure_api_key", "access_token", "authorization"),
+        *("client_secret", "base_url", "baseURL", "openai_base_url"),
+    ],
+)
+def test_no_call_sends_a_key_or_a_base_url_as_a_parameter(name: str) -> None:
     sent, transport = recording_transport()
     client = rawchat.Client(base_url=LOCAL, transport=transport, environ={})
-    with pytest.raises(TypeError, match=f"{name}= is a setting of the client") as caught:
-        client.chat("Hi", **{name: "sk-hunter2"})
-    assert "hunter2" not in str(caught.value)
+    for call in (client.chat, client.complete, client.moderate, client.image, client.post):
+        with pytest.raises(TypeError, match=f"{name}= is a setting of the client") as caught:
+            call("/any", **{name: "sk-hunter2"})
+        assert "hunter2" not in str(caught.value)
     assert not sent
-    client.chat("Hi", extra_body={name: "sk-hunter2"})  # some gateways want it
-    assert len(sent) == 1
+    # some gateways want it
+    client.chat("Hi", extra_body={name: "sk-hunter2"})
+    client.post("/any", {}, extra_body={name: "sk-hunter2"})
+    assert [json.loads(request.excerpt)[name] for request in sent] == ["sk-hunter2"] * 2
+
+
+@row("1.5")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("api_kye", "a setting of the client (api_key=), not of a call"),
+        ("base_ulr", "a setting of the client (base_url=), not of a call"),
+        ("deadline", "a setting of the client (deadline=), not of a call"),
+        ("retries", "a setting of the client (max_retries=), not of a call"),
+        ("key", "a setting of the client (api_key=), not of a call"),
+        ("time_out", "not a parameter of a call; did you mean timeout=?"),
+        ("request_timeout", "not a parameter of a call; did you mean timeout=?"),
+        ("modle", "not a parameter of a call; did you mean model=?"),
+        ("headers", "not a parameter of a call; did you mean extra_headers=?"),
+        ("extra_header", "not a parameter of a call; did you mean extra_headers=?"),
+        ("default_query", "not a parameter of a call; did you mean extra_query=?"),
+    ],
+)
+def test_a_call_refuses_what_the_client_refuses(name: str, said: str) -> None:
+    sent, transport = recording_transport()
+    client = rawchat.Client(base_url=LOCAL, transport=transport, environ={})
+    with pytest.raises(TypeError, match=re.escape(f"{name}= is {said}")):
+        client.chat("Hi", **{name: 5})
+    assert not sent
+    client.chat("Hi", extra_body={name: 5})
+    assert json.loads(sent[0].excerpt)[name] == 5
+
+
+@row("1.5")
+def test_a_call_takes_every_real_parameter_of_a_body() -> None:
+    sent, transport = recording_transport()
+    client = rawchat.Client(base_url=LOCAL, transport=transport, environ={})
+    names = [name for name in BODY if name not in ("messages", "model", "stream")]
+    client.chat("Hi", **dict.fromkeys(names, "x"))
+    body = json.loads(sent[0].excerpt)
+    assert [name for name in names if body[name] != "x"] == []
+
+
+@row("1.5")
+def test_a_call_to_any_path_takes_names_of_other_settings() -> None:
+    sent, transport = recording_transport()
+    client = rawchat.Client(base_url=LOCAL, transport=transport, environ={})
+    client.get("/organization/costs", project_ids=["p"], api_key_ids=["k"])
+    client.post("/any", {}, query="Q", url="https://h", key="k", token="t", max_retries=1)
+    assert sent[0].url.endswith("costs?project_ids%5B%5D=p&api_key_ids%5B%5D=k")
+    assert json.loads(sent[1].excerpt)["max_retries"] == 1
+
+
+def test_every_setting_of_a_client_is_known() -> None:
+    parameters = inspect.signature(rawchat.Client.__init__).parameters
+    assert set(SETTING_TYPES) == set(parameters) - {"self", "params"}
+
+
+def test_the_parameters_of_most_calls_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    monkeypatch.setattr(misnamed, "closest_setting", compared.append)
+    misnamed.check_call_params({"temperature": 0, "max_tokens": 5, "seed": 1, "tools": []})
+    assert compared == []
+    misnamed.check_call_params({"top_k": 1})
+    assert compared == ["top_k"]

@@ -19,7 +19,7 @@ CLOSED = "http://127.0.0.1:9/v1"
 SECRET = "sk-hunter2hunter2"
 HUGE = 10**5000
 
-SETTINGS = [*SETTING_TYPES, "timeout", "deadline", "max_retries", "max_bytes", "rotate_after"]
+SETTINGS = list(SETTING_TYPES)
 
 VALUES: list[Any] = [
     *(0, -1, 1.5, True, False, float("nan"), float("inf"), 1e300, HUGE, -HUGE),
@@ -100,7 +100,7 @@ def test_a_port_in_no_proxy_that_is_no_number_excepts_nothing(port: str) -> None
     assert bypasses_proxy("https://example.com/v1", f"example.com:{port},example.com:443")
 
 
-@row("3.4")
+@row("1.5")
 @pytest.mark.parametrize("name", ["extra_headers", "extra_query", "extra_body"])
 @pytest.mark.parametrize("value", [["X: y"], "X: y", 1, {1: "x"}, {None: "x"}])
 def test_a_wrong_value_in_a_call_is_one_clear_error(name: str, value: Any) -> None:
