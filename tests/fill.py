@@ -6,12 +6,16 @@ In a page, a comment stands above each block that is filled:
 
     <!-- code: rawchat/client.py Client.send -->     the source of a function or class, without its docstring
     <!-- run -->                                     a program; the ```text block after it gets what it prints
+    <!-- run: NAME -->                               a program, whose output is added to it in lines that begin with #>;
+                                                     OPENAI_BASE_URL is the scripted server of that name
+    <!-- shell: NAME -->                             commands of a shell in a ```console block, with what they print
 
-A program runs in a process and an empty folder of its own, without settings of the user's.  What is another each time
-(ports, versions) becomes `…`.
+Programs and shells run in an empty folder of their own, without settings of the user's; `page_servers` has the scripted
+servers.  What is another each time (ports, versions) becomes `…`.
 """
 
 import ast
+import contextlib
 import os
 import pathlib
 import re
@@ -19,22 +23,32 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Iterator
+from typing import Optional
+
+from .page_servers import SCRIPTS
+from .server import serving
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "docs" / "tour.md"]
+PAGES = [ROOT / "docs" / "tour.md", ROOT / "README.md", ROOT / "README.zh-CN.md"]
 PATIENCE = 120  #: seconds until a program that hangs fails
 CODE = re.compile(r"^<!-- code: (\S+) (\S+) -->\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAM = re.compile(
     r"^(<!-- run -->\n```python\n(.*?)^```\n\n(?:[^\n`][^\n]*\n\n)?```text\n)(.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+SNIPPET = re.compile(r"^(<!-- run: (\w+) -->\n```python\n)(.*?)^```$", re.MULTILINE | re.DOTALL)
+OUTPUT = re.compile(r"^#>.*\n", re.MULTILINE)
+SHELL = re.compile(r"^(<!-- shell: (\w+) -->\n```console\n)(.*?)^```$", re.MULTILINE | re.DOTALL)
 VARYING = re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=rawchat/)[\d.]+|(?<=Python/)[\d.]+")
 
 
 def filled(page: str) -> str:
     """Return a page with its code and its output as they are now."""
     page = CODE.sub(lambda found: code_block(found[1], found[2]), page)
-    return PROGRAM.sub(lambda found: f"{found[1]}{output_of(found[2])}```", page)
+    page = PROGRAM.sub(lambda found: f"{found[1]}{output_of(found[2])}```", page)
+    page = SNIPPET.sub(lambda found: f"{found[1]}{with_output(found[3], found[2])}```", page)
+    return SHELL.sub(lambda found: f"{found[1]}{shell_output(found[3], found[2])}```", page)
 
 
 def code_block(file: str, name: str) -> str:
@@ -69,25 +83,59 @@ def find(tree: ast.AST, name: str) -> ast.stmt:
     raise LookupError(name)
 
 
-def output_of(program: str) -> str:
+def with_output(program: str, server_name: str) -> str:
+    """Run a program and return it, followed by what it prints."""
+    program = OUTPUT.sub("", program)
+    lines = output_of(program, server_name).splitlines()
+    return program + "".join(f"#> {line}\n" for line in lines)
+
+
+def output_of(program: str, server_name: Optional[str] = None) -> str:
     """Run a program and return what it prints, standard error too."""
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    for name in ("SYSTEMROOT", "LD_LIBRARY_PATH"):
-        if name in os.environ:
-            environ[name] = os.environ[name]
-    with tempfile.TemporaryDirectory() as folder:
+    with folder_and_environment(server_name) as (folder, environ):
         done = subprocess.run(
             [sys.executable, "-X", "utf8", "-W", "ignore", "-c", program],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             cwd=folder,
-            env={**environ, "HOME": folder},
+            env=environ,
             timeout=PATIENCE,
         )
     if done.returncode:
         raise RuntimeError(f"a program of a page failed:\n{program}\n{done.stdout}")
     return VARYING.sub("…", done.stdout)
+
+
+def shell_output(text: str, server_name: str) -> str:
+    """Run the commands of a console block and return it with what they print."""
+    from .manual import Shown, commands, in_shell, transcript  # not on Windows
+
+    typed = [each.command for each in commands(text)]
+    with folder_and_environment(server_name) as (folder, environ):
+        outputs = in_shell(typed, pathlib.Path(folder), {**environ, "PYTHON": sys.executable})
+    shown = [Shown(command, output) for command, output in zip(typed, outputs)]
+    return VARYING.sub("…", transcript(shown))
+
+
+@contextlib.contextmanager
+def folder_and_environment(server_name: Optional[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Give an empty folder and the environment variables of a program, while its scripted server runs."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LC_ALL": "C.UTF-8",
+    }
+    for name in ("SYSTEMROOT", "LD_LIBRARY_PATH"):
+        if name in os.environ:
+            environ[name] = os.environ[name]
+    with contextlib.ExitStack() as stack:
+        folder = environ["HOME"] = stack.enter_context(tempfile.TemporaryDirectory())
+        if server_name:
+            server = stack.enter_context(serving(*SCRIPTS[server_name]))
+            environ.update(OPENAI_BASE_URL=server.url, OPENAI_API_KEY="sk-example-0123456789")
+        yield folder, environ
 
 
 if __name__ == "__main__":

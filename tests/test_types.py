@@ -28,21 +28,6 @@ NAMES = [
     "transport.over_http",
 ]
 
-# What the snippets of the README take for granted.
-PRELUDE = """
-import dataclasses
-import rawchat
-
-@dataclasses.dataclass
-class CalendarEvent:
-    name: str
-
-def get_weather(city: str) -> str:
-    return "sunny"
-
-request = rawchat.Request("GET", "http://localhost/v1/models")
-"""
-
 
 def snippets() -> list[str]:
     """Return the Python snippets of the README."""
@@ -57,7 +42,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> str:
     lines = [f"reveal_type(rawchat.{name})" for name in NAMES]
     (folder / "names.py").write_text("\n".join(["import rawchat", *lines, "rawchat.nonsense"]))
     for number, snippet in enumerate(snippets(), 1):
-        (folder / f"readme_{number}.py").write_text(PRELUDE + snippet, encoding="utf-8")
+        (folder / f"readme_{number}.py").write_text(snippet, encoding="utf-8")
     cache = PROJECT / ".mypy_cache" / "outside"
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(cache), "."],
@@ -73,7 +58,8 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> str:
 def is_stale_install() -> bool:
     """Return True if rawchat was installed before setup.cfg was last changed: `make` would install it anew."""
     setup = PROJECT / "setup.cfg"
-    record = importlib.metadata.distribution("rawchat").locate_file("rawchat-0.1.0.dist-info")
+    distribution = importlib.metadata.distribution("rawchat")
+    record = distribution.locate_file(f"rawchat-{distribution.version}.dist-info")
     installed = pathlib.Path(str(record))
     return installed.exists() and setup.stat().st_mtime > installed.stat().st_mtime
 
@@ -98,5 +84,5 @@ def test_a_name_that_is_missing_is_an_error(checked: str) -> None:
 
 
 def test_the_snippets_of_the_readme_have_no_type_error(checked: str) -> None:
-    assert len(snippets()) >= 6
+    assert len(snippets()) >= 7
     assert [line for line in checked.splitlines() if line.startswith("readme_")] == []

@@ -1,4 +1,4 @@
-"""docs/wire.md: the bytes of a call, a stream, a retry, an error and a tool round.
+"""docs/wire.md: the bytes of a call, a stream, a retry, an error, a tool round and an upload.
 
     python -m tests.wire_page        write the page
 
@@ -20,6 +20,7 @@ from .server import Answer, Seen, answer, completion, delta, event, serving, str
 
 PAGE = pathlib.Path(__file__).parents[1] / "docs" / "wire.md"
 PORT = "8080"  #: what the page calls the port of the server
+BOUNDARY = re.compile(r"(?<=boundary=)[0-9a-f]{32}")
 VERSIONS = re.compile(r"^User-Agent: rawchat/\S+ Python/\S+", re.MULTILINE)
 MODEL = "gpt-4o-mini"
 SETUP = f"""import rawchat
@@ -159,6 +160,27 @@ print(reply.text)
 ''',
         [answer(TOOL_CALL), answer(said("It is sunny in Paris."))],
     ),
+    Section(
+        "An upload",
+        "A body that holds a file becomes a form (RFC 7578): one part for each field, between lines with a boundary that "
+        "occurs in none of them. The boundary is 32 random hexadecimal digits, here `…`. An open file or a path is read while it "
+        "is sent.",
+        """rows = b'{"custom_id": "1"}\\n{"custom_id": "2"}\\n'
+file = client.post("/files", {"purpose": "batch", "file": ("rows.jsonl", rows)})
+print(file["id"], file["bytes"])
+""",
+        [
+            answer(
+                {
+                    "id": "file-1",
+                    "object": "file",
+                    "bytes": 38,
+                    "filename": "rows.jsonl",
+                    "purpose": "batch",
+                }
+            )
+        ],
+    ),
 ]
 
 
@@ -192,7 +214,9 @@ def played(section: Section) -> Played:
 def steady(text: str, port: int) -> str:
     """Return a head with the port of the page, and without the versions of this machine."""
     text = text.replace(f":{port}", f":{PORT}")
-    return VERSIONS.sub("User-Agent: rawchat/… Python/…", text)
+    text = VERSIONS.sub("User-Agent: rawchat/… Python/…", text)
+    boundary = BOUNDARY.search(text)
+    return text.replace(boundary[0], "…") if boundary else text
 
 
 def block(head_and_body: bytes, port: int) -> str:
