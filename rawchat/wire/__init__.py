@@ -23,7 +23,7 @@ from .tap import Tap
 if TYPE_CHECKING:
     from .upload import Upload
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: default bound in bytes on one decoded body, event or line; an ordinary response is far below it
 MAX_BYTES = 64 * 2**20
@@ -52,7 +52,7 @@ class Request(NamedTuple):
 
     @property
     def excerpt(self) -> bytes:
-        """Return the body for a log: the whole of it, but of an Upload no file; b"" if there is none."""
+        """Return the body for a log: all of it, without the files of an Upload; b"" if there is none."""
         body = self.body or b""
         return body if isinstance(body, bytes) else body.excerpt
 

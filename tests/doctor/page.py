@@ -24,7 +24,7 @@ SETTINGS = {"OPENAI_API_KEY": KEY, "OPENAI_MODEL": MODEL}
 
 TEXT = """# The doctor
 
-`python -m rawchat.doctor [BASE_URL]` takes each step of the way to a model on its own, names the first one that fails,
+`python -m rawchat.doctor [BASE_URL]` tries each step to a model on its own, names the first one that fails,
 and says what to do about it. With `--probe` it then finds out what the server can do. `--help` lists the options;
 `--json` prints the same as one JSON object. Keys are shown by their length and last two characters only, and nothing
 is written to any file.

@@ -45,14 +45,14 @@ def test_the_lines_of_a_healthy_server(capsys: pytest.CaptureFixture[str]) -> No
         "  api_key             20 characters, ends in …89                (OPENAI_API_KEY)",
         "  model               m-1                                       (OPENAI_MODEL)",
         "  proxy               none                                      (HTTP_PROXY and ALL_PROXY are not set)",
-        "the way to the model",
+        "steps to the model",
         "  resolve             ok: 127.0.0.1 is an address  [0 ms]",
         f"  connect             ok: 127.0.0.1:{server.port}  [0 ms]",
         "  HTTP                ok: 200  [0 ms]",
         "  clock               ok: the same as the server's  [0 ms]",
         "  authentication      ok: the key is accepted  [0 ms]",
         "  model               ok: m-1 is in the server's list of 1  [0 ms]",
-        "the way is clear",
+        "all steps passed",
     ]
 
 
@@ -64,7 +64,7 @@ def test_the_lines_of_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-2].startswith(
         f"                      -> nothing listens on 127.0.0.1:{port}: start the server"
     )
-    assert lines[-1] == "the way ends at: connect"
+    assert lines[-1] == "failed at: connect"
 
 
 def test_the_lines_of_a_probe(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,7 @@ def test_the_lines_of_a_probe(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[start + 1] == "  23 checks: at most 32 calls, 1521 tokens of answers, 300 s"
     assert "  models              ok: 1  [0 ms]" in lines
     assert "  n                   no: ignored: 1 choice for n=2  [0 ms]" in lines
-    assert lines[start - 1] == "the way is clear"
+    assert lines[start - 1] == "all steps passed"
     assert lines[-1] == "23 checks: 22 ok, 1 no"
 
 
