@@ -1,4 +1,4 @@
-"""The older endpoint: a model goes on with a text, shown while it is made."""
+"""The older endpoint: a model continues a text, printed while it is generated."""
 
 import rawchat
 

@@ -21,7 +21,7 @@ to the chapters behind it:
 Beside it `compat/`: all that servers do differently, from the spelling of an error to what they refuse; `cache` (the
 smallest wrapper of a transport), `images`, `usage`, and `safe_path` (for commands).  That is the core.
 
-Built on it, each folder under its public name, to be deleted by whoever does not need it: `schema` (structured output),
+Built on it, each folder under its public name, to be deleted if it is not needed: `schema` (structured output),
 `history` (conversations), `resources` (any endpoint: embeddings, audio, files), `tools` (the tool loop), `limits` (rate
 limiter, circuit breaker), `trace` (watch the wire), `aio` (await the verbs), `bulk` (many prompts), `local` (a small
 model on this machine), `doctor` (find what fails between here and a model), `cli` (python -m rawchat).
@@ -36,7 +36,7 @@ Importing rawchat reads no file and no environment, opens nothing, and loads not
 when it is first used.
 """
 
-# ruff: noqa: F405, RUF022  # the names of errors come by a star; the order is: classes, verbs
+# ruff: noqa: F405, RUF022  # the names of errors are imported by a star; the order is: classes, verbs
 import importlib
 
 # `typing` is not imported here: this file is run before `python -m rawchat` takes the working directory off sys.path.

@@ -1,6 +1,6 @@
 """python -m rawchat: the command line.
 
-The process of a one-shot lives for a moment, and a fifth of its CPU would go to two things that gain it nothing: the
+The process of a one-shot lives for a moment, and a fifth of its CPU would go to two things that bring it nothing: the
 garbage collector, which looks at what the imports have just made, and the end of the interpreter, which frees one by one
 what the end of the process frees at once.  So the collector runs rarely, and `leave` ends the process itself.
 """

@@ -4,7 +4,7 @@
     retry_delay       as long as the server asks, else exponentially longer; none if no retry can help
 
 This chapter only computes; `Client.send` waits.  Whether an error is worth a retry is `APIError.retryable`, in `errors`:
-408, 409, 429 and 5xx, a connection that failed, and a body that stops half way; a header x-should-retry overrules the
+408, 409, 429 and 5xx, a connection that failed, and a body that is cut off; a header x-should-retry overrules the
 status.  Other statuses, and a 429 without quota, are not.  A stream is not repeated once its headers have arrived.
 
 The numbers are the official SDK's (openai-python 3.52, `_base_client.py`), measured on the wire.
@@ -30,7 +30,7 @@ MAX_DELAY = 8.0
 #: the part of a delay that chance may take off, so that clients do not come back all at once
 JITTER = 0.25
 
-#: seconds; a server that asks for a longer wait gets no further attempt
+#: seconds; a server that asks for a longer wait is not tried again
 MAX_RETRY_AFTER = 120.0
 
 #: statuses after which another model may answer, beside those from 500 on

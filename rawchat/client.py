@@ -389,7 +389,7 @@ class Client:
         return reply.require_choices(reply.read_reply(response, self.config.max_bytes), response)
 
     def report(self, finished: AnyReply) -> AnyReply:
-        """Call `on_reply`, outside `send`: an exception of the caller's function is no failed attempt."""
+        """Call `on_reply`, outside `send`: an exception of the caller's function does not count as a failed attempt."""
         if self._on_reply:
             self._on_reply(finished)
         return finished

@@ -32,7 +32,7 @@ class CancelToken:
         return self._event.is_set()
 
     def cancel(self) -> None:
-        """End the present exchange now, and allow no further one."""
+        """End the present exchange now, and allow no other one."""
         self._event.set()
         sock = self._sock
         if sock:

@@ -58,7 +58,7 @@ class ConfigError(RawchatError):
 
 
 class MissingKeyError(ConfigError):
-    """There is no API key, and base_url is OpenAI's, which needs one."""
+    """There is no API key, although base_url is OpenAI's, which needs one."""
 
 
 class ErrorResponse(NamedTuple):
@@ -142,7 +142,7 @@ class APIError(RawchatError):
 class APIResponseValidationError(APIError):
     """The status is 2xx, but the body is not what was asked for."""
 
-    truncated = False  #: True if the body is JSON that stops half way
+    truncated = False  #: True if the body is JSON that is cut off
     reply: Any = None  #: from `parse`: the Reply that does not fit the type
 
     @property

@@ -15,7 +15,7 @@ Path = Union[str, "os.PathLike[str]"]
 #: Bytes of the largest image that OpenAI accepts in a message.
 MAX_PICTURE_BYTES = 20 * 2**20
 
-#: The first bytes of each type, but for WebP, whose mark is not at the start.
+#: The first bytes of each type, except WebP, whose mark is not at the start.
 MAGIC_NUMBERS = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -145,7 +145,7 @@ def picture_bytes(picture: Any, transport: Optional[Transport]) -> bytes:
     if data is None:
         raise APIResponseValidationError("a picture of the reply is neither base64 nor a URL")
     if mime_type(data) is None:
-        raise APIResponseValidationError("what came is not a picture (PNG, JPEG, GIF or WebP)")
+        raise APIResponseValidationError("the data is not a picture (PNG, JPEG, GIF or WebP)")
     return data
 
 

@@ -20,7 +20,7 @@ def remove_working_directory() -> None:
     """Take the working directory off `sys.path` where `python -m` has put it; leave it if this package lies there.
 
     Python does the same by itself with -P, -I or PYTHONSAFEPATH=1, which are respected: the first entry is another one
-    then.  A directory that PYTHONPATH names stays, because somebody chose it.
+    then.  A directory that PYTHONPATH names stays, because the user chose it.
     """
     if sys.flags.isolated or getattr(sys.flags, "safe_path", False) or not sys.path:
         return

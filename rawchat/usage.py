@@ -12,7 +12,7 @@ from typing import Any
 
 from .compat.normalise import find_usage
 
-#: No reply uses so many tokens: a larger number is an error of the server, and counts as 0.
+#: No reply uses this many tokens: a larger number is an error of the server, and counts as 0.
 MAX_COUNT = 10**15
 
 

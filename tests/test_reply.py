@@ -79,7 +79,7 @@ def test_a_reply_knows_its_response() -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "say"),
     [
-        (b"<!DOCTYPE html><p>Welcome", "text/html", "is base_url right"),
+        (b"<!DOCTYPE html><p>Welcome", "text/html", "web page: check base_url"),
         (b"", "application/json", "empty body"),
         (b"null", "application/json", "null"),
         (b"[1]", "application/json", "[1]"),
@@ -115,7 +115,7 @@ def test_an_error_in_a_200_is_an_error() -> None:
     "body", [b"{", b'{"a', b'{"a": "b', b'{"a": 1', b'{"a": tru', b'{"a": {"b": 1}', b'{"a": "\xc3']
 )
 def test_json_that_stops_half_way_is_cut(body: bytes) -> None:
-    with pytest.raises(APIResponseValidationError, match="stops half way") as caught:
+    with pytest.raises(APIResponseValidationError, match="JSON that is cut off") as caught:
         read_reply(response(body))
     assert caught.value.truncated
 

@@ -213,10 +213,10 @@ def test_a_whole_completion_instead_of_events_is_one_chunk() -> None:
     ("body", "say"),
     [
         (b'{"error": {"message": "no such model"}}', "no such model"),
-        (b"<html>Welcome", "is base_url right"),
-        (b"[1]", "no JSON object"),
+        (b"<html>Welcome", "web page: check base_url"),
+        (b"[1]", "not a JSON object"),
         (b'{"choices": [', "half way"),
-        (b"{}", "no JSON object"),
+        (b"{}", "not a JSON object"),
         (b"", "after 0 chunks"),
         (b"OK", "after 0 chunks"),
         (b"\n\n\n", "after 0 chunks"),

@@ -54,7 +54,7 @@ def call_in_thread(
     cancel_token.set(token)
     result = function(*args, **params)
     if token.cancelled and hasattr(result, "close"):
-        result.close()  # a stream that came too late: nobody will read it
+        result.close()  # a stream that came too late to be read
     return result
 
 

@@ -18,7 +18,7 @@ Opened = TypeVar("Opened", bound="AsyncReader[Any]")
 class AsyncReader(Generic[Item]):
     """A stream for `async for`.  An item is read when it is asked for.
 
-    `async with` frees the connection at its end, however that comes; so does a read that is cancelled.
+    `async with` frees the connection at its end in any case; so does a read that is cancelled.
     """
 
     def __init__(self, client: "AsyncClient", token: CancelToken, stream: Any):
@@ -54,7 +54,7 @@ class AsyncTextReader(AsyncReader[Item]):
     """A stream whose items have a text, and which a Reply is made of."""
 
     async def texts(self) -> AsyncIterator[str]:
-        """Yield the first choice's text in pieces as they come; each consists of whole characters."""
+        """Yield the first choice's text in pieces as they arrive; each consists of whole characters."""
         pending = ""
         async for item in self:
             text, pending = hold_half(pending + item.text)  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
 """Run a whole file: read IN, append to OUT, show the progress, and end well however the run ends.
 
-The exit code tells what became of it: all rows answered, some failed, the key refused, or a signal received.
+The exit code says how it ended: all rows answered, some failed, the key refused, or a signal received.
 """
 
 import contextlib
@@ -64,7 +64,7 @@ def run_with_files(job: Job, client: Client, stack: contextlib.ExitStack) -> int
     rows = stack.enter_context(open_input(job.input))
     output, done = open_results(job, stack)
     progress = Progress(count_pending(rows, done), job.price)
-    # A person should not wait for the first row before a screen that is empty.
+    # Show something before the first row is done: a person should not stare at an empty screen.
     progress.show(first=True)
     run = Run(halts=True, on_pause=show_pause)
     signals = stack.enter_context(drain_on_signals(run.stop))
@@ -78,7 +78,7 @@ def run_with_files(job: Job, client: Client, stack: contextlib.ExitStack) -> int
         code = EXIT_KEY if isinstance(run.error, AuthenticationError) else EXIT_RATE_LIMIT
         return fail(describe_refusal(run.error), code)
     if signals:
-        return fail("stopped; the same command goes on from here", EXIT_SIGNAL + signals[0])
+        return fail("stopped; run the same command to continue", EXIT_SIGNAL + signals[0])
     if progress.failed or done.skipped_failures:
         return EXIT_FAILED_ROWS
     return EXIT_OK
@@ -167,7 +167,7 @@ def drain_on_signals(stop: threading.Event) -> Iterator[list[int]]:
 
 
 def show_pause(seconds: float) -> None:
-    """Print to a terminal why nothing moves."""
+    """Print to a terminal why all workers pause."""
     print_remark(f"rate limit: all workers pause for {seconds:.3g} s")
 
 
@@ -187,8 +187,8 @@ def describe_refusal(error: APIStatusError) -> str:
     if isinstance(error.body, dict) and error.body.get("message"):
         reason = f"{error.status_code}: {error.body['message']}"
     if isinstance(error, AuthenticationError):
-        return f"{reason}; with a better key the same command goes on from here"
-    return f"{reason}; once the limit allows it, the same command goes on from here"
+        return f"{reason}; run the same command with a valid key to continue"
+    return f"{reason}; run the same command once the limit allows it to continue"
 
 
 def fail(message: str, code: int) -> int:

@@ -135,12 +135,12 @@ class DoneRows:
 
 
 def done_entry(line: bytes, place: str) -> dict[str, Any]:
-    """Return the result in a line of an earlier output; raise OutputError if it is none."""
+    """Return the result in a line of an earlier output; raise OutputError if the line is not a result."""
     with contextlib.suppress(ValueError, RecursionError):
         result = json.loads(line)
         if isinstance(result, dict) and "custom_id" in result and "response" in result:
             return result
-    raise OutputError(f"{place} is no result; name another output")
+    raise OutputError(f"{place} is not a result; choose another output")
 
 
 def load_done(file: BinaryIO, path: str) -> DoneRows:

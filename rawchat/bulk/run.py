@@ -65,7 +65,7 @@ def run_rows(
 def make_client(
     rpm: Optional[float] = None, tpm: Optional[float] = None, **settings: Any
 ) -> Client:
-    """Return a Client that keeps within so many requests and tokens per minute.
+    """Return a Client that keeps within these requests and tokens per minute.
 
     Without limits of ours it still obeys those that the server reports, for all workers together.
     """
@@ -95,7 +95,7 @@ class Run:
         wait: Optional[Callable[[float], object]] = None,
         now: Callable[[], float] = time.time,
     ):
-        self.stop = threading.Event()  #: set: no further row is begun
+        self.stop = threading.Event()  #: set: no other row is started
         self.error: Optional[APIStatusError] = None  #: why the run ended early
         self._halts = halts
         self._on_pause = on_pause
@@ -143,7 +143,7 @@ class Run:
             self._pauses_without_reply = 0
 
     def halt(self, error: APIStatusError) -> bool:
-        """End the run because of `error`; return False if this run goes on whatever happens."""
+        """End the run because of `error`; return False if this run continues in any case."""
         if not self._halts:
             return False
         with self._lock:
@@ -171,7 +171,7 @@ def ask_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield the results of `rows`; a worker gets the next row as soon as its last one is done.
 
-    When `run` stops, no further row is read, and those under way are finished.
+    When `run` stops, no other row is read, and those under way are finished.
     """
     shared = run or Run()
     todo = SimpleQueue[Optional[Row]]()

@@ -177,7 +177,7 @@ def exit_code(error: Exception) -> int:
 
 
 def error_class(error: Exception) -> type[Exception]:
-    """Return the class of an error; for one that came under a status of 200, that of the status which its code names.
+    """Return the class of an error; for one under status 200, the class of the status that its code names.
 
     OpenRouter and Gemini answer 200, and put the 429 or the 503 into the body.
     """

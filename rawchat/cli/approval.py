@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Optional
 
 from .terminal import utf8
 
-#: the margin of the first row of an argument, and of the rows that it goes on in: a value must not look like another
+#: the margins of the first row of an argument and of its further rows: a value must not look like another
 #: argument, whatever it holds
 BAR = "| "
 CONTINUATION = ":     "

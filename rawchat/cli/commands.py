@@ -239,7 +239,7 @@ class Command(NamedTuple):
     """A command of the chat prompt."""
 
     run: Callable[[Session, str], None]
-    argument: str  #: what may stand behind it, for /help
+    argument: str  #: its argument, for /help
     help: str
 
 

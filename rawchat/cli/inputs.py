@@ -38,7 +38,7 @@ def build_prompt(words: Sequence[str], stdin: Optional[TextIO], warn: Warn) -> s
     """Return the prompt: the words, and standard input where - or {stdin} places it, else above them.
 
     stdin       None if there is none to read; a terminal is read only if a word places it
-    warn        receives a line about input that is not valid UTF-8, or that does not come
+    warn        receives a line about input that is not valid UTF-8, or does not arrive
 
     Raises UsageError if the prompt is empty or not text.
     """
@@ -94,7 +94,7 @@ def insert_stdin(text: str, piped: str) -> str:
 def wait_for_data(stdin: TextIO, warn: Warn) -> None:
     """Wait until standard input has data or ends; say so after a moment.
 
-    A pipe that nobody writes to and nobody closes, as many a program passes on, would block without a word.
+    A pipe that is never written to and never closed, as many programs pass on, would block silently.
     """
     peek = getattr(stdin.buffer, "peek", None)
     if peek is None:
@@ -121,7 +121,7 @@ def notice_after(seconds: float, warn: Warn) -> Iterator[None]:
 def read_stdin(stdin: TextIO, warn: Warn) -> str:
     """Return standard input to its end, without the newlines there; UTF-8 or UTF-16 whatever the locale.
 
-    Raises UsageError for binary data.  `warn` is told of bytes that are not valid in that encoding.
+    Raises UsageError for binary data.  `warn` receives a line about bytes that are invalid in that encoding.
     """
     try:
         data = bytes(stdin.buffer.read())
@@ -214,7 +214,7 @@ def json_or_text(text: str) -> Any:
 
 
 def refuse_constant(name: str) -> Any:
-    """Raise ValueError for NaN, Infinity and -Infinity, which RFC 8259 has not."""
+    """Raise ValueError for NaN, Infinity and -Infinity, which RFC 8259 does not have."""
     raise ValueError(f"{name} is not JSON")
 
 

@@ -95,7 +95,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # "argument -o/--option: expected 2 arguments": the long name is enough
         message = re.sub(r"^argument (?:-\w/)?(--?[\w-]+): ", r"\1: ", message)
-        # somebody may have tried --api-key=...
+        # the user may have tried --api-key=...
         message = re.sub(r"(?<![\w-])(--[\w-]+)=\S+", r"\1", message)
         raise UsageError(f"{message} (see --help)")
 
@@ -233,7 +233,7 @@ def suggestion(name: str, known: Sequence[str], prefix: str = "") -> str:
 
 
 def check_file_after_continue(given: Mapping[str, Any]) -> None:
-    """Raise UsageError if the prompt of -c begins with the name of a file: -c takes none."""
+    """Raise UsageError if the prompt of -c begins with the name of a file, which -c does not take."""
     if not given.get("continue_") or not given["prompt"]:
         return
     word = given["prompt"][0]

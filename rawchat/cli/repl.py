@@ -204,7 +204,7 @@ def make_line_editor(stdin: Any, colour: bool, dumb: bool, messages: Iterable[st
 
 
 class ResumedError(Exception):
-    """The process was stopped at the prompt (Ctrl-Z), and goes on (fg); the argument is the text of the line."""
+    """The process was stopped at the prompt (Ctrl-Z), and continues (fg); the argument is the text of the line."""
 
 
 def input_resumable(prompt: str) -> str:

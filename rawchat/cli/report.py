@@ -205,7 +205,7 @@ class CallLog:
             reason = write_error(self._path, error)
             self._stderr.warn(f"{reason}; this call and later ones are not logged")
             with contextlib.suppress(OSError):
-                # closing tries once more to write what the file still holds
+                # closing tries again to write what the file still holds
                 self._file.close()
             self._file = None
 

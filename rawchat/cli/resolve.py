@@ -106,7 +106,7 @@ def excluded_by(given: Mapping[str, Any]) -> set[str]:
 
 
 def is_set(options: Options, name: str) -> bool:
-    """Return whether an option has a value; 0 is one, an empty text or list is none."""
+    """Return whether an option has a value; 0 counts as one, an empty text or list does not."""
     setting = getattr(options, name)
     return bool(setting) or (setting == 0 and setting is not False)
 

@@ -26,7 +26,7 @@ def parse_schema_arg(value: str) -> Schema:
     """Return the strict schema for the value of --schema.
 
     The value names a file if it begins with @, ends in .json, or a file of that name exists.  Raises UsageError for
-    what is not a schema, or cannot be a strict one.
+    a value that is not a schema, or cannot be a strict one.
     """
     path = file_of(value)
     text = value

@@ -63,7 +63,7 @@ class Output:
     def put(self, data: bytes) -> None:
         """Write bytes as they are, or escaped on a terminal, and flush.
 
-        Raises BrokenPipeError if nobody reads any more, RawchatError if the bytes cannot be written.
+        Raises BrokenPipeError if the reader has gone, RawchatError if the bytes cannot be written.
         """
         if self.terminal:
             data = utf8(escape_control(data.decode("utf-8", "replace")))
@@ -92,7 +92,7 @@ class Output:
         self._reset()
 
     def end_line(self) -> None:
-        """End the line if an answer has started, and somebody still reads."""
+        """End the line if an answer has started and the reader is still there."""
         if self._started:
             with contextlib.suppress(OSError, RawchatError):
                 self.end()
@@ -112,7 +112,7 @@ class Output:
     def pending_newline(self) -> str:
         """Return the newline that ends the open line, if there is one, for a caller that writes it itself.
 
-        The caller is whoever writes next to the same terminal.
+        The caller is the one that writes next to the same terminal.
         """
         if not self._line_open:
             return ""
@@ -155,7 +155,7 @@ def write_error(name: str, error: OSError) -> RawchatError:
 
 
 def is_closed_pipe(error: OSError) -> bool:
-    """Return whether nobody reads any more; Windows reports that as an invalid argument."""
+    """Return whether the reader has gone; Windows reports that as an invalid argument."""
     return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 

@@ -16,7 +16,7 @@ from . import approval
 from .approval import Call
 from .inputs import UsageError
 
-# Return whether a call is allowed; None if there is nobody to ask.
+# Return whether a call is allowed; None if no person can be asked.
 Confirm = Callable[[Call], Optional[bool]]
 
 # what the model receives as the result of a call that was not made

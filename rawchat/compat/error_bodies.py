@@ -38,7 +38,7 @@ CODE_FIELDS = ("code", "errorcode", "statuscode")
 #: Fields that hold its type: OpenAI's, TGI's.
 TYPE_FIELDS = ("type", "errortype")
 
-#: Values of `code` that say that all is well.
+#: Values of `code` that mean success.
 GOOD_CODES = {"0", "200", "ok", "success"}
 
 #: Errors within errors that are looked into: a message that is the JSON of an error, which quotes another one.

@@ -158,15 +158,15 @@ def not_json_error(
     """Return the error for a 2xx whose body is not the JSON object that was asked for."""
     text = body[:MAX_EXCERPT].decode("utf-8-sig", "replace")
     encoding = unrequested_encoding(response)
-    problem = "no JSON object"
+    problem = "not a JSON object"
     if truncated:
-        problem = "JSON that stops half way"
+        problem = "JSON that is cut off"
     elif encoding:
         problem = f"its content encoding is {encoding}, which was not requested"
     content_type = response.headers.get("content-type") or "no content type"
     excerpt = one_line(text, 120) or "empty body"
     if text.lstrip().startswith("<"):
-        excerpt += "; is base_url right? It is a web page"
+        excerpt += "; it is a web page: check base_url"
     error = APIResponseValidationError(
         f"{response.status}, but {problem} ({content_type}): {excerpt} ({response.summary})",
         body=text,
@@ -180,7 +180,7 @@ def no_choice_error(text: str, response: Response) -> APIResponseValidationError
     """Return the error for the answer to a chat that holds no choice."""
     excerpt = one_line(text, 120) or "empty body"
     error = APIResponseValidationError(
-        f"{response.status}, but no JSON object with a choice: {excerpt} ({response.summary})",
+        f"{response.status}, but without a choice: {excerpt} ({response.summary})",
         body=text[:MAX_EXCERPT],
     )
     response.annotate(error)

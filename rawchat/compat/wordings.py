@@ -30,7 +30,7 @@ class Wording(NamedTuple):
     words: str
     #: The servers that it was seen on.
     seen_on: str
-    #: A similar text that is no overflow: it is about the output, the account, or something else.
+    #: A similar text that is not an overflow: it is about the output, the account, or something else.
     unlike: str
 
 
@@ -250,7 +250,7 @@ def holds_overflow(payload: Any) -> bool:
 def is_overflow(message: str, code: Optional[str], type: Optional[str]) -> bool:
     """Return True if an error says that the prompt is longer than the context window.
 
-    Whoever asks has seen the status: a 429 is never one.
+    The caller has checked the status: a 429 never means an overflow.
 
     >>> is_overflow("Prompt is too long: 9 tokens > 8 maximum", None, None)
     True

@@ -74,7 +74,7 @@ class Config(NamedTuple):
 def load_config(
     arguments: Mapping[str, Any], environ: Mapping[str, str], folder: str = "."
 ) -> Config:
-    """Return the Config for the `arguments` of a client; what is None there is looked up.
+    """Return the Config for the `arguments` of a client; one that is None is looked up.
 
     `environ` holds the environment variables, `folder` the `.env` file.  Raises ConfigError, in one line that names
     the setting and its source, and never shows a key.

@@ -1,6 +1,6 @@
 """Refuse a body parameter that is probably meant to be a setting of the client: misspelt, or named as elsewhere.
 
-It would be sent in every body, a key included, and have no effect here.
+It would be sent in every body, even if it is a key, and have no effect here.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""python -m rawchat.doctor [BASE_URL]: which step of the way to a model fails, and what to do about it."""
+"""python -m rawchat.doctor [BASE_URL]: which step to a model fails, and what to do about it."""
 
 import sys
 

@@ -67,7 +67,7 @@ def show_url(url: str) -> str:
 def proxy_for(url: str, environ: Mapping[str, str], explicit: Optional[str] = None) -> str:
     """Return the proxy that rawchat uses for `url`, '' for none: the explicit one, else that of the environment.
 
-    Raises ConfigError for a proxy that is no URL.
+    Raises ConfigError for a proxy that is not a URL.
     """
     from ..transport.proxies import proxies_for
 

@@ -80,7 +80,7 @@ class Certificate(NamedTuple):
 def parse(der: bytes) -> Certificate:
     """Return the fields of a certificate.
 
-    Raises ValueError for bytes that are no certificate.
+    Raises ValueError for bytes that are not a certificate.
     """
     try:
         fields = list(_elements(_first(_first(der))))

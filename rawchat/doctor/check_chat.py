@@ -83,7 +83,7 @@ def is_late(times: Sequence[float]) -> bool:
 def count_bursts(times: Sequence[float]) -> int:
     """Return the number of bursts in which the events came; 1 for a stream that flows.
 
-    A server that pauses now and then is no buffer: between its pauses, the events take their time.
+    A server that pauses now and then does not buffer: between its pauses, events arrive one by one.
 
     >>> count_bursts([0.0, 0.0, 0.0, 0.6, 0.6, 0.6])
     2

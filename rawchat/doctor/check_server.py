@@ -131,7 +131,7 @@ def context_size(session: Session) -> Optional[int]:
 
 
 def keep_alive(session: Session) -> Verdict:
-    """Look whether the requests so far shared connections; ask once more if there was but one."""
+    """Look whether the requests so far shared connections; ask again if there was only one."""
     while len(session.outcomes) < 2:
         session.ask("GET", "/models")
     if any(outcome.reused for outcome in session.outcomes):

@@ -107,7 +107,7 @@ def fault_of_call(call: dict[str, Any]) -> str:
 
 
 def parse_json(text: Any) -> Any:
-    """Return the JSON in a text; None if it is none."""
+    """Return the JSON in a text; None if it is not JSON."""
     try:
         return json.loads(text)
     except (TypeError, ValueError, RecursionError):

@@ -283,8 +283,8 @@ def accept_any_text(file: Any) -> None:
 
 
 def discard_stdout() -> None:
-    """Send what Python still holds for standard output to nowhere.
+    """Discard what Python still holds for standard output.
 
-    Python flushes it once more when it exits; that must not fail again.
+    Python flushes it again when it exits; that must not fail a second time.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """Return the JSON of the body; None if it is none."""
+        """Return the JSON of the body; None if it is not JSON."""
         try:
             return json.loads(self.body.decode("utf-8-sig"))
         except (ValueError, RecursionError):
@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """Return the objects of a list; [] for what is no list."""
+    """Return the objects in a list; [] for a value that is not a list."""
     if not isinstance(value, list):
         return []
     return [item for item in value if isinstance(item, dict)]
@@ -79,7 +79,7 @@ def text(payload: Any) -> str:
 
 
 def has_content(payload: Any) -> bool:
-    """Return whether the first choice's message has a text, be it an empty one."""
+    """Return whether the first choice's message has a text, even an empty one."""
     return isinstance(message(payload).get("content"), (str, list))
 
 
@@ -115,7 +115,7 @@ class Event(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """Return the JSON of the data; None if it is none."""
+        """Return the JSON of the data; None if it is not JSON."""
         try:
             return json.loads(self.data)
         except (ValueError, RecursionError):

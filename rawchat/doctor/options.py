@@ -41,7 +41,7 @@ def make_parser() -> Parser:
     parser = Parser(
         prog="python -m rawchat.doctor",
         allow_abbrev=False,
-        description="Show which step of the way to a model fails, and what to do about it.",
+        description="Show which step to a model fails, and what to do about it.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

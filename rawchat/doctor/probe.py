@@ -1,7 +1,7 @@
 """Stage 2: what the server can do.  The bounds, the order of the checks, and what one of them may ask.
 
 Each check is a function `Session -> Verdict`.  Its calls and tokens are declared beside it, so that the bounds can be
-told before the first call.
+printed before the first call.
 
 A verdict is about the server.  A model may word its answer in any way, and a small one does: an answer that shows
 nothing about the feature, because it is short, empty or cut at our own limit of tokens, is `not tried`.
@@ -83,7 +83,7 @@ class Session:
         self.results: dict[str, Verdict] = {}
 
     def ask(self, method: str, path: str, body: Optional[dict[str, Any]] = None) -> Outcome:
-        """Send one request and return what came of it.  Raises OutOfBoundsError."""
+        """Send one request and return its outcome.  Raises OutOfBoundsError."""
         left = self._end - self._clock()
         if self.calls >= self._max_calls:
             raise OutOfBoundsError(f"the bound of {self._max_calls} calls is reached")
@@ -140,7 +140,7 @@ class Check(NamedTuple):
 def plan_checks(every: Sequence[Check], names: Sequence[str]) -> list[Check]:
     """Return the named checks and those that they build on, in order; all of them without names.
 
-    Raises KeyError with a name that is none.
+    Raises KeyError for a name that is not a check.
     """
     by_name = {check.name: check for check in every}
     wanted = list(names) or list(by_name)

@@ -61,7 +61,7 @@ class Report:
         for setting in listing:
             value = self.clean(setting.value).ljust(VALUE_WIDTH)
             self._line(f"  {setting.name.ljust(NAME_WIDTH)}{value}  ({setting.source})")
-        self._line("the way to the model")
+        self._line("steps to the model")
 
     def step(self, step: Step) -> None:
         """Show one step."""
@@ -69,7 +69,7 @@ class Report:
         self._show(step.name, step.status, step.detail, step.seconds, step.remedy)
 
     def bounds(self, checks: int, calls: int, tokens: int, seconds: float) -> None:
-        """Tell what the probe will cost at most."""
+        """Print what the probe will cost at most."""
         self._bounds = {"checks": checks, "calls": calls, "tokens": tokens, "seconds": seconds}
         self._line("what the server can do")
         number = count_of(checks, "check")
@@ -119,11 +119,11 @@ class Report:
         """Show the verdict on the steps, in one line."""
         problems = [step.name for step in self._steps if step.status in (NO, DIFFERS)]
         if not problems:
-            self._line("the way is clear")
+            self._line("all steps passed")
         elif self._steps[-1].status == NO:
-            self._line(f"the way ends at: {problems[-1]}")
+            self._line(f"failed at: {problems[-1]}")
         else:
-            self._line(f"the way is clear, but look at: {', '.join(problems)}")
+            self._line(f"all steps passed; see the notes on: {', '.join(problems)}")
 
     def end_of_probe(self) -> None:
         """Show how many checks had which result, in one line."""
@@ -178,7 +178,7 @@ class Report:
 
 
 def write_line(out: Writable, text: str) -> None:
-    """Write a line at once.  Raises OutputError, or BrokenPipeError if nobody reads it any more."""
+    """Write a line at once.  Raises OutputError, or BrokenPipeError if the reader has gone."""
     try:
         out.write(text + "\n")
         out.flush()

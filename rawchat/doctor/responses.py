@@ -130,7 +130,7 @@ def server_of(answer: Answer) -> str:
 
 
 def parse_json(body: bytes) -> Any:
-    """Return the JSON of a body; None if it is none."""
+    """Return the JSON of a body; None if it is not JSON."""
     try:
         return json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
@@ -168,7 +168,7 @@ def close_names(model: str, known: list[str]) -> str:
 
 
 def candidates(base_url: str) -> list[str]:
-    """Return the base URLs of the same origin that are worth a try where this one leads nowhere.
+    """Return other base URLs of the same origin to try when this one does not work.
 
     >>> candidates("http://host/v2")
     ['http://host/v2/v1', 'http://host/v1', 'http://host/api/v1']
@@ -182,7 +182,7 @@ def candidates(base_url: str) -> list[str]:
 
 
 def parse_date(text: Optional[str]) -> Optional[float]:
-    """Return an HTTP date in seconds since 1970 (RFC 9110, 5.6.7); None for what is no date."""
+    """Return an HTTP date in seconds since 1970 (RFC 9110, 5.6.7); None for a text that is not a date."""
     if not text:
         return None
     try:

@@ -18,7 +18,7 @@ from .settings import add_brackets, is_loopback
 from .sockets import StepError
 from .steps import Address, Answer
 
-RENEWAL = 14 * 86400.0  #: seconds before its end when a certificate is worth a word
+RENEWAL = 14 * 86400.0  #: a certificate that expires sooner than this is reported, in seconds
 ONE_LOOK = 3.0  #: seconds for a look at a port that is only to explain a failure
 UNTRUSTED = ("certificate-unknown-ca", "certificate-self-signed", "certificate-refused")
 OUT_OF_TIME = ("certificate-expired", "certificate-not-yet-valid")

@@ -20,7 +20,7 @@ ENVIRONMENT = {
     "organization": ("OPENAI_ORG_ID",),
     "project": ("OPENAI_PROJECT_ID",),
 }
-OPTIONAL = ("organization", "project")  #: not worth a line unless they are set
+OPTIONAL = ("organization", "project")  #: listed only if they are set
 # In order of precedence, as for the transport.
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE")
 

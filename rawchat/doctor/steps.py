@@ -1,4 +1,4 @@
-"""The sockets: each step of the way to a server on its own, so that the one which fails can be named.
+"""The sockets: each step to a server on its own, so that the one that fails can be named.
 
 Together with `sockets`, `proxies` and `tls` this is all of the doctor that touches the network in stage 1.  It uses the
 standard library alone; the rest of rawchat takes the same steps inside urllib3, where they cannot be told apart.

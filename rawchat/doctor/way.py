@@ -1,4 +1,4 @@
-"""Stage 1: the way to the model, step by step, up to the first step that fails.
+"""Stage 1: the steps to the model, up to the first one that fails.
 
     resolve → connect → proxy → TLS → HTTP → clock → authentication → model
 

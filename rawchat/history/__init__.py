@@ -50,7 +50,7 @@ class History(Record):
     max_tokens      bound on their tokens; leave room for the answer; default none
     encoding        the model's tokenizer, for exact counts (tiktoken's will do); default: an estimate
 
-    A turn that alone exceeds the bounds is sent all the same, if it is the last one.
+    The last turn is sent even if it alone exceeds the bounds.
     """
 
     def __init__(

@@ -49,7 +49,7 @@ def read_messages(path: Path) -> list[Message]:
 
 
 def parse_message(line: bytes, place: str) -> Message:
-    """Return the message in a line of a saved conversation; raise RawchatError, with `place`, if it is none."""
+    """Return the message in a line of a saved conversation; raise RawchatError, with `place`, if it is not a message."""
     torn = not line.endswith(b"\n")
     message = None
     if not torn:

@@ -37,7 +37,7 @@ class Record(list[Message]):
         self._reset()
 
     def _reset(self) -> None:
-        #: The first messages, so many, have been searched for system messages; these were found, in order.
+        #: The number of messages that have been searched for system messages, and the ones that were found, in order.
         self._searched = 0
         self._found: list[int] = []
 
@@ -50,7 +50,7 @@ class Record(list[Message]):
         return self._found
 
     def _changed_from(self, index: int) -> None:
-        """Forget what was found at `index` and behind it."""
+        """Forget what was found from `index` on."""
         if index < 0:
             index = max(0, len(self) + index)
         self._searched = min(self._searched, index)

@@ -5,7 +5,7 @@ it hands the request to the transport, and only for the origin of base_url; ever
 
 pool          with several keys: choose one for every attempt, and let a rate-limited one cool down.  A change of key
               uses up one of the retries
-credentials   never send one unencrypted to another machine, nor to a base_url of somebody else's .env
+credentials   never send one unencrypted to another machine, nor to a base_url from another person's .env
 redaction     replace them in errors, and in all else that is shown
 """
 

@@ -1,4 +1,4 @@
-"""Refuse to send a credential unencrypted to another machine, or to a base_url that somebody else's .env names.
+"""Refuse to send a credential unencrypted to another machine, or to a base_url from another person's .env.
 
 A credential is a key, or any header or query parameter that looks like one.
 """
@@ -16,7 +16,7 @@ EMPTY: Mapping[str, Any] = {}
 def refuse_credentials(headers: Mapping[str, Any], query: Mapping[str, Any], source: str) -> None:
     """Raise ConfigError if a header or query parameter holds a credential, for a base_url that comes from .env.
 
-    Whoever wrote the .env of a folder must not receive the user's own credentials.  `source` says where they were
+    The author of a folder's .env must not receive the user's own credentials.  `source` says where they were
     given.
     """
     place = find_credential(headers, query)

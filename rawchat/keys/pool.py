@@ -1,6 +1,6 @@
 """Choose one of several API keys for every attempt.
 
-Each call begins with the next key (or, with `rotate_after`, the next one after so many seconds).  `KeySelector.pick`
+Each call begins with the next key (or, with `rotate_after`, the next one after that many seconds).  `KeySelector.pick`
 chooses the key of an attempt, `KeySelector.report` records how the attempt failed: a key that got a 401, or has no
 quota left, is never chosen again while another is available; one that got a 429 cools down for as long as the server
 asked.  A change of key is an attempt as any other: it uses up one of the retries, but does not wait.
@@ -54,7 +54,7 @@ class KeyPool:
         return int(periods) % count
 
     def cool_down(self, model: Optional[str], index: int, seconds: float) -> None:
-        """Keep a key from being chosen for `model` for so many seconds."""
+        """Keep a key from being chosen for `model` for a number of seconds."""
         self._cooldown_until[model, index] = self._clock() + seconds
 
     def seconds_left(self, model: Optional[str], index: int) -> float:
@@ -123,7 +123,7 @@ class KeySelector:
         if self._next_available() is not None:
             return 0.0
         cooldowns = self._cooldowns()
-        # A key that was refused without a Retry-After has no cooldown: nobody knows when it is available.
+        # A key that was refused without a Retry-After has no cooldown: it is not known when it is available.
         known = {index: left for index, left in cooldowns.items() if 0 < left < math.inf}
         if known:
             first = min(known, key=known.__getitem__)
@@ -132,9 +132,9 @@ class KeySelector:
         return min(known.values(), default=None)
 
     def _next_available(self) -> Optional[int]:
-        """Return the first key that can be used now, from the one in use on, going round; None if there is none.
+        """Return the first key that can be used now, starting with the one in use; None if there is none.
 
-        It looks at no further key: a call with a thousand keys takes no longer than one with two.
+        It looks at no more keys than needed: a call with a thousand keys takes no longer than one with two.
         """
         for index in self._round():
             if index in self._failed_keys:
@@ -144,11 +144,11 @@ class KeySelector:
         return None
 
     def _cooldowns(self) -> dict[int, float]:
-        """Return the cooldown of every key, from the one in use on, going round."""
+        """Return the cooldown of every key, starting with the one in use."""
         return {index: self._pool.seconds_left(self._model, index) for index in self._round()}
 
     def _round(self) -> Iterator[int]:
-        """Return the indices of all keys, from the one in use on, going round."""
+        """Return the indices of all keys, starting with the one in use."""
         first = self._index or 0
         return itertools.chain(range(first, self._count), range(first))
 

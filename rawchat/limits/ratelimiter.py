@@ -19,7 +19,7 @@ from ..wire import Request, Response
 
 TAIL_BYTES = 4096  #: bytes at the end of a response that are searched for its usage
 
-# At most eight digits: nobody could wait for the minute of a larger count, and no model reaches one.
+# At most eight digits: no wait could be long enough for a larger count, and no model reaches one.
 TOTAL_TOKENS = re.compile(rb'"total_tokens"\s*:\s*(\d{1,8})(?!\d)')
 MAX_TOKENS = re.compile(rb'"max_(?:completion_)?tokens"\s*:\s*(\d{1,8})(?!\d)')
 
@@ -76,7 +76,7 @@ class FairSemaphore:
     def acquire(self, timeout: Optional[float] = None) -> bool:
         """Wait for a slot for at most `timeout` seconds (None: without a bound); return whether one was acquired."""
         with self._lock:
-            # A free slot means that nobody waits: `release` hands slots to waiters first.
+            # A free slot means that no thread waits: `release` hands slots to waiters first.
             if self._free > 0:
                 self._free -= 1
                 return True
@@ -221,7 +221,7 @@ class RateLimiter:
             self._sleep(at - now)
 
     def _check_wait(self, seconds: float, request: Request, end: float) -> None:
-        """Raise if a wait of so many seconds is not allowed, or ends after the deadline."""
+        """Raise if a wait of these seconds is not allowed, or ends after the deadline."""
         if seconds > 0 and not self._waits:
             raise limit_error(f"next slot in {seconds:.3g} s")
         if self._clock() + max(seconds, 0) >= end:
@@ -259,7 +259,7 @@ def deadline_error(request: Request) -> DeadlineExceededError:
 
 
 def server_pause(status: int, headers: Mapping[str, str], now: Callable[[], float]) -> float:
-    """Return the seconds for which a server wants no further request; 0 for none.
+    """Return the seconds for which a server wants no more requests; 0 if it has no such wish.
 
     It is the longest of Retry-After, after a 429, and the time until an exhausted budget is renewed.
 

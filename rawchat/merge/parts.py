@@ -13,7 +13,7 @@ class TextParts(list[str]):
     It takes little more memory than the text: every PARTS_PER_JOIN parts become one, each character once.
     """
 
-    #: The first parts, so many, are joined ones.
+    #: The number of parts at the beginning that are joined already.
     _joined = 0
 
     def append(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Add a delta to what came before: field by field, each value by its type.
+"""Add a delta to the deltas before it: field by field, each value by its type.
 
 The fields that every server sends are named; all others are merged by the type of their values.
 """
@@ -215,7 +215,7 @@ def merge_function(function: dict[str, Any], delta: dict[str, Any]) -> None:
             # Some servers send {} until they know better.
             arguments = function["arguments"] = Arguments()
         if value.startswith("{") and arguments.equals(value) and arguments.is_complete():
-            # Sent once more, whole.
+            # The whole arguments, sent again.
             continue
         if value:
             arguments.append(value)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # replies can be decoded where sseclient is not installed
 
 
 class Reply(dict[str, Any]):
-    """The JSON of a response as a dict, and properties for the fields that one mostly wants.
+    """The JSON of a response as a dict, and properties for the fields that are used most.
 
     >>> reply = Reply(choices=[{"index": 0, "message": {"role": "assistant", "content": "Hi"}}])
     >>> reply.text == reply["choices"][0]["message"]["content"] == "Hi"
@@ -189,7 +189,7 @@ def read_reply(response: Response, limit: int = MAX_BYTES) -> Reply:
     """Read the body of a 2xx `response`, at most `limit` bytes, and return it as a Reply.
 
     Raises APIResponseValidationError for a body that is not a JSON object, holds an error or is over the limit; its
-    `.truncated` is true for JSON that stops half way, which may be requested again like any broken body.  Raises what the
+    `.truncated` is true for JSON that is cut off, which may be requested again like any broken body.  Raises what the
     transport raises while it reads.
     """
     return decode_reply(response.read(limit), response)

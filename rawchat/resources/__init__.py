@@ -50,8 +50,8 @@ def call(client: "Client", method: str, path: str, body: Any, params: Mapping[st
     params    are added to the dict, or to the query of a GET or DELETE; and extra_headers, extra_query, extra_body,
               timeout.  The parameters of the client itself are for chats and completions, and are not added
 
-    Returns a Reply for a JSON object, any other JSON value as it is, and Content for what is not JSON (by its content
-    type), which are bytes, empty for an empty body.
+    Returns a Reply for a JSON object, any other JSON value as it is, and Content, which is bytes, for any other
+    content type; empty for an empty body.
 
     Raises TypeError or ValueError for what cannot be sent, and for a body that asks for a stream; OSError for a file
     that cannot be read, RawchatError for one that changes while it is sent; the APIError of the last attempt.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Characters of a text in place of audio that a message quotes.
 MAX_QUOTE = 120
 
-#: Media types that are no audio, in answer to a request for speech.
+#: Media types of a response to a request for speech that are not audio.
 NOT_AUDIO = ("text/html", "text/plain", "text/event-stream", "application/json")
 
 
@@ -60,7 +60,7 @@ def transcribe(
 def read_transcription(response: Response, limit: int) -> Resource:
     """Read a 2xx response: JSON, or a text (of response_format text, srt or vtt), which becomes the field `text`.
 
-    Raises APIResponseValidationError for a web page, or JSON that is no object.
+    Raises APIResponseValidationError for a web page, or JSON that is not an object.
     """
     body = response.read(limit)
     if is_json(response) or media_type(response) == "text/html":

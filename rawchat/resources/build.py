@@ -83,7 +83,7 @@ def locate(config: Config, path: str) -> tuple[Config, str]:
     A path is below base_url.  An absolute URL of base_url's origin stands for itself, and gets what any request gets.
     One of another origin gets nothing of the client's: no key, no default header, no default query.
 
-    Raises ValueError for a path that leads out of base_url, or a URL that is none; ConfigError from the request made
+    Raises ValueError for a path that leads out of base_url, or an invalid URL; ConfigError from the request made
     with these settings, if a credential would travel unencrypted.
     """
     if not isinstance(path, str):
@@ -92,7 +92,7 @@ def locate(config: Config, path: str) -> tuple[Config, str]:
         return locate_url(config, path)
     path = "/" + path if not path.startswith("/") else path
     if path.startswith("//"):
-        raise ValueError(f"a path begins with one slash: {path!r}")
+        raise ValueError(f"a path must begin with exactly one slash: {path!r}")
     for segment in path.partition("?")[0].split("/"):
         if DOT_SEGMENT.fullmatch(segment):
             raise ValueError(f"the path leads out of base_url: {path!r}")
@@ -167,7 +167,7 @@ def without_type(headers: Mapping[str, Any]) -> dict[str, Any]:
 def merge_body(body: Any, fields: dict[str, Any], as_form: bool) -> Sent:
     """Return what is sent for `body` and the parameters that are added to it.
 
-    Raises TypeError for a body that is none, or that nothing can be added to.
+    Raises TypeError for a body of another type, or for one that nothing can be added to.
     """
     if body is None and not fields:
         return None
@@ -177,7 +177,7 @@ def merge_body(body: Any, fields: dict[str, Any], as_form: bool) -> Sent:
             return Form(merged)
         return merged
     if fields:
-        raise TypeError(f"a body that is no dict takes no further parameters: {', '.join(fields)}")
+        raise TypeError(f"only a dict body takes further parameters: {', '.join(fields)}")
     if isinstance(body, (bytes, bytearray)):
         return bytes(body)
     if isinstance(body, (list, tuple)):

@@ -49,7 +49,7 @@ class Content(bytes):
 
     @property
     def text(self) -> str:
-        """The bytes as UTF-8; what is none becomes U+FFFD."""
+        """The bytes decoded as UTF-8; invalid ones become U+FFFD."""
         return self.decode("utf-8-sig", "replace")
 
     def save(self, path: Path) -> str:

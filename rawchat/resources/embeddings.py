@@ -109,7 +109,7 @@ def embeddings_request(config: Config, input: Any, params: Mapping[str, Any]) ->
 def read_embeddings(response: Response, limit: int, count: int) -> Embeddings:
     """Read a 2xx response with `count` vectors.
 
-    Raises APIResponseValidationError for any other number of them, or what is no vector.
+    Raises APIResponseValidationError for any other number of them, or an entry that is not a vector.
     """
     reply = decode_resource(response.read(limit), response)
     data = reply.get("data") if isinstance(reply, dict) else None

@@ -229,7 +229,7 @@ def raise_if_error(event: ServerEvent, response: Response) -> None:
 
 
 def payload_fields(payload: Any) -> dict[str, Any]:
-    """Return the fields of an event's data; {} for data that is no object."""
+    """Return the fields of an event's data; {} for data that is not an object."""
     return payload if isinstance(payload, dict) else {}
 
 

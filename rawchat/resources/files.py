@@ -101,7 +101,7 @@ class SpooledData(OpenFileData):
 def open_content(content: FileContent, name: str) -> FileData:
     """Return the FileData for `content`; `name` names it in messages.
 
-    A pipe, which cannot be read twice and whose length nobody knows, is read to its end here, to memory or to a
+    A pipe, which cannot be read twice and has no known length, is read to its end here, to memory or to a
     temporary file: its form has a Content-Length, and can be sent again.
 
     Raises OSError for a file that cannot be read (missing, forbidden, a directory), TypeError for one that is open as
@@ -148,4 +148,4 @@ def read_exactly(file: BinaryIO, length: int, name: str) -> Iterator[bytes]:
 
 def changed_file(name: str, reason: str) -> RawchatError:
     """Return the error for a file that is not any more what it was when the call began."""
-    return RawchatError(f"{name} changed while it was sent: {reason}; the request was given up")
+    return RawchatError(f"{name} changed while it was sent: {reason}; the request was abandoned")

@@ -45,8 +45,8 @@ def is_json(response: Response) -> bool:
 def read_resource(response: Response, limit: int) -> Any:
     """Read a 2xx response, at most `limit` bytes: by its content type it is JSON, or bytes.
 
-    Returns a Resource for a JSON object, any other JSON value as it is, Content for what is not JSON and for an empty
-    body.  Raises APIResponseValidationError for JSON that is none, or holds nothing but an error; JSON that stops half
+    Returns a Resource for a JSON object, any other JSON value as it is, Content for another type and for an empty
+    body.  Raises APIResponseValidationError for invalid JSON, or JSON that holds only an error; JSON that stops half
     way may be requested again.  Raises what the transport raises.
     """
     body = response.read(limit)
@@ -77,7 +77,7 @@ def decode_resource(body: bytes, response: Response) -> Union[Resource, Any]:
 def is_nothing_but_error(payload: Any) -> bool:
     """Return whether JSON is an error in place of an answer.
 
-    An object with an id is a resource that reports how it fared: a fine-tuning job, a response, a batch.
+    An object with an id is a resource that reports its own state: a fine-tuning job, a response, a batch.
     """
     if isinstance(payload, dict) and "id" in payload and payload.get("object") != "error":
         return False

@@ -8,7 +8,7 @@
 {'name': {'type': 'string'}, 'people': {'type': 'array', 'items': {'type': 'string'}}}
 
 Strict means that an object has exactly the named keys, all of them.  The schemas are those that the official SDK
-(openai-python 3.52) sends for the same pydantic models, but for `title`.
+(openai-python 3.52) sends for the same pydantic models, except for `title`.
 """
 
 import dataclasses

@@ -232,7 +232,7 @@ def build_object(type_: Any, value: Any, place: str) -> Any:
 def build_arguments(expected: Iterable[Field], value: Any, place: str = "") -> dict[str, Any]:
     """Return the keyword arguments in a JSON object, every value built.
 
-    Raises MismatchError for what is not an object, misses a key without a default, or has an unknown key.
+    Raises MismatchError for a value that is not an object, lacks a key without a default, or has an unknown key.
     """
     where = place or "the top"
     if not isinstance(value, dict):
@@ -258,6 +258,6 @@ def build_arguments(expected: Iterable[Field], value: Any, place: str = "") -> d
 
 
 def mismatch(type_: Any, value: Any, place: str) -> MismatchError:
-    """Return the error for a JSON value that is no `type_`."""
+    """Return the error for a JSON value that is not a `type_`."""
     name = type_.__name__ if isinstance(type_, type) else str(type_).replace("typing.", "")
     return MismatchError(f"{place or 'the top'}: not {name}: {reprlib.repr(value)}")

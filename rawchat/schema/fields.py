@@ -69,7 +69,9 @@ def check_parameter(parameter: inspect.Parameter, hints: Mapping[str, Any], func
     by_name = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     if by_name and parameter.name in hints:
         return
-    fault = f"{function}(): parameter {parameter}: a tool's parameters have a name and a type"
+    fault = (
+        f"{function}(): parameter {parameter}: every parameter of a tool needs a name and a type"
+    )
     if by_name:
         fault += f"; write {parameter.name}: str, or another type"
     raise TypeError(fault)

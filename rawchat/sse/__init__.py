@@ -28,7 +28,7 @@ if not hasattr(SSEClient, "events"):  # the package `sseclient` installs a modul
 #: The byte order mark; one at the start of a stream is dropped (WHATWG, 9.2.5).
 BOM = b"\xef\xbb\xbf"
 
-#: The line of llama.cpp for an error in a stream.  It is no field of the standard's, so sseclient would skip it.
+#: llama.cpp's line for an error in a stream.  The standard has no such field, so sseclient would skip it.
 ERROR_FIELD = re.compile(rb"(?m)^error:")
 
 

@@ -94,7 +94,7 @@ def run(
 def spec(function: Function) -> dict[str, Any]:
     """Return the tool dict of a function: its name, the first paragraph of its docstring, its parameters.
 
-    Raises TypeError for what is no function or has no name, and for parameters that a strict schema cannot describe.
+    Raises TypeError for an object that is not a named function, and for parameters that a strict schema cannot describe.
     """
     name = getattr(function, "__name__", None)
     if name is None or not callable(function):
@@ -154,5 +154,5 @@ def check_finish_reason(reply: Reply) -> None:
     """Raise APIResponseValidationError for a reply that announces tool calls, and holds neither one nor a text."""
     if reply.finish_reason == "tool_calls" and not reply.text:
         raise APIResponseValidationError(
-            "the reply is said to call tools, but no call in it can be read"
+            "the reply announces tool calls, but none of them can be read"
         )

@@ -1,4 +1,4 @@
-"""Connections that keep to a request's time, and end when told to.  Their responses are in `responses`.
+"""Connections that keep to a request's time limits, and end when cancelled.  Their responses are in `responses`.
 
 urllib3 chooses the connection for a request deep inside requests' adapter, so nothing can be handed to it as an
 argument.  An `Exchange` therefore stands in a context variable while the adapter sends: `Http` enters it and leaves it,
@@ -115,7 +115,7 @@ class DeadlineTLSConnection(DeadlineConnection, HTTPSConnection):
 
 
 class AutoClosingPool(urllib3.HTTPConnectionPool):
-    """A pool that closes its idle connections when nobody holds it any more, as urllib3's own do since 2.0."""
+    """A pool that closes its idle connections when it is no longer referenced, as urllib3's own do since 2.0."""
 
     ConnectionCls = DeadlineConnection
 

@@ -43,7 +43,7 @@ NETWORK_ERRORS = (
     ValueError,
 )
 
-#: OpenSSL's reasons for an answer that is no TLS; it calls plain HTTP a wrong version, or a bad record.
+#: OpenSSL's reasons for a response that is not TLS; it calls plain HTTP a wrong version, or a bad record.
 NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"}
 
 PATCHED_LATE = (

@@ -97,7 +97,7 @@ def decode_chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def bad_chunk_size(line: bytes) -> HTTPException:
-    """Return the error for a line that is no chunk size."""
+    """Return the error for a line that is not a chunk size."""
     return HTTPException(f"invalid chunk size: {one_line(repr(line), MAX_SHOWN)}")
 
 
@@ -259,7 +259,7 @@ class FastAdapter(StrictAdapter):
         return pool
 
     def close(self) -> None:
-        """Close all pools; this adapter holds the last one, which urllib3 2 closes only when nobody holds it."""
+        """Close all pools; this adapter holds the last one, which urllib3 2 closes only when it is no longer referenced."""
         super().close()
         _, pool = self._last
         self._last = (None, None)

@@ -19,7 +19,7 @@ PROXY_PRODUCT = re.compile(
     r"(?i)squid|tinyproxy|privoxy|mitmproxy|polipo|zscaler|blue ?coat|proxysg|websense|forcepoint|mcafee|iwsva"
 )
 
-#: Headers that a proxy adds to its own pages only.  `Via` is none of them: it marks what was passed on (RFC 9110, 7.6.3).
+#: Headers that a proxy adds to its own pages only.  `Via` is not among them: it marks what was passed on (RFC 9110, 7.6.3).
 PROXY_HEADERS = ("x-squid-error", "proxy-authenticate", "proxy-agent")
 
 #: Words of the pages of Squid, Tinyproxy, Privoxy and Blue Coat, where a filter has removed their headers.

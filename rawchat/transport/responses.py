@@ -13,7 +13,7 @@ from ..wire.headers import HEADER_NAME
 #: Bytes asked for at once: before urllib3 2.6 one compressed piece can inflate a thousandfold.
 READ_SIZE = 16384
 
-#: Lines of a header block that may be no headers; http.client allows as many headers.
+#: Maximum number of lines in a header block that are not headers; http.client allows as many headers.
 MAX_JUNK_LINES = 100
 
 #: Characters of a wrong size that a message shows.
@@ -24,9 +24,9 @@ MAX_SHOWN = 40
 
 
 class LastLineReader:
-    """A socket's file while the head of a response is read from it: drops what is no header, remembers the last line.
+    """A socket's file while the head of a response is read from it: drops lines that are not headers, remembers the last line.
 
-    http.client's parser takes the first line that is no header for the end of all headers: Content-Length may be
+    http.client's parser takes the first line that is not a header for the end of all headers: Content-Length may be
     lost, and the response then seems to have no end.
     """
 
@@ -36,7 +36,7 @@ class LastLineReader:
         self._in_headers = False  # else the next line is a status line
 
     def readline(self, *size: int) -> bytes:
-        """Return the next line that is of use; raise HTTPException after too many that are not."""
+        """Return the next useful line; raise HTTPException after too many useless ones."""
         dropped = False
         for _ in range(MAX_JUNK_LINES + 1):
             line = bytes(self.file.readline(*size))
@@ -57,7 +57,7 @@ class LastLineReader:
 
 
 def clean_header_line(line: bytes) -> bytes:
-    """Return a header line in the form that http.client's parser reads; b"" for a line that is no header.
+    """Return a header line in the form that http.client's parser reads; b"" for a line that is not a header.
 
     A lone CR becomes a blank (RFC 9112, 2.2), and blanks before the colon are removed (RFC 9112, 5.1).
 
@@ -112,7 +112,7 @@ class StrictHTTPResponse(HTTPResponse):
         self.length = int(shown)
 
     def _read_next_chunk_size(self) -> int:
-        """Return the size of the next chunk.  http.client's own takes "-5", and reads on and on."""
+        """Return the size of the next chunk.  http.client's own accepts "-5", and never stops reading."""
         try:
             size = int(super()._read_next_chunk_size())  # type: ignore[misc]
         except AttributeError:

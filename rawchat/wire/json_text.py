@@ -1,4 +1,4 @@
-"""JSON: encode what is sent, decode and mend what comes from the network.
+"""JSON: encode what is sent, decode and mend what the network sends.
 
 What a caller sends is never mended but refused, with its place; what a server sends is never refused for half of a
 character, but mended.
@@ -91,8 +91,8 @@ def decode_json(text: str) -> Any:
     """Return the value of a JSON text that came from the network.
 
     Raises ValueError if it is not JSON, holds a number of more digits than Python takes, or is nested more than
-    MAX_DEPTH levels deep.  A deeper value may still be decoded by a large stack, but whoever merges, copies or prints
-    it would meet a RecursionError.
+    MAX_DEPTH levels deep.  A deeper value may still be decoded by a large stack, but merging, copying or printing
+    it would raise a RecursionError.
     """
     text = text.strip(JSON_WHITESPACE)
     try:

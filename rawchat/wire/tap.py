@@ -31,7 +31,7 @@ class Tap:
         self._on_piece = on_piece
         self._on_end = on_end
         self._exhausted = False
-        # Taken by whoever ends the response first: `close` may be called from another thread, and more than once.
+        # Taken by the one that ends the response first: `close` may be called from another thread, and more than once.
         self._ended = threading.Lock()
 
     def pieces(self) -> Iterator[bytes]:

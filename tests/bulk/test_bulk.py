@@ -346,7 +346,7 @@ def test_equal_custom_ids_are_as_many_rows_and_a_strange_output_is_not_touched()
         target.write_text("a letter\nto a friend", encoding="utf-8")
         assert run(str(source), str(target), "--base-url", server.url) == (
             2,
-            "rawchat: out.jsonl: line 1 is no result; name another output\n",
+            "rawchat: out.jsonl: line 1 is not a result; choose another output\n",
         )
         assert target.read_text(encoding="utf-8") == "a letter\nto a friend"
         target.unlink()
@@ -399,7 +399,7 @@ def test_a_signal_finishes_what_is_under_way_and_says_how_to_go_on(
             said = child.stderr.read().decode()
         assert (child.returncode, said.splitlines()[-1]) == (
             code,
-            "rawchat: stopped; the same command goes on from here",
+            "rawchat: stopped; run the same command to continue",
         )
         assert ids(target) == {"line-1": 1, "line-2": 1}
         assert run(str(source), str(target), "--base-url", server.url)[0] == 0
@@ -520,5 +520,5 @@ def test_progress_elsewhere_is_one_line_at_the_end(
 
 def test_lines_of_no_result_are_named() -> None:
     for bad in (b"[]\n", b"x\n", b'{"a": 1}\n'):
-        with pytest.raises(resume.OutputError, match="f: line 1 is no result"):
+        with pytest.raises(resume.OutputError, match="f: line 1 is not a result"):
             resume.done_entry(bad, "f: line 1")

@@ -243,7 +243,7 @@ def test_a_quota_that_is_used_up_ends_the_run_and_costs_no_row(
         assert len(results()) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
         "rawchat: 429: You exceeded your current quota; "
-        "once the limit allows it, the same command goes on from here"
+        "run the same command once the limit allows it to continue"
     )
 
 

@@ -149,7 +149,7 @@ def test_nothing_is_written_beside_the_file(run: Run) -> None:
         ("from os.path import join", "no public function"),
         (
             "def f(x): pass",
-            "bad.py: TypeError: f(): parameter x: a tool's parameters have a name and a type",
+            "bad.py: TypeError: f(): parameter x: every parameter of a tool needs a name and a type",
         ),
         ("def f(x: dict) -> int: pass", "bad.py: TypeError: f.x: a strict schema cannot hold dict"),
         ("\0", "bad.py: "),

@@ -41,7 +41,7 @@ $ make parity-rows ROWS=redirect    # those whose name, values or reason contain
 
 In the tables, `absent` stands where one side has no such field, `changed.2` is what differed in the second request, and
 `tells` is whether the text of the error holds what the server said. An AttributeError of the SDK is raised in the caller's
-code, which reads `reply.choices[0].message.content` from something that is no reply. In `request.response_format`, the
+code, which reads `reply.choices[0].message.content` from an object without choices. In `request.response_format`, the
 titles of a schema and the order of its required names do not count. *As usual* is a POST to `/v1/chat/completions` that is
 answered with "Hello" at once.
 

@@ -154,7 +154,7 @@ def test_a_form_is_asked_for_by_a_file_or_by_a_header() -> None:
 @pytest.mark.parametrize(
     ("body", "params", "message"),
     [
-        (b"x", {"a": 1}, "takes no further parameters: a"),
+        (b"x", {"a": 1}, "only a dict body takes further parameters: a"),
         (1, {}, "body must be a dict, a list or bytes, got int"),
         ("text", {}, "got str"),
         ({"a": {1}}, {}, "a: set cannot be represented in JSON"),

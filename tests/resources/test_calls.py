@@ -146,8 +146,8 @@ def test_a_resource_that_reports_how_it_failed_is_no_error() -> None:
     ("answered", "message"),
     [
         (answer({"error": {"message": "overloaded"}}), "200, but an error: overloaded"),
-        (typed(b"<html>", "application/json"), "no JSON object"),
-        (typed(b'{"a": ', "application/json"), "stops half way"),
+        (typed(b"<html>", "application/json"), "not a JSON object"),
+        (typed(b'{"a": ', "application/json"), "cut off"),
     ],
 )
 def test_json_that_is_none_is_an_error(answered: bytes, message: str) -> None:

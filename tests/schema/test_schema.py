@@ -377,5 +377,5 @@ def bare(city) -> None: ...  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("function", [nameless, loose, bare])
 def test_a_function_without_names_and_types_is_refused(function: Any) -> None:
-    with pytest.raises(TypeError, match=rf"^{function.__name__}\(\): .* have a name and a type"):
+    with pytest.raises(TypeError, match=rf"^{function.__name__}\(\): .* needs a name and a type"):
         schema.schema(function)
