@@ -1,7 +1,7 @@
 """Threads that work for an event loop: a job goes to one of them, and its outcome comes back as a future.
 
 A thread is started when a job comes and none is idle, and ends when it has been idle for a while.  A stream that waits
-for its next chunk holds one thread, 70 KB with all that belongs to it, and holds up nobody: calls are bounded in number,
+for its next chunk holds one thread, 70 KB with all that belongs to it, and holds up no other call: calls are bounded in number,
 and wait for their turn in order of arrival, but reads of a stream that is open are not.
 
 `concurrent.futures` does the same with a condition and two semaphores for each job, and asyncio wakes its loop with a
@@ -36,7 +36,7 @@ class Job(NamedTuple):
 class WorkerPool:
     """Threads, started as they are needed, of which at most `max_calls` make calls at the same time.
 
-    They end when they are idle for long, with `close`, or when nobody holds the pool any more.
+    They end when they are idle for long, with `close`, or when the pool is no longer referenced.
     """
 
     def __init__(self, max_calls: int):
@@ -180,7 +180,7 @@ class ResultQueue:
         try:
             self.loop.call_soon_threadsafe(self._settle_all)
         except RuntimeError:
-            # The loop is closed, so nobody waits any more, and the outcomes must not be kept alive.  The flag comes
+            # The loop is closed, so nothing waits any more, and the outcomes must not be kept alive.  The flag comes
             # first: a thread that puts something from here on clears it away itself.
             self._woken = False
             self._waiting.clear()
@@ -221,7 +221,7 @@ def run_one_job(threads: WorkerThreads) -> bool:
     outcome: Outcome = (None, None)
     if not job.future.cancelled():
         outcome = call(job.function)
-    # First this: whoever awaits the outcome may have another job, and this thread is free for it.
+    # First this: the caller that awaits the outcome may have another job, and this thread is free for it.
     threads.finish(job)
     job.results.put(job.future, *outcome)
     return True

@@ -226,7 +226,7 @@ NOT_OVERFLOW = (
     "tokens per min",
 )
 
-# A wording that nobody has reported yet says the same three things: what is sent, its size, and that this is too much.
+# A wording that was not reported yet says the same three things: what is sent, its size, and that this is too much.
 SENT = re.compile(r"\b(?:prompt|inputs?|messages?|conversation|context|history|request)\b")
 SIZE = re.compile(
     r"tokens?\b|\bcontext[ _-](?:length|window|size|limit)|\bmax_(?:seq|model|input)_len|\bsequence length"

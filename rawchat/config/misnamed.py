@@ -242,5 +242,5 @@ def misplaced_setting(name: str, meant: str) -> MisnamedError:
 
 
 def call_advice(name: str) -> str:
-    """Return how to send a parameter that a server wants all the same."""
+    """Return how to send such a parameter to a server that does want it."""
     return f"(if the server wants it, use extra_body={{{name!r}: ...}})"
