@@ -18,11 +18,15 @@ from ..wire import Headers, Request
 ApiKey = Union[str, Sequence[str], Callable[[], str], None]
 
 
-class Key(str):
-    """A credential.  Its repr, which tracebacks and debuggers show, hides it."""
+class Secret(str):
+    """A text that holds a credential.  Its repr, which tracebacks and debuggers show, hides it."""
 
     def __repr__(self) -> str:
-        return "Key('***')"
+        return f"{type(self).__name__}('***')"
+
+
+class Key(Secret):
+    """An API key."""
 
 
 KeySource = Callable[[], Sequence[Key]]  # called before every attempt

@@ -15,6 +15,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..deadline import Deadline, cancel_token
 from ..errors import ConfigError
+from ..keys import Secret
 from ..urls import DEFAULT_BASE_URL, network_settings, redirect_target
 from ..wire import Headers, Request, Response
 from .connection import Exchange, ResponseEnd
@@ -22,7 +23,7 @@ from .failures import TranslateErrors
 
 # `connection` has both names too, slower: see `fast`.
 from .fast import POOL_CLASSES, Adapter
-from .proxies import find_proxy, proxies_for, refuse_plain_proxy
+from .proxies import find_proxy, hide_passwords, proxies_for, refuse_plain_proxy
 from .responses import iter_available
 
 #: Idle connections kept for one host, as many as the SDK may open at all.
@@ -63,7 +64,10 @@ def over_http(
     never concern requests to this machine.  All are read here, once.  TLS is always verified.  Raises ConfigError for
     a setting that cannot be used.
     """
-    settings = network_settings(os.environ if environ is None else environ)
+    settings = hide_passwords(network_settings(os.environ if environ is None else environ))
+    if proxy:
+        proxy = Secret(proxy)
+    environ = None  # it holds passwords, and the variables of a frame that raises may be shown
     proxies = proxies_for(base_url, settings, proxy)
     verify: Union[str, bool] = True
     if any(url.startswith("https:") for url in (base_url, *proxies.values())):

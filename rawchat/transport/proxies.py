@@ -7,6 +7,7 @@ from typing import Optional
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError
+from ..keys import Secret
 from ..keys.credentials import find_credential
 from ..urls import is_loopback, is_secure, origin
 
@@ -21,6 +22,15 @@ PORT = re.compile(r"[0-9]{1,5}")
 
 #: characters in one label of a host name (RFC 1035, 2.3.4)
 MAX_LABEL_LENGTH = 63
+
+
+def hide_passwords(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of `network_settings`; the repr of a proxy, which may hold a password, does not show it."""
+    hidden = dict(settings)
+    for name, value in settings.items():
+        if name.endswith("_proxy") and name != "no_proxy":
+            hidden[name] = Secret(value)
+    return hidden
 
 
 def proxies_for(
@@ -59,9 +69,9 @@ def find_proxy(
         return name, ""
     scheme, has_scheme, rest = proxy.partition("://")
     if not has_scheme:
-        return name, f"http://{proxy}"
+        return name, Secret(f"http://{proxy}")
     # Libraries compare schemes as they are written; they are case-insensitive (RFC 3986, 3.1).
-    return name, f"{scheme.lower()}://{rest}"
+    return name, Secret(f"{scheme.lower()}://{rest}")
 
 
 def bypasses_proxy(url: str, no_proxy: str) -> bool:
@@ -104,6 +114,15 @@ def validate_proxy(proxy: str, name: str) -> None:
 
     No part of it is shown, as it may hold a password.
     """
+    if not is_usable(proxy):
+        raise ConfigError(
+            f"the proxy's URL ({name}) cannot be used: it has the form http://host:port or "
+            "http://user:password@host:port (or https, socks5, socks5h), with special characters as %XX"
+        )
+
+
+def is_usable(proxy: str) -> bool:
+    """Return True if `proxy` is the URL of a proxy."""
     try:
         parts = urlsplit(proxy)
         host, port = parts.hostname or "", parts.port
@@ -114,18 +133,13 @@ def validate_proxy(proxy: str, name: str) -> None:
         parts, host, port = urlsplit(""), "", None
     # A raw / or # in a password ends the authority, and the text before it would be taken for the host.
     has_raw_special = any(sign in proxy for sign in " \\#?") or "@" in parts.path
-    usable = (
+    return (
         is_host_name(host)
         and port != 0
         and parts.scheme in PROXY_SCHEMES
         and proxy.isprintable()
         and not has_raw_special
     )
-    if not usable:
-        raise ConfigError(
-            f"the proxy's URL ({name}) cannot be used: it has the form http://host:port or "
-            "http://user:password@host:port (or https, socks5, socks5h), with special characters as %XX"
-        )
 
 
 def refuse_plain_proxy(url: str, headers: Mapping[str, str], proxy: str, name: str) -> None:

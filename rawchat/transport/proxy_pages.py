@@ -75,19 +75,27 @@ def check_forwarded(
         return
     if response.status < 400 and not looks_like_page(response):
         return
-    start = b""
-    # Some proxies reset the connection behind their page, so that a header that is proof comes first.
-    from_proxy = comes_from_proxy(response.status, response.headers)
-    if not from_proxy and is_page(response.headers):
-        start = peek(response, PAGE_START)
-        from_proxy = comes_from_proxy(response.status, response.headers, start)
-    secrets = proxy_secrets(proxy)
-    if from_proxy:
+    if is_proxys_own(response):
         response.close()
         raise page_failure(response, reason or "", proxy, request)
+    # Not before: the variables of a frame that raises may be shown.
+    secrets = proxy_secrets(proxy)
     response.headers = Headers(redact(secrets, dict(response.headers)))
     encoded = [secret.encode() for secret in secrets]
     response.pieces = hide_in_pieces(iter(response.pieces), encoded)
+
+
+def is_proxys_own(response: Response) -> bool:
+    """Return True if a response to a forwarded request is the proxy's own.
+
+    Some proxies reset the connection behind their page, so that a header that is proof comes first.
+    """
+    if comes_from_proxy(response.status, response.headers):
+        return True
+    if not is_page(response.headers):
+        return False
+    start = peek(response, PAGE_START)
+    return comes_from_proxy(response.status, response.headers, start)
 
 
 def looks_like_page(response: Response) -> bool:
@@ -180,30 +188,51 @@ def put_back(
 
 
 def hide_in_pieces(pieces: Iterator[bytes], secrets: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield `pieces` with each of `secrets`, the longest first, replaced by ***, even where a piece ends within one.
+    """Return `pieces` with each of `secrets`, the longest first, replaced by ***, even where a piece ends within one.
 
     >>> list(hide_in_pieces(iter([b"a pass", b"word", b"!"]), [b"password"]))
     [b'a ***', b'!']
     """
     if not secrets:
-        yield from pieces
-        return
-    longest = max(len(secret) for secret in secrets)
+        return pieces
     pattern = re.compile(any_of(secrets))
-    held = b""
-    for piece in pieces:
-        held += piece
+    longest = max(len(secret) for secret in secrets)
+    return PieceRedactor(pattern, longest).redact(pieces)
+
+
+class PieceRedactor:
+    """Replaces what matches `pattern`, at most `longest` bytes, in pieces of a body.
+
+    The secrets are in its attributes: the variables of a frame may be shown with the error that ends the pieces.
+    """
+
+    def __init__(self, pattern: "re.Pattern[bytes]", longest: int):
+        self._pattern = pattern
+        self._longest = longest
+        self._held = b""
+
+    def redact(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield `pieces` without the secrets."""
+        for piece in pieces:
+            self._held += piece
+            del piece
+            ready = self._take_ready()
+            if ready:
+                yield ready
+        if self._held:
+            yield self._pattern.sub(b"***", self._held)
+
+    def _take_ready(self) -> bytes:
+        """Return, redacted, what cannot be the beginning of a secret, and hold the rest back."""
         # What begins after this may be a longer secret than it seems, and waits for the next piece.
-        limit = max(0, len(held) - longest + 1)
-        ready = limit
-        for match in pattern.finditer(held):
+        limit = max(0, len(self._held) - self._longest + 1)
+        end = limit
+        for match in self._pattern.finditer(self._held):
             if match.start() < limit:
-                ready = max(ready, match.end())
-        if ready:
-            yield pattern.sub(b"***", held[:ready])
-            held = held[ready:]
-    if held:
-        yield pattern.sub(b"***", held)
+                end = max(end, match.end())
+        ready = self._pattern.sub(b"***", self._held[:end])
+        self._held = self._held[end:]
+        return ready
 
 
 def any_of(secrets: Sequence[bytes]) -> bytes:
