@@ -116,6 +116,11 @@ class Deadline:
             message = "a deadline needs a thread, and no more can be started here"
             raise ConfigError(message) from None
 
+    @property
+    def is_bounded(self) -> bool:
+        """True if the exchange can end before it is complete: it has an end, or can be cancelled."""
+        return self._end != math.inf or self._token is not None
+
     def disarm(self) -> None:
         """Let go of the socket: the exchange is over."""
         if self._token:

@@ -126,9 +126,8 @@ class Stream:
                 self._merge.add(chunk)
                 if self._merge.repeats > repeats:
                     chunk.is_repeat = True
-                choices = self._merge.choices
-                if 0 not in choices and choices and self._n_choices == 1:
-                    chunk.first_index = min(choices)
+                if self._n_choices == 1:
+                    chunk.first_index = self._merge.first_index
                 self._count += 1
                 yield chunk
         except APIError as error:

@@ -51,6 +51,8 @@ def validate_base_url(url: str) -> str:
         _ = parts.port  # raises ValueError for a port that is not a number
     except (ValueError, AttributeError, TypeError):
         host = None
+    if host and "\\" in parts.netloc:  # see `origin`
+        host = None
     if not host or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
         message = "base_url is not an http:// or https:// URL"
         if isinstance(url, str) and SHOWABLE_URL.fullmatch(url):
@@ -103,8 +105,14 @@ def query_values(name: str, value: Any) -> list[str]:
 
 @functools.lru_cache(maxsize=64)  # called three times in each call, with few different URLs
 def origin(url: str) -> tuple[str, str, Optional[int]]:
-    """Return scheme, host and port (RFC 6454).  A key is never sent to another origin than base_url's."""
+    """Return scheme, host and port (RFC 6454).  A key is never sent to another origin than base_url's.
+
+    A URL with a backslash has an origin of its own: for urlsplit it is a character of the host or the user, for urllib3
+    and browsers (WHATWG URL, 4.4) a slash that ends them, so that the request would go to another host.
+    """
     parts = urlsplit(url)
+    if "\\" in parts.netloc:
+        return parts.scheme, parts.netloc, None
     port = parts.port or DEFAULT_PORTS.get(parts.scheme)
     return parts.scheme, parts.hostname or "", port
 

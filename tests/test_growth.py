@@ -19,6 +19,7 @@ from rawchat.cli import wrap
 from rawchat.history import window
 from rawchat.limits import ratelimiter
 from rawchat.merge import MessageAccumulator
+from rawchat.sse import events, long_events, parse_short_events
 from rawchat.stream import Stream
 from rawchat.wire import Request, Response, Transport
 
@@ -222,6 +223,52 @@ def read_stream(pieces: Any) -> rawchat.Reply:
     for _ in stream.texts():
         pass
     return stream.reply
+
+
+class WatchedChoices(dict[int, Any]):
+    """The choices of a stream, which count how many of them are looked at one after the other."""
+
+    seen = 0
+
+    def __iter__(self) -> Iterator[int]:
+        for index in super().__iter__():
+            self.seen += 1
+            yield index
+
+
+def test_to_find_the_first_choice_of_a_stream_is_linear() -> None:
+    def count(size: int) -> int:
+        # no choice has the index 0, so that the first one has to be found
+        pieces = [
+            as_event({"choices": [{"index": number + 1, "delta": {}, "finish_reason": "stop"}]})
+            for number in range(size)
+        ]
+        stream = Stream(Response(200, {}, [*pieces, b"data: [DONE]\n\n"]))
+        stream._merge.choices = choices = WatchedChoices()
+        assert len(stream.reply.choices) == size
+        return choices.seen + size
+
+    assert_linear(count)
+
+
+def test_to_parse_a_long_event_with_a_long_name_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(size: int) -> int:
+        parsed = []
+
+        def parse(batch: bytes) -> Any:
+            parsed.append(len(batch))
+            return parse_short_events(batch)
+
+        monkeypatch.setattr(long_events, "parse_short_events", parse)
+        name = b"event: " + b"a" * (1000 * size)
+        lines = [name, *[b"data: line"] * (100 * size), b"data: " + b"b" * 2**16]
+        event = b"\n".join([*lines, b"", b""])
+        (found,) = events([event])
+        assert len(found.event) == 1000 * size
+        assert found.data.count("line") == 100 * size
+        return sum(parsed)
+
+    assert_linear(count)
 
 
 # conversations

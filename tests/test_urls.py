@@ -5,6 +5,7 @@ from typing import Any, Optional
 import pytest
 
 from rawchat import urls
+from rawchat.errors import ConfigError
 
 row = pytest.mark.row
 
@@ -67,3 +68,21 @@ def test_which_redirections_are_followed(status: int) -> None:
     for method, statuses in followed.items():
         target = urls.redirect_target(method, "http://h/v1", status, "/v2")
         assert target == ("http://h/v2" if status in statuses else None), method
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://evil.example\\@good.example/v1",
+        "http://good.example\\.evil.example/v1",
+        "//evil.example\\@good.example/",
+    ],
+)
+def test_a_backslash_in_a_host_is_no_part_of_our_origin(target: str) -> None:
+    # urlsplit and urllib3 read different hosts in it
+    home = "http://good.example/v1/chat"
+    assert urls.redirect_target("POST", home, 307, target) is None
+    assert urls.origin(target) != urls.origin(home)
+    if target.startswith("http"):
+        with pytest.raises(ConfigError, match="not an http:// or https:// URL"):
+            urls.validate_base_url(target)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Optional, TypedDict
 
 from ..errors import MAX_MESSAGE, one_line
-from ..wire.json_text import decode_json
+from ..wire.json_text import decode_json, mend
 
 #: Fields that hold the words of an error, the best first, in the spelling of `plain_name`: AWS has `Message`, OAuth (RFC
 #: 6749, 5.2) `error_description`, problem details (RFC 9457) `title`, Google a list `errors`.
@@ -121,8 +121,10 @@ def parse_error_body(payload: Any, limit: int = MAX_MESSAGE) -> tuple[str, Error
     """Return the message of an error, in one line of at most `limit` characters, and the fields of the exception.
 
     `payload` is the decoded JSON, or the text if it is not JSON.  The message keeps what the server said, in whatever
-    field; `body` is the error itself if there is one, else the whole JSON, else the text.
+    field; `body` is the error itself if there is one, else the whole JSON, else the text.  Both can be printed: half of
+    a surrogate pair becomes U+FFFD.
     """
+    payload = mend(payload)
     if isinstance(payload, str) and decode_object(payload) is None:
         page_fields: ErrorFields = {"body": payload, "code": None, "param": None, "type": None}
         return one_line(first_line_of_page(payload), limit), page_fields

@@ -39,6 +39,9 @@ OVERFLOW_STATUSES = {400, 413, 422}
 #: Bytes of a body that an error quotes in full (`.body`).
 MAX_EXCERPT = 2000
 
+#: Bytes of the body of an error response; more can be no explanation, and no deadline interrupts a decoder.
+MAX_ERROR_BYTES = 2**20
+
 #: Content encodings of which every request says that it accepts them, or that need no decoding.
 REQUESTED_ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
 
@@ -59,6 +62,10 @@ def error_from_response(response: Response, limit: int) -> APIStatusError:
     """Return the error for a response whose status is not 2xx, even if its body cannot be read whole."""
     body = b""
     reason = "no reason given"
+    advice = "; raise max_bytes if that is expected"
+    if limit > MAX_ERROR_BYTES:
+        limit = MAX_ERROR_BYTES
+        advice = ", too long for an error"
     try:
         body = response.read(limit)
     except DeadlineExceededError:
@@ -66,7 +73,7 @@ def error_from_response(response: Response, limit: int) -> APIStatusError:
     except APIConnectionError:
         pass
     except APIResponseValidationError:
-        reason = f"its body is over {limit} bytes; raise max_bytes if that is expected"
+        reason = f"its body is over {limit} bytes{advice}"
     encoding = unrequested_encoding(response)
     if encoding and not is_text(body):
         body = b""

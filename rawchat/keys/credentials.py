@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import ConfigError
-from .redaction import is_credential, redact_url
+from ..wire.headers import is_credential
+from .redaction import redact_url
 
 EMPTY: Mapping[str, Any] = {}
 

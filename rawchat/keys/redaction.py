@@ -3,6 +3,7 @@
 Servers echo keys, in any encoding, and messages are cut: `secret_forms` lists the encodings, `redact` knows the cuts.
 """
 
+import binascii
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -12,19 +13,13 @@ from urllib.parse import quote, unquote
 from ..errors import APIError
 from ..urls import strip_userinfo
 from ..wire import Request
-from ..wire.headers import MIN_SECRET_LENGTH, SECRET_HEADER
+from ..wire.headers import MIN_SECRET_LENGTH, SECRET_HEADER, is_credential
 
-# A word in the name of a header or query parameter that makes its value a credential.
-CREDENTIAL_NAME = re.compile(
-    r"(?<!idempotency[-_])key|auth|token|secret|passw|cookie|credential|session|signature|jwt"
-    r"|bearer|(?<![a-z])sig(?![a-z])",
-    re.IGNORECASE,
-)
+# A percent-encoded byte (RFC 3986, 2.1), whose digits may be small letters.
+ESCAPE_IN_URL = re.compile("%[0-9A-F]{2}")
 
-# The form of a value that makes it a credential, whatever its name.
-CREDENTIAL_VALUE = re.compile(
-    r"\s*(?:bearer|basic|digest|negotiate|api-?key|token)\s+\S|\s*sk-\S", re.IGNORECASE
-)
+# What HTML writes for characters that mean something to it.
+HTML_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
 # A query parameter that holds a credential: `?api-key=…`, the `sig` of a signed URL.
 QUERY_SECRET = re.compile(
@@ -32,11 +27,20 @@ QUERY_SECRET = re.compile(
     r"([^&#]*)"
 )
 
+# The same by the value, whatever the name: `?k=sk-…`.
+QUERY_SECRET_VALUE = re.compile(
+    r"(?i)([?&][^?=&#]*=)(sk-[^&#]*|(?:bearer|basic)(?:%20|\+| )[^&#]*)"
+)
+
 # What `errors.one_line` puts in place of the text that it cuts off.
 ELLIPSIS = "…"
 
 #: characters at the beginning of a secret that are hidden where a text is cut; half of a shorter secret
 MIN_PREFIX_LENGTH = 8
+
+#: characters at the beginning of a secret that are hidden with what follows of it, wherever they stand: a body may end,
+#: or be cut, within a key.  Longer than what the keys of one provider have in common: "sk-proj-".
+SHOWN_PREFIX_LENGTH = 12
 
 
 # ---- the credentials of a request
@@ -61,6 +65,7 @@ def header_secrets(headers: Mapping[str, Optional[str]]) -> list[str]:
         if not value or not (SECRET_HEADER.fullmatch(name) or is_credential(name, value)):
             continue
         found.append(value.split(" ", 1)[-1])
+        found += basic_credentials(value)
         # "Authorization: Bearer ***" shows the scheme.
         if not name.lower().endswith("authorization"):
             found.append(value)
@@ -68,7 +73,7 @@ def header_secrets(headers: Mapping[str, Optional[str]]) -> list[str]:
 
 
 def secret_forms(credentials: Iterable[str]) -> list[str]:
-    """Return `credentials` as they are, percent-encoded and as JSON writes them, the longest first.
+    """Return `credentials` as they are, and as URLs, JSON, HTML and base64 write them, the longest first.
 
     Values shorter than MIN_SECRET_LENGTH are left out: a word like them may stand in any message.
     """
@@ -76,8 +81,41 @@ def secret_forms(credentials: Iterable[str]) -> list[str]:
     for secret in credentials:
         if len(secret) >= MIN_SECRET_LENGTH:
             in_json = json.dumps(secret)[1:-1]
-            forms |= {secret, quote(secret, safe=""), in_json, in_json.replace("/", "\\/")}
+            forms |= {
+                secret,
+                in_json,
+                in_json.replace("/", "\\/"),
+                in_html(secret),
+                in_base64(secret),
+            }
+            for in_url in (quote(secret), quote(secret, safe="")):
+                forms |= {in_url, ESCAPE_IN_URL.sub(lambda escape: escape[0].lower(), in_url)}
     return sorted(forms, key=len, reverse=True)
+
+
+def in_html(text: str) -> str:
+    """Return `text` as a page writes it; not by `html.escape`, whose module takes a millisecond to import."""
+    for character, entity in HTML_ENTITIES.items():
+        text = text.replace(character, entity)
+    return text
+
+
+def in_base64(text: str) -> str:
+    """Return `text` in base64 without its last characters, which depend on what follows it."""
+    encoded = binascii.b2a_base64(text.encode("utf-8", "surrogatepass"), newline=False).decode()
+    return encoded[:-4]
+
+
+def basic_credentials(authorization: str) -> list[str]:
+    """Return user:password and the password of a header's value with the scheme Basic (RFC 7617), else []."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return []
+    try:
+        decoded = binascii.a2b_base64(encoded).decode("utf-8", "replace")
+    except ValueError:
+        return []
+    return [decoded, decoded.partition(":")[2]]
 
 
 def redact_url(url: str) -> str:
@@ -86,7 +124,8 @@ def redact_url(url: str) -> str:
     >>> redact_url("https://me:secret@h/v1?api-key=secret&a=b")
     'https://h/v1?api-key=***&a=b'
     """
-    return QUERY_SECRET.sub(r"\1***", strip_userinfo(url))
+    url = QUERY_SECRET.sub(r"\1***", strip_userinfo(url))
+    return QUERY_SECRET_VALUE.sub(r"\1***", url)
 
 
 def url_secrets(url: str) -> list[str]:
@@ -96,24 +135,9 @@ def url_secrets(url: str) -> list[str]:
         user, _, password = userinfo.partition(":")
         # A token may stand in the place of the user.
         found.append(password or user)
-    for _, value in QUERY_SECRET.findall(url):
+    for _, value in QUERY_SECRET.findall(url) + QUERY_SECRET_VALUE.findall(url):
         found.append(value)
     return [form for value in found for form in sorted({value, unquote(value)})]
-
-
-def is_credential(name: str, value: Any) -> bool:
-    """Return True if a header or query parameter carries a credential; None and "" carry none.
-
-    This is wider than wire.headers.SECRET_HEADER, which decides what is hidden.  A false positive here costs one clear error,
-    a false negative a key.
-    """
-    if value is None or value == "":
-        return False
-    if isinstance(value, (list, tuple)):
-        return any(is_credential(name, item) for item in value)
-    if CREDENTIAL_NAME.search(str(name)):
-        return True
-    return CREDENTIAL_VALUE.match(str(value)) is not None
 
 
 # ---- redact
@@ -135,12 +159,13 @@ def redact_error(secrets: Collection[str], error: APIError) -> None:
 def redact(secrets: Collection[str], value: Any) -> Any:
     """Return `value` with every one of `secrets` replaced by ***, in texts and in all that containers hold.
 
-    A message is cut before it arrives here: what an ellipsis left of a secret is replaced too.
+    A message is cut before it arrives here: what is left of a secret is replaced too.
     """
     if isinstance(value, str):
         for secret in secrets:
             if secret:
                 value = value.replace(secret, "***")
+        value = redact_beginnings(secrets, value)
         if ELLIPSIS in value:
             return redact_cut(secrets, value)
         return value
@@ -150,6 +175,29 @@ def redact(secrets: Collection[str], value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(redact(secrets, item) for item in value)
     return value
+
+
+def redact_beginnings(secrets: Collection[str], text: str) -> str:
+    """Return `text` with every long beginning of a secret replaced by ***, with as much of the secret as follows."""
+    for prefix in {secret[:SHOWN_PREFIX_LENGTH] for secret in secrets}:
+        if len(prefix) < SHOWN_PREFIX_LENGTH or prefix not in text:
+            continue
+        rests = [secret[len(prefix) :] for secret in secrets if secret.startswith(prefix)]
+        parts = text.split(prefix)
+        for index, part in enumerate(parts[1:], 1):
+            parts[index] = part[max(common_length(part, rest) for rest in rests) :]
+        text = "***".join(parts)
+    return text
+
+
+def common_length(first: str, second: str) -> int:
+    """Return the number of characters with which both texts begin."""
+    length = 0
+    for one, other in zip(first, second):
+        if one != other:
+            break
+        length += 1
+    return length
 
 
 def redact_cut(secrets: Collection[str], text: str) -> str:

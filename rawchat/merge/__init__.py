@@ -28,6 +28,8 @@ class MessageAccumulator:
         self.top: dict[str, Any] = {}
         #: The choices under way, by their index.
         self.choices: dict[int, dict[str, Any]] = {}
+        #: The smallest of these indices.
+        self.first_index = 0
         #: The indices of choices that came as whole messages, not as deltas.
         self.undivided: set[int] = set()
         #: Messages that repeated what deltas had said: their text is not new.
@@ -69,6 +71,8 @@ class MessageAccumulator:
         index = choice_index(choice)
         target = self.choices.get(index)
         if target is None:
+            if not self.choices or index < self.first_index:
+                self.first_index = index
             target = {"index": index, "finish_reason": None}
             self.choices[index] = target
         delta = choice.get("delta")

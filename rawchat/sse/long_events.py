@@ -16,8 +16,8 @@ LINES_PER_PARSE = 100
 def parse_long_event(block: bytes) -> Iterator[Event]:
     """Yield the event in the lines of one, if it has data.
 
-    sseclient is given some lines together with the name of the event so far, and an empty data line that makes an
-    event of each part.  A line of data that is long by itself is decoded here.
+    sseclient is given some lines and an empty data line, which makes an event of each part; the last part that sets
+    the name counts.  A line of data that is long by itself is decoded here.
     """
     name = "message"
     texts: list[str] = []
@@ -25,9 +25,9 @@ def parse_long_event(block: bytes) -> Iterator[Event]:
         if len(lines[0]) >= LONG_EVENT and lines[0].startswith(b"data:"):
             texts += [decode_data_line(lines[0]), "\n"]
             continue
-        part = [b"event: " + name.encode(), *lines, b"data"]
-        event = next(parse_short_events(b"\n".join(part)))
-        name = event.event
+        event = next(parse_short_events(b"\n".join([*lines, b"data"])))
+        if any(line.startswith(b"event:") or line == b"event" for line in lines):
+            name = event.event
         texts.append(event.data)
     # Each line of data has brought a line end, and that of the last one does not count.
     texts = [text for text in texts if text]

@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional
 from ..errors import APIError
 from ..keys.redaction import redact, redact_url
 from ..wire import Ending, Headers, Request, Response, Transport
-from ..wire.headers import SECRET_HEADER
+from ..wire.headers import SECRET_HEADER, is_credential
 from ..wire.json_text import decode_json
 from .redactor import MASK, Redactor, secrets
 
@@ -257,11 +257,11 @@ def format_request(request: Request) -> str:
     for name, value in redact_headers(request.headers).items():
         lines.append(f"{name}: {value}")
     lines += ["", request.excerpt.decode("utf-8", "replace")]
-    return "\n".join(lines)
+    return str(redact(secrets(request), "\n".join(lines)))
 
 
 def redact_headers(headers: Headers) -> Headers:
-    """Return headers with their secrets hidden, also those in a URL (Location)."""
+    """Return headers of a response, or of a request, with their secrets hidden, also those in a URL (Location)."""
     redacted = {}
     for name, value in headers.items():
         if SECRET_HEADER.fullmatch(name):
@@ -282,7 +282,7 @@ def curl(request: Request) -> str:
     for name, value in request.headers.items():
         if is_upload and name.lower() == "content-type":
             continue  # curl writes its own, with a boundary
-        if SECRET_HEADER.fullmatch(name):
+        if is_credential(name, value):
             # In double quotes, so that the shell fills in the variable.
             scheme = "Bearer " if value.startswith("Bearer ") else ""
             words += ["--header", f'"{name}: {scheme}$OPENAI_API_KEY"']

@@ -72,6 +72,7 @@ class DeadlineConnection(HTTPConnection):
     response_class = StrictHTTPResponse
     #: Requests since the connection was opened.
     requests_sent = 0
+    _connecting: Optional[socket.socket] = None
 
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **options)
@@ -82,7 +83,42 @@ class DeadlineConnection(HTTPConnection):
     def connect(self) -> None:
         """Open the connection; urllib3 reopens the same object after the server has closed it."""
         self.requests_sent = 0
-        super().connect()
+        try:
+            super().connect()
+        finally:
+            self._end_connecting()
+
+    def _new_conn(self) -> socket.socket:
+        sock: socket.socket = super()._new_conn()
+        self.watch(sock)
+        return sock
+
+    def watch(self, sock: socket.socket) -> None:
+        """Let the deadline end what follows on a new socket: a proxy's CONNECT, a handshake.
+
+        Each read of them has its timeout, but a proxy that sends a byte now and then has as much time as it likes.
+        The deadline gets a descriptor of its own, as TLS takes that of `sock` away.
+        """
+        self._end_connecting()
+        exchange = current_exchange.get()
+        if exchange and exchange.deadline.is_bounded:
+            self._connecting = sock.dup()
+            exchange.deadline.arm(self._connecting)
+
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        # http.client takes headers that the deadline has cut off for whole ones, and TLS would begin.
+        exchange = current_exchange.get()
+        if exchange:
+            exchange.deadline.raise_if_expired()
+
+    def _end_connecting(self) -> None:
+        """Let go of the socket that `watch` was given."""
+        exchange = current_exchange.get()
+        if self._connecting and exchange:
+            exchange.deadline.disarm()
+            self._connecting.close()
+            self._connecting = None
 
     def request(self, *args: Any, **options: Any) -> None:
         """Send a request under the current exchange.

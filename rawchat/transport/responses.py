@@ -13,8 +13,17 @@ from ..wire.headers import HEADER_NAME
 #: Bytes asked for at once: before urllib3 2.6 one compressed piece can inflate a thousandfold.
 READ_SIZE = 16384
 
+#: Bytes of a line that are read at once; http.client reads as many.
+MAX_HEADER_LINE = 65536
+
 #: Maximum number of lines in a header block that are not headers; http.client allows as many headers.
 MAX_JUNK_LINES = 100
+
+#: Interim responses before a final one: 102 while the server computes, 103 with links.
+MAX_INTERIM_RESPONSES = 1000
+
+#: The status of a server that would go on with another protocol, which nobody asked for.
+SWITCHING_PROTOCOLS = 101
 
 #: Characters of a wrong size that a message shows.
 MAX_SHOWN = 40
@@ -77,8 +86,10 @@ def clean_header_line(line: bytes) -> bytes:
 
 
 class StrictHTTPResponse(HTTPResponse):
-    """http.client's response, but headers have to end, and no size may be nonsense.
+    """http.client's response, but it is a final one, headers have to end, and no size may be nonsense.
 
+    http.client skips the interim response 100, and takes any other (RFC 9110, 15.2) for a final one without a body: the
+    final one would then answer the next request on the connection.
     http.client takes some header blocks that break off for those of an empty 200, and reads a body whose
     Content-Length is not a number up to the end of the connection, which a server may keep open.
     """
@@ -96,6 +107,21 @@ class StrictHTTPResponse(HTTPResponse):
             self.fp = lines.file
             if not self.chunked:
                 self._check_length()
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Return version, status and reason of the final response; interim ones before it are read and dropped."""
+        for _ in range(MAX_INTERIM_RESPONSES):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status == SWITCHING_PROTOCOLS:
+                raise HTTPException("101: the server switches to another protocol")
+            if not 100 <= status < 200:
+                return version, status, reason
+            for _ in range(MAX_JUNK_LINES + 1):
+                if not self.fp.readline(MAX_HEADER_LINE).strip(b"\r\n"):
+                    break
+            else:
+                raise HTTPException(f"over {MAX_JUNK_LINES} headers in an interim response")
+        raise HTTPException(f"over {MAX_INTERIM_RESPONSES} interim responses")
 
     def _check_length(self) -> None:
         """Set the length of a body whose Content-Length is given twice; raise HTTPException for one that is not a number.

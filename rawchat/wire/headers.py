@@ -16,7 +16,19 @@ HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # A character that a header's value, which is Latin-1, cannot hold (RFC 9110, 5.5).
 INVALID_HEADER_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
-# The end of the name of a header whose value is never shown.
+# A word in the name of a header or query parameter that makes its value a credential.  Tokens in the plural are counted.
+CREDENTIAL_NAME = re.compile(
+    r"(?<!idempotency[-_])key|auth|token(?!s)|secret|passw|cookie|credential|session|signature|jwt"
+    r"|bearer|(?<![a-z])sig(?![a-z])",
+    re.IGNORECASE,
+)
+
+# The form of a value that makes it a credential, whatever its name.
+CREDENTIAL_VALUE = re.compile(
+    r"\s*(?:bearer|basic|digest|negotiate|api-?key|token)\s+\S|\s*sk-\S", re.IGNORECASE
+)
+
+# The end of the name of a header of a response whose value is never shown.
 SECRET_HEADER = re.compile(
     r".*(auth|authorization|key|token|secret|password|cookie|credentials?|session|session-id"
     r"|signature|jwt|bearer)",
@@ -68,7 +80,7 @@ class Headers(dict[str, str]):
     def __repr__(self) -> str:
         shown = {}
         for name, value in self.items():
-            shown[name] = "***" if SECRET_HEADER.fullmatch(name) else value
+            shown[name] = "***" if is_credential(name, value) else value
         return repr(shown)
 
     @property
@@ -85,6 +97,21 @@ class Headers(dict[str, str]):
             if len(credential) >= MIN_SECRET_LENGTH:
                 found += sorted({credential, quote(credential, safe="")})
         return found
+
+
+def is_credential(name: str, value: Any) -> bool:
+    """Return True if a header or query parameter carries a credential; None and "" carry none.
+
+    This is wider than SECRET_HEADER: it decides what is hidden of a request, and what may go to a server that a .env names.
+    A false positive costs one clear error, a false negative a key.
+    """
+    if value is None or value == "":
+        return False
+    if isinstance(value, (list, tuple)):
+        return any(is_credential(name, item) for item in value)
+    if CREDENTIAL_NAME.search(str(name)):
+        return True
+    return CREDENTIAL_VALUE.match(str(value)) is not None
 
 
 def validate_headers(headers: Headers) -> Headers:

@@ -1,6 +1,7 @@
 """The way from what a server says to its exception."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -152,3 +153,36 @@ def test_a_redirection_names_its_place() -> None:
 )
 def test_a_hostile_body_is_just_a_body(body: bytes) -> None:
     assert isinstance(refused(body, 500), errors.InternalServerError)
+
+
+def test_of_an_error_only_a_megabyte_is_read() -> None:
+    read = []
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(64):
+            read.append(number)
+            yield b"[" * 2**20
+
+    response = Response(400, {}, pieces())
+    response.request = Request("POST", "http://h/v1/chat/completions", {})
+    error = error_from_response(response, 64 * 2**20)
+    assert error.message.startswith("400: its body is over 1048576 bytes, too long for an error")
+    assert len(read) <= 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"error": {"message": "bad \ud83d", "code": "c\ud83d"}}',
+        rb'{"error": "bad \ud83d"}',
+        rb'"bad \ud83d"',
+        rb'{"error": {"message": "no", "metadata": {"raw": "bad \ud83d"}}}',
+    ],
+)
+def test_half_of_a_pair_in_an_error_can_be_printed(body: bytes) -> None:
+    response = Response(400, {}, [body])
+    response.request = Request("POST", "http://h/v1/chat/completions", {})
+    error = error_from_response(response, 2**20)
+    str(error).encode()
+    json.dumps(error.body, ensure_ascii=False).encode()
+    assert "bad \ufffd" in str(error)

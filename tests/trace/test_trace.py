@@ -216,7 +216,8 @@ def test_a_secret_that_comes_in_pieces_is_hidden_wherever_it_is_cut(secret: str)
             shown = "".join(line[11:] for line in lines if line.startswith("< "))
             body = har.archive(exchanges)["log"]["entries"][0]["response"]["content"]["text"]
             assert body.count("***") == 3
-            assert shown.count("***") == 4  # one of them in the Location
+            # one of them in the Location; a secret that is cut may be hidden in two parts
+            assert shown.count("***") in (4, 5)
             everything = "\n".join(lines) + json.dumps(har.archive(exchanges))
             for form in (
                 secret,
@@ -291,3 +292,23 @@ def test_an_archive_holds_no_key_with_json_escapes() -> None:
     transport(request).read()
     text = har.archive(exchanges)["log"]["entries"][0]["response"]["content"]["text"]
     assert text == '{"a": "***"}'
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Foo", "Bearer sk-abcdefgh12345678"),
+        ("X-Api-Key-2", "secretvalue99887766"),
+        ("X-My-Auth-Id", "zzzyyyxxx111"),
+    ],
+)
+def test_whatever_looks_like_a_credential_is_hidden_before_it_is_sent(
+    name: str, value: str
+) -> None:
+    config = load_config({"api_key": "sk-0123456789", "default_headers": {name: value}}, {})
+    request = endpoints.chat(config, "Hi", {"extra_query": {"tok": "sk-0123456789"}})
+    request = request._replace(url="http://h/v1/chat?tok=sk-0123456789")
+    for shown in (trace.curl(request), trace.format_request(request), repr(request.headers)):
+        assert name in shown
+        assert value not in shown
+        assert "sk-0123456789" not in shown

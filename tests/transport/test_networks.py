@@ -1,6 +1,8 @@
 """The way to the server: proxies, exceptions from them, certificates, and what an error says about each."""
 
 import base64
+import contextlib
+import contextvars
 import pathlib
 import socket
 import threading
@@ -9,13 +11,13 @@ from typing import Any
 import pytest
 
 import rawchat
-from rawchat.deadline import shutdown_socket
+from rawchat.deadline import CancelToken, cancel_token, shutdown_socket
 from rawchat.errors import APIConnectionError, ConfigError
 from rawchat.transport import over_http, system_certificates
 from rawchat.transport.proxies import bypasses_proxy, proxies_for
 
 from ..doctor.servers import Proxy
-from ..server import CLOSE, answer, completion, serving
+from ..server import CLOSE, Listener, answer, completion, serving
 from ..test_tls_proxy import CA, listening
 
 row = pytest.mark.row
@@ -343,3 +345,61 @@ def test_a_socket_class_without_shutdown_is_shut_down_too(monkeypatch: pytest.Mo
         monkeypatch.setattr(socket, "socket", GreenSocket)
         shutdown_socket(green)
         assert other.recv(1) == b""
+
+
+class Staller(Listener):
+    """A proxy that never comes to the end of its answer, but sends a byte of it now and then."""
+
+    def __init__(self, start: bytes, unit: bytes):
+        super().__init__()
+        self.start = start
+        self.unit = unit
+        self.stopped = threading.Event()
+
+    def serve(self, connection: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError), connection:
+            connection.recv(65536)
+            if self.start.startswith(b"\x05"):
+                connection.sendall(b"\x05\x00")
+                connection.recv(65536)
+            connection.sendall(self.start)
+            for _ in range(80):
+                connection.sendall(self.unit)
+                if self.stopped.wait(0.1):
+                    break
+
+
+STALLERS = [
+    ("http", b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"),
+    ("socks5h", b"\x05\x00\x00\x03\xff", b"a"),
+]
+
+
+@pytest.mark.parametrize(("scheme", "start", "unit"), STALLERS)
+def test_a_deadline_ends_what_a_proxy_draws_out(scheme: str, start: bytes, unit: bytes) -> None:
+    if scheme.startswith("socks"):
+        pytest.importorskip("socks", reason="SOCKS needs PySocks")
+    with Staller(start, unit) as proxy:
+        way = f"{scheme}://127.0.0.1:{proxy.port}"
+        # each byte comes in time for the timeout, and the last one never comes
+        error = fail("https://model.test/v1", proxy=way, timeout=5.0, deadline=0.3, max_retries=0)
+        proxy.stopped.set()
+    assert isinstance(error, rawchat.DeadlineExceededError)
+
+
+@pytest.mark.parametrize(("scheme", "start", "unit"), STALLERS)
+def test_cancelling_ends_what_a_proxy_draws_out(scheme: str, start: bytes, unit: bytes) -> None:
+    if scheme.startswith("socks"):
+        pytest.importorskip("socks", reason="SOCKS needs PySocks")
+    token = CancelToken()
+    with Staller(start, unit) as proxy:
+        way = f"{scheme}://127.0.0.1:{proxy.port}"
+        timer = threading.Timer(0.3, token.cancel)
+        timer.start()
+        context = contextvars.copy_context()
+        context.run(cancel_token.set, token)
+        settings = {"proxy": way, "timeout": 5.0, "max_retries": 0}
+        error = context.run(lambda: fail("https://model.test/v1", **settings))
+        proxy.stopped.set()
+    assert token.cancelled
+    assert isinstance(error, rawchat.DeadlineExceededError)

@@ -34,3 +34,45 @@ def test_the_same_length_twice_counts_once(lengths: list[str]) -> None:
 def test_a_length_that_is_no_number_is_an_error_at_once(lengths: list[str]) -> None:
     with pytest.raises(rawchat.APIConnectionError, match="invalid Content-Length: "):
         chat(*lengths)
+
+
+def final(text: str) -> bytes:
+    """Return a whole response whose connection stays open."""
+    payload = json.dumps(completion(text)).encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
+    return head.encode() + payload
+
+
+@pytest.mark.parametrize("status", [100, 102, 103, 199])
+def test_an_interim_response_is_not_taken_for_the_final_one(status: int) -> None:
+    interim = f"HTTP/1.1 {status} Wait\r\nLink: </x>\r\n\r\n".encode()
+    with serving(interim * 3 + final("first"), final("second")) as server:
+        client = rawchat.Client(base_url=server.url, environ={}, max_retries=0)
+        assert client.chat("1").text == "first"
+        # the final response to the first request does not answer the second
+        assert client.chat("2").text == "second"
+    assert server.connections == 1
+
+
+def test_a_server_that_switches_protocols_is_an_error() -> None:
+    with serving(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" + final("no")) as server:
+        client = rawchat.Client(base_url=server.url, environ={}, max_retries=0)
+        with pytest.raises(rawchat.APIConnectionError, match="101: the server switches"):
+            client.chat("1")
+
+
+@pytest.mark.parametrize(
+    ("flood", "problem"),
+    [
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1001, "over 1000 interim responses"),
+        (
+            b"HTTP/1.1 103 Early Hints\r\n" + b"Link: </x>\r\n" * 102,
+            "over 100 headers in an interim",
+        ),
+    ],
+)
+def test_endless_interim_responses_are_an_error(flood: bytes, problem: str) -> None:
+    with serving(flood) as server:
+        client = rawchat.Client(base_url=server.url, environ={}, max_retries=0)
+        with pytest.raises(rawchat.APIConnectionError, match=problem):
+            client.chat("1")
