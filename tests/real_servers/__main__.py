@@ -4,40 +4,35 @@ import datetime
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 
 import pytest
+
+import rawchat
 
 from . import NOT_OFFERED, RESULTS
 from .checks import CHECKS, NotOfferedError
 from .servers import FOLDER, ROOT, SERVERS, Target
 
 
-def try_all(target: Target) -> dict[str, str]:
-    """Return the result of each check by its name: "yes", "not offered: …", or what is wrong, in one line."""
-    results = {}
-    for name, check in CHECKS.items():
-        result = "yes"
-        try:
-            with target.client() as client:
-                check(client)
-        except NotOfferedError as reason:
-            result = f"{NOT_OFFERED}{reason}"
-        except (Exception, pytest.fail.Exception) as problem:
-            words = " ".join(str(problem).split())
-            words = (
-                words.replace(str(ROOT), "")
-                .replace(target.base_url, "")
-                .replace(target.key or "\0", "***")
-            )
-            result = f"{type(problem).__name__}: {words[:300]}"
-        print(f"  {name}: {result}", file=sys.stderr)
-        results[name] = result
-    return results
+def try_check(target: Target, check: Callable[[rawchat.Client], None]) -> str:
+    """Return the result of a check: "yes", "not offered: …", or what is wrong, in one line."""
+    try:
+        with target.client() as client:
+            check(client)
+    except NotOfferedError as reason:
+        return f"{NOT_OFFERED}{reason}"
+    except (Exception, pytest.fail.Exception) as problem:
+        words = " ".join(str(problem).split())
+        for private in (str(ROOT), target.base_url, target.key):
+            if private:
+                words = words.replace(private, "…")
+        return f"{type(problem).__name__}: {words[:300]}"
+    return "yes"
 
 
 def main(names: Sequence[str]) -> int:
-    """Try the servers with these names, all by default, and write what came of it; return 1 if a check failed."""
+    """Try the servers with these names, all by default; write each result as it comes; return 1 if a check failed."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     written: dict[str, Any] = {}
     if RESULTS.exists():
@@ -45,13 +40,17 @@ def main(names: Sequence[str]) -> int:
     failed = False
     for name in names or SERVERS:
         print(name, file=sys.stderr)
+        results: dict[str, str] = {}
         with SERVERS[name]() as target:
-            results = try_all(target)
-        today = datetime.date.today().isoformat()
-        written[name] = {"server": target.title, "date": today, "results": results}
-        for result in results.values():
-            failed = failed or not (result == "yes" or result.startswith(NOT_OFFERED))
-        RESULTS.write_text(json.dumps(written, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            today = datetime.date.today().isoformat()
+            written[name] = {"server": target.title, "date": today, "results": results}
+            for title, check in CHECKS.items():
+                result = try_check(target, check)
+                print(f"  {title}: {result}", file=sys.stderr)
+                failed = failed or not (result == "yes" or result.startswith(NOT_OFFERED))
+                results[title] = result
+                text = json.dumps(written, indent=1, sort_keys=True)
+                RESULTS.write_text(text + "\n", encoding="utf-8")
     return int(failed)
 
 
