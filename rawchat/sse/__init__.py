@@ -17,7 +17,7 @@ from sseclient import SSEClient
 
 from ..errors import APIError
 from ..wire import MAX_BYTES
-from ..wire.json_text import decode_json
+from ..wire.json_text import is_json_object
 
 if not hasattr(SSEClient, "events"):  # the package `sseclient` installs a module of the same name
     raise ImportError(
@@ -54,7 +54,7 @@ def events(
         if error_field and b"error:" in batch:
             batch = ERROR_FIELD.sub(b"event: error\ndata:", batch)
         for event in parse_events(batch):
-            if ended or is_complete(event.data):
+            if ended or event.data.lstrip().startswith("[DONE]") or is_json_object(event.data):
                 yield event
 
 
@@ -155,13 +155,3 @@ def parse_short_events(batch: bytes) -> Iterator[Event]:
         batch = batch.decode("utf-8", "replace").encode()
     events: Iterator[Event] = SSEClient(iter([batch + b"\n\n"])).events()
     return events
-
-
-def is_complete(data: str) -> bool:
-    """Return whether the data of an event without its blank line is whole: [DONE], or a JSON object."""
-    if data.lstrip().startswith("[DONE]"):
-        return True
-    try:
-        return isinstance(decode_json(data), dict)
-    except ValueError:
-        return False

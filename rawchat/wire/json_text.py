@@ -106,6 +106,14 @@ def decode_json(text: str) -> Any:
     return value
 
 
+def is_json_object(text: str) -> bool:
+    """Return whether a text that came from the network is a whole JSON object."""
+    try:
+        return isinstance(decode_json(text), dict)
+    except ValueError:
+        return False
+
+
 def is_deeper(value: Any, limit: int) -> bool:
     """Return whether lists and dicts are nested more than `limit` levels deep in `value`; without recursion."""
     level = [value] if isinstance(value, (dict, list)) else []
