@@ -12,7 +12,7 @@ BESIDE := wire/json_text wire/headers wire/tap wire/upload keys/redaction keys/c
 	config/misnamed reply/other_form merge/parts merge/tool_calls merge/values compat/error_responses \
 	compat/error_bodies compat/wordings compat/waits compat/normalise compat/unsupported cache images usage
 
-.PHONY: help run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check parity-rows networks servers clean
+.PHONY: help pages compare run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check parity-rows networks servers clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ test: $(VENV)/dev  ## run all tests (about five minutes on two cores)
 check: lint  ## lint, and the tests of the request path: before each commit
 	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not model" $(PATH_TESTS)
 
-fuzz: $(VENV)/dev  ## the tests with generated input, for as long as EXAMPLES=100000 takes
+fuzz: $(VENV)/dev  ## property tests; EXAMPLES=100000 sets how many examples
 	HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/test_generated.py tests/test_mutated.py tests/test_mutated_servers.py
 
 matrix:  ## the tests on every Python found here, with the oldest and the newest dependencies; writes docs/anywhere.md
@@ -55,9 +55,17 @@ lint: $(VENV)/dev  ## ruff and mypy --strict
 bench: .venv-bench/done  ## measure rawchat beside the SDK; writes docs/benchmarks.md
 	.venv-bench/bin/python bench
 
-read:  ## print the files of the request path in reading order, then what stands beside it
+read:  ## print the files of the request path in reading order, then the chapters beside it
 	@for name in __init__ $(READ) $(BESIDE); do file=rawchat/$$name.py; test -f $$file || file=rawchat/$$name/__init__.py; \
 	printf '\n======== %s\n\n' $$file; cat $$file; done
+
+pages: $(VENV)/dev  ## write docs/behaviour.md, wire.md, tour.md and the READMEs anew
+	$(BIN)/python -m tests.rows
+	$(BIN)/python -m tests.wire_page
+	$(BIN)/python -m tests.fill
+
+compare: $(VENV)/dev  ## measure rawchat, the SDK, llm, litellm and a bare requests script (ten minutes); writes docs/comparison.md
+	$(BIN)/python -m tests.compare
 
 parity: $(VENV)/run $(SDK)/sdk  ## play one script to the official SDK and to rawchat, and write docs/parity.md
 	$(BIN)/python -m tests.parity --sdk $(SDK)/bin/python
