@@ -22,7 +22,7 @@ MAX_JUNK_LINES = 100
 #: Interim responses before a final one: 102 while the server computes, 103 with links.
 MAX_INTERIM_RESPONSES = 1000
 
-#: The status of a server that would go on with another protocol, which nobody asked for.
+#: The status of a server that would switch to another protocol, which was not requested.
 SWITCHING_PROTOCOLS = 101
 
 #: Characters of a wrong size that a message shows.
