@@ -19,7 +19,6 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 # A base URL that may be shown in a message.  Anything else may be a key in the wrong place.
 SHOWABLE_URL = re.compile(r"(?!sk-)[\w./:-]{,60}")
 
-
 # The environment variables that choose the network's way, in lower case.
 NETWORK_VARIABLES = {
     "http_proxy",
