@@ -176,7 +176,8 @@ class FastConnection(DeadlineConnection):
         self._size = 0
         try:
             super().write_request(*args, **options)
-            self._flush()
+            with contextlib.suppress(ConnectionResetError):  # as in the base class
+                self._flush()
         finally:
             self._parts = None
 
@@ -197,8 +198,7 @@ class FastConnection(DeadlineConnection):
         parts = self._parts
         self._parts = []
         self._size = 0
-        with contextlib.suppress(ConnectionResetError):  # as in the base class
-            super().send(b"".join(parts))
+        super().send(b"".join(parts))
 
 
 class FastTLSConnection(FastConnection, DeadlineTLSConnection):

@@ -1,8 +1,11 @@
 """`post`, `get` and `delete` against a scripted server: what comes back, and all that other verbs do, too."""
 
+import os
 import pathlib
 import pickle
 import stat
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -13,11 +16,12 @@ from rawchat.resources import Content, Resource
 from rawchat.transport import over_http
 
 from ..conftest import Waits
-from ..server import CLOSE, Server, answer, head, serving
+from ..server import CLOSE, Server, answer, completion, head, serving
 
 row = pytest.mark.row
 
 KEY = "sk-1234567890"
+ROOT = pathlib.Path(rawchat.__file__).parent.parent
 RESPONSE = {
     "id": "resp_1",
     "object": "response",
@@ -252,3 +256,29 @@ def test_the_functions_of_the_module_use_the_default_client(
         assert bytes(rawchat.speak("Hi")) == b"x"
         assert rawchat.transcribe(("a.wav", b"x")).text == "said"
         assert b"".join(rawchat.stream_post("/d", x=1)) == b"y"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "rawchat.Client('sk-1', {url!r}, environ={{}}).chat('Hi')",
+        "__import__('rawchat.cli').cli.main(['--base-url', {url!r}, '--no-stream', 'Hi'])",
+        "__import__('rawchat.aio').aio.AsyncClient('sk-1', {url!r}, environ={{}})",
+    ],
+)
+def test_other_calls_do_not_load_this_folder(call: str) -> None:
+    code = (
+        "import sys, rawchat; {}; print(sorted(n for n in sys.modules if n.startswith('rawchat')))"
+    )
+    with serving(answer(completion())) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(call.format(url=server.url))],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "OPENAI_API_KEY": KEY, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+        )
+    loaded = done.stdout.splitlines()[-1]
+    assert "rawchat.resources" not in loaded
+    assert "rawchat.cli.endpoint" not in loaded
