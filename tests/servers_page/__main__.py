@@ -81,7 +81,8 @@ In Python: `default_headers={openrouter_headers}`. What OpenRouter takes beside 
 ## Checked against real servers
 
 These ran on one machine, with the weights of the embedded model (SmolLM2-135M). `make servers` installs and asks them, and writes this
-table; it is no part of `make test`. *Not offered* is what the server, or so small a model, does not do.
+table; it is no part of `make test`, as llama-cpp-python alone may take some twelve minutes to compile. *Not offered* is what the
+server, or so small a model, does not do; an empty cell has not been tried.
 
 {real}
 """
