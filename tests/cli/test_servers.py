@@ -4,7 +4,7 @@ import pytest
 
 from ..command import Ran, Run, line
 from ..recordings import read_bytes, read_recording
-from ..server import CLOSE, serving
+from ..server import CLOSE, Answer, serving
 from ..test_servers import SERVERS, Want
 
 row = pytest.mark.row
@@ -73,7 +73,11 @@ def test_every_recording_ends_with_the_right_code_and_line(run: Run, server: str
         recording = read_recording(name)
         ways = (False, True) if recording.status >= 400 else ("stream" in kind,)
         for streamed in ways:
-            with serving([read_bytes(name), CLOSE]) as playing:
+            # Mistral refuses stream_options: the request that leaves them out may use the same connection.
+            steps: Answer = [read_bytes(name), CLOSE]
+            if "Content-Length" in recording.headers:
+                steps = read_bytes(name)
+            with serving(steps) as playing:
                 way = [] if streamed else ["--no-stream"]
                 result = run("--base-url", playing.url, "--retries", "0", *way, "Q")
             assert result.code == expected_code(name, want), (name, result.err)
