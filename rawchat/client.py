@@ -246,7 +246,8 @@ class Client:
     def image(self, prompt: str, **params: Any) -> images.Pictures:
         """Generate pictures; they are in reply["data"] as URLs or base64, and `.save(path)` writes them."""
         request = endpoints.image(self.config, prompt, params)
-        return self.report(images.as_pictures(self.send(request, self.read_reply)))
+        answer = self.send(request, self.read_reply)
+        return self.report(images.as_pictures(answer, self.config))
 
     def models(self, **params: Any) -> Reply:
         """List the models of the server, in reply["data"]."""

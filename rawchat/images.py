@@ -3,12 +3,16 @@
 import base64
 import os
 import pathlib
-from typing import Any, Optional, Union
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional, Union
 
-from .errors import APIResponseValidationError, RawchatError
+from .config import Config
+from .errors import APIResponseValidationError, DeadlineExceededError, RawchatError
+from .keys import Secret
 from .keys.redaction import redact_url
 from .reply import Reply
-from .wire import Headers, Request, Transport
+from .wire import TIMEOUT, Headers, Request, Response, Transport
 
 Path = Union[str, "os.PathLike[str]"]
 
@@ -74,21 +78,70 @@ def mime_type(data: bytes) -> Optional[str]:
 # ---- out of a reply
 
 
+class PictureNetwork(NamedTuple):
+    """How a client reaches the network: the pictures of its replies are fetched in the same way, without its key."""
+
+    ca_bundle: Optional[str] = None
+    environ: Optional[Mapping[str, str]] = None  #: for proxies and certificates; None: os.environ
+    proxy: Optional[str] = None
+    timeout: tuple[float, float] = TIMEOUT
+    deadline: Optional[float] = None  #: seconds that the call has left, for all pictures
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what was given; the environment is that of the process in which it is loaded."""
+        return PictureNetwork, tuple(self._replace(environ=None))
+
+    def send(self, request: Request) -> Response:
+        """Send the request for a picture.
+
+        Raises RawchatError for a URL that is not https://: a server must not make us send requests within our own
+        network.
+        """
+        if not request.url.startswith("https://"):
+            raise RawchatError(
+                f"a picture is at {redact_url(request.url)[:80]!r}, which is not https://; pass transport= to fetch it"
+            )
+        from .transport import over_http  # not above: it loads requests
+
+        return over_http(request.url, self.ca_bundle, self.environ, self.proxy)(request)
+
+
+def picture_network(config: Config, elapsed: float = 0.0) -> PictureNetwork:
+    """Return how a client of this Config reaches the network, after a call that took `elapsed` seconds."""
+    deadline = config.deadline
+    if deadline is not None:
+        deadline -= elapsed
+    proxy = config.proxy
+    if proxy:
+        proxy = Secret(proxy)
+    return PictureNetwork(config.ca_bundle, config.network, proxy, config.timeout, deadline)
+
+
 class Pictures(Reply):
     """The reply to `image`."""
+
+    network = PictureNetwork()  #: of the client that received it
 
     def save(self, path: Path, transport: Optional[Transport] = None) -> list[str]:
         """Write the images, the first to `path`, further ones beside it (cat.png, cat-2.png); return their paths.
 
-        An image that came as a URL is fetched, without a key, by `transport` (default: `over_http`).
+        An image that came as a URL is fetched, without a key, by `transport`.  By default it is fetched from https://
+        only, with the proxy, the certificates and the timeout of the client.  The deadline of the client bounds its call
+        and this one together.
 
-        Raises APIResponseValidationError, before anything is written, for data that is not an image; RawchatError for
+        Raises APIError if that fails; APIResponseValidationError, before anything is written, for data that is not an image; RawchatError for
         a path that is a symbolic link, which is never followed; OSError with its `filename` if writing fails.
         """
         data = self.get("data")
         if not isinstance(data, list) or not data:
             raise APIResponseValidationError("the reply holds no picture")
-        images = [picture_bytes(picture, transport) for picture in data]
+        fetch = transport or self.network.send
+        deadline = self.network.deadline
+        end = None if deadline is None else time.monotonic() + deadline
+        images = []
+        for picture in data:
+            left = None if end is None else end - time.monotonic()
+            images.append(picture_bytes(picture, fetch, self.network.timeout, left))
         paths = numbered_paths(pathlib.Path(path), len(images))
         for each, image in zip(paths, images):
             write_image(each, image)
@@ -122,15 +175,18 @@ def write_image(path: str, data: bytes) -> None:
         raise
 
 
-def as_pictures(reply: Reply) -> Pictures:
-    """Return `reply` as Pictures, with its metadata."""
+def as_pictures(reply: Reply, config: Config) -> Pictures:
+    """Return `reply`, which a client of this Config received, as Pictures, with its metadata."""
     pictures = Pictures(reply)
     pictures.copy_metadata(reply)
+    pictures.network = picture_network(config, reply.elapsed)
     return pictures
 
 
-def picture_bytes(picture: Any, transport: Optional[Transport]) -> bytes:
-    """Return the bytes of one entry of a reply's `data`, which holds base64 or a URL.
+def picture_bytes(
+    picture: Any, fetch: Transport, timeout: tuple[float, float], left: Optional[float]
+) -> bytes:
+    """Return the bytes of one entry of a reply's `data`, which holds base64 or a URL; `left` is what the deadline leaves.
 
     Raises APIResponseValidationError if it holds neither, or something that is not an image.
     """
@@ -139,13 +195,13 @@ def picture_bytes(picture: Any, transport: Optional[Transport]) -> bytes:
         if picture.get("b64_json"):
             data = base64.b64decode(without_prefix(picture["b64_json"]))
         else:
-            data = fetch_picture(picture["url"], transport)
+            data = fetch_picture(picture["url"], fetch, timeout, left)
     except (KeyError, TypeError, ValueError, AttributeError):
         pass
     if data is None:
         raise APIResponseValidationError("a picture of the reply is neither base64 nor a URL")
     if mime_type(data) is None:
-        raise APIResponseValidationError("the data is not a picture (PNG, JPEG, GIF or WebP)")
+        raise APIResponseValidationError("what came is not a picture (PNG, JPEG, GIF or WebP)")
     return data
 
 
@@ -156,18 +212,14 @@ def without_prefix(text: str) -> str:
     return text
 
 
-def fetch_picture(url: str, transport: Optional[Transport]) -> bytes:
-    """Return the bytes at `url`; without a transport of the caller's, only https:// is fetched."""
-    if transport is None:
-        if not url.startswith("https://"):
-            # A server must not make us send requests within our own network.
-            raise RawchatError(
-                f"a picture is at {redact_url(url)[:80]!r}, which is not https://; pass transport= to fetch it"
-            )
-        from .transport import over_http  # not above: it loads requests
-
-        transport = over_http(url)
-    response = transport(Request("GET", url, Headers({"Accept": "image/*"})))
+def fetch_picture(
+    url: str, fetch: Transport, timeout: tuple[float, float], left: Optional[float]
+) -> bytes:
+    """Return the bytes at `url`, fetched in the seconds that are `left` of the deadline."""
+    request = Request("GET", url, Headers({"Accept": "image/*"}), timeout=timeout, deadline=left)
+    if left is not None and left <= 0:
+        raise DeadlineExceededError(f"the deadline has passed ({request.summary})")
+    response = fetch(request)
     data = response.read()
     if response.status != 200:
         raise APIResponseValidationError(f"{response.status} for the picture ({response.summary})")

@@ -1,7 +1,9 @@
 """Pictures: as parts of messages, and saved from replies; and what a moderation says."""
 
 import base64
+import json
 import pathlib
+import pickle
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from rawchat.images import MAX_PICTURE_BYTES
 
 from .command import Run, line
 from .server import Server, answer, head, serving
+from .test_tls_proxy import CA, listening
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -200,3 +203,105 @@ def test_a_full_disk_names_the_picture(run: Run) -> None:
     with serving(drawn(IN_BASE64)) as server:
         result = run("--base-url", server.url, "--image", "/dev/full", "a cat")
         assert (result.code, line(result)) == (1, "/dev/full: No space left on device")
+
+
+# ---- the network of a picture
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+@pytest.mark.parametrize("given", ["proxy", "environ"])
+def test_a_picture_is_fetched_through_the_proxy_of_the_client(
+    given: str, pickled: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    with serving(drawn({"url": "https://pictures.test/cat"}), answer(b"", 403)) as proxy:
+        settings: dict[str, Any] = {"proxy": proxy.origin, "environ": {}}
+        if given == "environ":
+            settings = {"environ": {"ALL_PROXY": proxy.origin}}
+        reply = rawchat.Client(
+            "sk-1234567890", "http://model.test/v1", allow_http=True, max_retries=0, **settings
+        ).image("a cat")
+        if pickled:
+            # the environment is that of the process in which it is loaded
+            monkeypatch.setenv("ALL_PROXY", proxy.origin)
+            reply = pickle.loads(pickle.dumps(reply))
+        with pytest.raises(rawchat.APIConnectionError, match=r"proxy 127\.0\.0\.1"):
+            reply.save(tmp_path / "cat.png")
+    request = proxy.requests[1]
+    assert (request.method, request.target) == ("CONNECT", "pictures.test:443")
+    assert "sk-1234567890" not in str(request.headers)
+
+
+def test_a_picture_is_fetched_with_the_timeout_and_what_is_left_of_the_deadline(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    sent: list[rawchat.Request] = []
+
+    def fetch(request: rawchat.Request) -> rawchat.Response:
+        sent.append(request)
+        clock[0] += 4
+        return rawchat.Response(200, {}, [PNG])
+
+    def draw(request: rawchat.Request) -> rawchat.Response:
+        clock[0] += 2
+        data = [{"url": "https://pictures.test/cat"}] * 3
+        return rawchat.Response(200, {}, [json.dumps({"data": data}).encode()])
+
+    monkeypatch.setattr("rawchat.images.time.monotonic", lambda: clock[0])
+    for deadline, left in ((None, [None] * 3), (12, [10, 6, 2]), (9, [7, 3])):
+        sent.clear()
+        reply = rawchat.Client(
+            base_url="http://127.0.0.1:9/v1",
+            environ={},
+            timeout=(1, 3),
+            deadline=deadline,
+            transport=draw,
+            clock=lambda: clock[0],
+        ).image("a cat")
+        if len(left) == 3:
+            reply.save(tmp_path / "cat.png", fetch)
+        else:
+            with pytest.raises(rawchat.DeadlineExceededError, match=r"GET https://pictures\.test"):
+                reply.save(tmp_path / "dog.png", fetch)
+        assert [request.deadline for request in sent] == left
+        assert {request.timeout for request in sent} == {(1, 3)}
+    assert not (tmp_path / "dog.png").exists()
+
+
+def test_the_command_fetches_a_picture_through_its_proxy_and_shows_it(run: Run) -> None:
+    for argv in (["--proxy", "{}"], ["--proxy", "{}", "--trace", "--har", "all.har"]):
+        with serving(drawn({"url": "https://pictures.test/cat"}), answer(b"", 403)) as proxy:
+            argv = [word.format(proxy.origin) for word in argv]
+            result = run("--base-url", "http://model.test/v1", *argv, "--image", "cat.png", "a cat")
+        assert (result.code, proxy.requests[1].method) == (7, "CONNECT")
+        assert result.err.splitlines()[-1].startswith("rawchat: proxy 127.0.0.1")
+    assert "> GET https://pictures.test/cat" in result.err
+    entries = json.loads(pathlib.Path("all.har").read_text("utf-8"))["log"]["entries"]
+    assert [entry["request"]["method"] for entry in entries] == ["POST", "GET"]
+
+
+def test_the_command_fetches_a_picture_with_its_certificates(run: Run) -> None:
+    picture = head(200, {"Content-Type": "image/png", "Content-Length": str(len(PNG))}) + PNG
+    with listening(picture) as other:
+        url = f"https://127.0.0.1:{other.port}/cat.png"
+        for argv, code in (([], 7), (["--cacert", CA], 0)):
+            with serving(drawn({"url": url})) as server:
+                result = run("--base-url", server.url, *argv, "--image", "cat.png", "a cat")
+            assert result.code == code, result.err
+    assert pathlib.Path("cat.png").read_bytes() == PNG
+    assert other.heads[-1].startswith(b"GET /cat.png HTTP/1.1\r\n")
+    assert b"uthorization" not in other.heads[-1]
+
+
+def test_a_replayed_picture_is_not_fetched_again(run: Run) -> None:
+    picture = head(200, {"Content-Type": "image/png", "Content-Length": str(len(PNG))}) + PNG
+    with (
+        listening(picture) as other,
+        serving(drawn({"url": f"https://127.0.0.1:{other.port}/cat.png"})) as server,
+    ):
+        argv = ["--base-url", server.url, "--cacert", CA, "--image", "cat.png", "a cat"]
+        assert run(*argv, "--har", "all.har").code == 0
+    pathlib.Path("cat.png").unlink()
+    result = run(*argv, "--replay", "all.har")
+    assert result.code == 0, result.err
+    assert pathlib.Path("cat.png").read_bytes() == PNG

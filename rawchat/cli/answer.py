@@ -231,7 +231,7 @@ def reasoning_of(payload: Mapping[str, Any]) -> str:
 def list_reply(context: Context, query: Query, reply: Reply) -> list[str]:
     """Return the lines to print for a reply that holds no text: the files of pictures, categories, names of models."""
     if context.options.image is not None:
-        return save_pictures(reply, context.options.image)
+        return save_pictures(context, reply, context.options.image)
     if query.kind == "moderate":
         if reply.flagged and not reply.categories:
             return ["flagged"]
@@ -240,13 +240,16 @@ def list_reply(context: Context, query: Query, reply: Reply) -> list[str]:
     return sorted(str(model.get("id")) for model in models)
 
 
-def save_pictures(reply: Reply, path: str) -> list[str]:
-    """Save the pictures of a reply and return their paths; raise RawchatError for what cannot be written."""
+def save_pictures(context: Context, reply: Reply, path: str) -> list[str]:
+    """Save the pictures of a reply and return their paths; raise RawchatError for what cannot be fetched or written.
+
+    They are fetched by the transport of the client, so that --trace, --har and --replay have them too.
+    """
     # here, not above: few commands need it
     from ..images import as_pictures
 
     try:
-        return as_pictures(reply).save(path)
+        return as_pictures(reply, context.client.config).save(path, context.client.transport)
     except OSError as error:
         raise write_error(error.filename or path, error) from None
 

@@ -1,6 +1,7 @@
 """Make the client that the options describe, and the local server around it; print requests for --dry-run and --curl."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Optional
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..config import load_config
 from ..errors import MissingKeyError
 from ..urls import origin
-from ..wire import Headers, Transport
+from ..wire import Headers, Request, Response, Transport
 from ..wire.headers import split_header_line
 from .inputs import UsageError, read_file
 from .options import Options
@@ -17,6 +18,7 @@ from .terminal import Stderr
 
 if TYPE_CHECKING:
     from ..client import Client
+    from ..images import PictureNetwork
 
 LOCAL_URL = "http://127.0.0.1:8080/v1"  #: where the README lets `python -m rawchat.local` serve
 
@@ -151,6 +153,10 @@ def open_client(options: Options, stderr: Stderr) -> "Iterator[Client]":
 
         client = Client(**settings, transport=transport)
         transport = client.transport
+        if options.image is not None and options.replay is None:
+            from ..images import picture_network
+
+            transport = with_pictures(transport, picture_network(client.config))
         if wrap is not None:
             transport = wrap(transport)
         if options.max_tokens is not None and not options.complete:
@@ -160,6 +166,18 @@ def open_client(options: Options, stderr: Stderr) -> "Iterator[Client]":
         if transport is not client.transport:
             client = Client(**settings, transport=transport)
         yield stack.enter_context(client)
+
+
+def with_pictures(transport: Transport, network: "PictureNetwork") -> Transport:
+    """Return a transport that fetches a picture, the only GET of --image, from wherever it is."""
+
+    @functools.wraps(transport, assigned=())
+    def send(request: Request) -> Response:
+        if request.method == "GET":
+            return network.send(request)
+        return transport(request)
+
+    return send
 
 
 def local_model_stands_in(settings: dict[str, Any], stderr: Stderr) -> bool:

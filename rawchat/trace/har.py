@@ -9,6 +9,7 @@ Source of the format: w3c.github.io/web-performance/specs/HAR.  Fields of our ow
 `_pieces` holds the times and sizes of the pieces of a body, `_error` and `_errorType` what broke an exchange.
 """
 
+import base64
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any, Callable
@@ -20,6 +21,9 @@ from . import Exchange, Redactor, describe_wait, error_text, is_retry_of, redact
 from .replay import ReplayError, replay
 
 __all__ = ["ReplayError", "archive", "collector", "replay"]
+
+#: the types of what is no text
+MEDIA_TYPES = ("image/", "audio/", "video/")
 
 MILLISECONDS = 1000  #: in a second: the unit of all times in an archive
 
@@ -99,20 +103,30 @@ def har_response(exchange: Exchange) -> dict[str, Any]:
         status = exchange.response.status
         headers = exchange.response.headers
     body = b"".join(piece for _, piece in exchange.pieces)
-    redactor = Redactor(secrets(exchange.request))
     entry = har_message(headers, len(body))
     entry["status"] = status
     entry["statusText"] = ""
     entry["redirectURL"] = redact_url(headers.get("location", ""))
-    entry["content"] = {
-        "size": len(body),
-        "mimeType": headers.get("content-type", ""),
-        "text": redactor.feed(body) + redactor.end(),
-    }
+    entry["content"] = har_content(body, headers.get("content-type", ""), exchange.request)
     if exchange.error:
         entry["_error"] = error_text(exchange)
         entry["_errorType"] = type(exchange.error).__name__
     return entry
+
+
+def har_content(body: bytes, mime_type: str, request: Request) -> dict[str, Any]:
+    """Return the body of a response: a picture or a sound in base64, anything else as text without credentials."""
+    content: dict[str, Any] = {"size": len(body), "mimeType": mime_type}
+    hidden = secrets(request)
+    is_media = mime_type.lower().startswith(MEDIA_TYPES)
+    # No credential would be found in base64.
+    if is_media and not any(secret.encode() in body for secret in hidden):
+        content["text"] = base64.b64encode(body).decode("ascii")
+        content["encoding"] = "base64"
+        return content
+    redactor = Redactor(hidden)
+    content["text"] = redactor.feed(body) + redactor.end()
+    return content
 
 
 def har_message(headers: Headers, size: int) -> dict[str, Any]:
