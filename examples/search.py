@@ -1,4 +1,11 @@
-"""A search by meaning: the text whose embedding is closest to that of the question, though they share no word."""
+"""A search by meaning: the text whose embedding is closest to that of the question, though they share no word.
+
+With the local model (python -m rawchat.local) it prints:
+
+    money and the economy: Interest rates rose again, and the banks are worried. (0.89)
+    how do I bake a cake?: Add two eggs, flour and a pinch of salt, then stir. (0.91)
+    travel by rail to Italy: The train to Rome leaves at nine from platform four. (0.93)
+"""
 
 import math
 

@@ -159,7 +159,7 @@ def test_moderation() -> None:
 
 
 def test_a_search_by_meaning_with_real_embeddings(local_url: str) -> None:
-    """The README shows the same lines; the last digit may be another on another machine."""
+    """The example shows the same lines; the last digit may be another on another machine."""
     text = shown("search", local_url)
     found = [line[: -len(" (0.00)")] for line in text.splitlines()]
     assert found == [
@@ -167,9 +167,9 @@ def test_a_search_by_meaning_with_real_embeddings(local_url: str) -> None:
         "how do I bake a cake?: Add two eggs, flour and a pinch of salt, then stir.",
         "travel by rail to Italy: The train to Rome leaves at nine from platform four.",
     ]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = (ROOT / "examples" / "search.py").read_text(encoding="utf-8")
     for line in found:
-        assert f"\n{line} (0." in readme
+        assert f"\n    {line} (0." in example
 
 
 def test_responses() -> None:
