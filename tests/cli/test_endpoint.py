@@ -101,7 +101,7 @@ def test_a_request_is_shown_and_not_sent(run: Run, way: str) -> None:
     [
         (["--post", "/x", "no JSON"], "the body is not JSON"),
         (["--post", "/x", '{"a": NaN}'], "the body is not JSON: NaN is not JSON"),
-        (["--post", "/x", "[1]", "-o", "a", "1"], "takes no further parameters: a"),
+        (["--post", "/x", "[1]", "-o", "a", "1"], "only a dict body takes further parameters: a"),
         (["--post", "/x", "1"], "body must be a dict, a list or bytes, got int"),
         (["--post", "/../x"], "the path leads out of base_url"),
         (["--post", "/x", "--form", "file"], "--form expects NAME=@FILE or NAME=VALUE"),
