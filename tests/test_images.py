@@ -222,7 +222,8 @@ def test_a_picture_is_fetched_through_the_proxy_of_the_client(
         ).image("a cat")
         if pickled:
             # the environment is that of the process in which it is loaded
-            monkeypatch.setenv("ALL_PROXY", proxy.origin)
+            for name, value in settings["environ"].items():
+                monkeypatch.setenv(name, value)
             reply = pickle.loads(pickle.dumps(reply))
         with pytest.raises(rawchat.APIConnectionError, match=r"proxy 127\.0\.0\.1"):
             reply.save(tmp_path / "cat.png")

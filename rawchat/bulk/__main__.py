@@ -43,7 +43,7 @@ Options marked with * can be set by a variable, such as RAWCHAT_WORKERS=64. The 
 exit codes:
   0   all rows answered
   1   some rows failed, in this run or an earlier one
-  2   wrong use
+  2   wrong use, or a file that cannot be read or written
   3   no API key, or it was refused (401)
   6   rate limit or quota
   130 Ctrl-C
