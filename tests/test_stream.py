@@ -215,7 +215,7 @@ def test_a_whole_completion_instead_of_events_is_one_chunk() -> None:
         (b'{"error": {"message": "no such model"}}', "no such model"),
         (b"<html>Welcome", "web page: check base_url"),
         (b"[1]", "not a JSON object"),
-        (b'{"choices": [', "half way"),
+        (b'{"choices": [', "cut off"),
         (b"{}", "not a JSON object"),
         (b"", "after 0 chunks"),
         (b"OK", "after 0 chunks"),

@@ -375,7 +375,7 @@ ODD_GOOD += [
         "200 whose body is cut JSON, for ever",
         "10 Cut JSON may be retried",
         [typed(BODY[:-9])],
-        words="half way",
+        words="cut off",
         better="it is asked for again; then it is an error, and says so",
         ours=failed(
             "APIResponseValidationError",
