@@ -216,7 +216,7 @@ def test_a_whole_completion_instead_of_events_is_one_chunk() -> None:
         (b"<html>Welcome", "web page: check base_url"),
         (b"[1]", "not a JSON object"),
         (b'{"choices": [', "cut off"),
-        (b"{}", "not a JSON object"),
+        (b"{}", "200, but without a choice"),
         (b"", "after 0 chunks"),
         (b"OK", "after 0 chunks"),
         (b"\n\n\n", "after 0 chunks"),

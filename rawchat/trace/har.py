@@ -22,7 +22,7 @@ from .replay import ReplayError, replay
 
 __all__ = ["ReplayError", "archive", "collector", "replay"]
 
-#: the types of what is no text
+#: the types of bytes that are not text
 MEDIA_TYPES = ("image/", "audio/", "video/")
 
 MILLISECONDS = 1000  #: in a second: the unit of all times in an archive
