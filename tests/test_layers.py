@@ -60,7 +60,7 @@ FOLDER_RULES = {
 # The folders that the root loads inside a function: only when a call needs them.
 LOADED_LATE_BY_ROOT = {"transport", "schema", "history", "resources"}
 # A command may use what the command line knows of files, terminals and standard input.
-COMMANDS = {"bulk/__main__.py", "bulk/progress.py", "local/__main__.py"}
+COMMANDS = {"bulk/__main__.py", "local/__main__.py"}
 
 
 # The files that take part in every call, in reading order, beside `transport`.

@@ -10,10 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional
 
-from ..cli.terminal import MAX_WARNING, escape_control
 from ..errors import one_line
 from ..usage import Usage
+from ..wire.printable import escape_control
 from .rows import is_success
+
+#: characters of a warning; a longer one is cut
+MAX_WARNING = 2000
 
 PROGRESS_INTERVAL = 0.5  #: seconds between two states of the progress line
 MIN_SECONDS = 1e-9  #: avoids a division by zero where the clock has not moved

@@ -13,15 +13,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Optional, TextIO
 
 from ..errors import RawchatError, one_line
+from ..wire.printable import escape_control as escape_control
 
 if TYPE_CHECKING:
     from .wrap import WordWrapper
-
-# C0 but tab and newline, DEL and C1; marks, overrides and isolates of bidirectional text; tags; halves of characters.
-CONTROL = re.compile(
-    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069"
-    "\\ud800-\\udfff\\U000e0000-\\U000e007f]"
-)
 
 # The colours of a line on standard error by its first word (ECMA-48, 8.3.117): red, cyan, green, faint.
 FAINT = "2"
@@ -168,30 +163,6 @@ def to_devnull(file: Any) -> None:
 
 
 # ---- text for a terminal
-
-
-def escape_control(text: str) -> str:
-    """Return `text` with every character that can steer a terminal, or turn text around, as a symbol or its number.
-
-    Characters are replaced one by one, so that a sequence that arrives in two parts cannot slip through.  Tab and
-    newline stay; a carriage return, which would write over the line, is dropped.
-
-    >>> escape_control("a\\x1b[31mb\\u202ec\\r\\n")
-    'a␛[31mb<U+202E>c\\n'
-    """
-    return CONTROL.sub(control_symbol, text)
-
-
-def control_symbol(match: "re.Match[str]") -> str:
-    """Return the visible form of a control character: a control picture (U+2400 and up), or its number."""
-    code = ord(match[0])
-    if code == 0x0D:
-        return ""
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    return f"<U+{code:04X}>"
 
 
 def utf8(text: str) -> bytes:

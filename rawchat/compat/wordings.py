@@ -277,7 +277,9 @@ def resembles_overflow(text: str) -> bool:
     """
     if OTHER_SIZES.search(text):
         return False
-    return all(pattern.search(text) for pattern in (SENT, SIZE, EXCESS))
+    if not SENT.search(text) or not SIZE.search(text):
+        return False
+    return EXCESS.search(text) is not None
 
 
 def contains(text: str, words: str) -> bool:

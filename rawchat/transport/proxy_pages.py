@@ -207,7 +207,7 @@ class PieceRedactor:
     """
 
     def __init__(self, pattern: "re.Pattern[bytes]", longest: int):
-        self._pattern = pattern
+        self.pattern = pattern
         self._longest = longest
         self._held = b""
 
@@ -220,17 +220,17 @@ class PieceRedactor:
             if ready:
                 yield ready
         if self._held:
-            yield self._pattern.sub(b"***", self._held)
+            yield self.pattern.sub(b"***", self._held)
 
     def _take_ready(self) -> bytes:
         """Return, redacted, what cannot be the beginning of a secret, and hold the rest back."""
         # What begins after this may be a longer secret than it seems, and waits for the next piece.
         limit = max(0, len(self._held) - self._longest + 1)
         end = limit
-        for match in self._pattern.finditer(self._held):
+        for match in self.pattern.finditer(self._held):
             if match.start() < limit:
                 end = max(end, match.end())
-        ready = self._pattern.sub(b"***", self._held[:end])
+        ready = self.pattern.sub(b"***", self._held[:end])
         self._held = self._held[end:]
         return ready
 

@@ -278,7 +278,8 @@ def test_the_chat_and_the_tools_remember_the_name(run: Run) -> None:
         return Response(200, {}, [b"{}"])
 
     send = rename_max_tokens(transport)
-    request = Request("POST", "http://localhost/v1", body=b'{"max_tokens":7,"n":1}')
+    draft = {"max_tokens": 7, "n": 1}
+    request = Request("POST", "http://localhost/v1", body=b'{"max_tokens":7,"n":1}', draft=draft)
     assert [send(request).status, send(request).status] == [200, 200]
     assert bodies == [{"max_tokens": 7, "n": 1}, *[{"max_completion_tokens": 7, "n": 1}] * 2]
 

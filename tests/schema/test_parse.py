@@ -172,7 +172,7 @@ def test_the_json_may_follow_the_thoughts_of_the_model(text: str) -> None:
             "the top: missing name, venue, mood",
         ),
         (cut("", "tool_calls", tool_calls=[{}]), rawchat.APIResponseValidationError, "no text"),
-        (answer({"choices": []}), rawchat.APIResponseValidationError, "with a choice"),
+        (answer({"choices": []}), rawchat.APIResponseValidationError, "without a choice"),
     ],
 )
 def test_what_is_no_instance_is_an_error_that_keeps_the_reply(
