@@ -161,7 +161,7 @@ def test_an_idle_connection_that_was_closed_is_no_finding() -> None:
 
 
 def test_the_embedded_model(diagnose: Any, local_url: str) -> None:
-    """llama.cpp does not compress, serves no embeddings, and cannot force this model to call a tool.
+    """llama.cpp does not compress, and cannot force this model to call a tool.
 
     The model's words depend on the processor's arithmetic; no word of it makes a feature `no` or `differs`.
     """
@@ -171,7 +171,7 @@ def test_the_embedded_model(diagnose: Any, local_url: str) -> None:
     for name in ("tools", *NEEDS_TOOLS):
         findings.pop(name, None)
     judged = {name: status for name, status in findings.items() if status != "not tried"}
-    assert judged == {"embeddings": "no", "gzip": "no"}, diagnosis.text
+    assert judged == {"gzip": "no"}, diagnosis.text
     unclear = [name for name, status in findings.items() if status == "not tried"]
     assert set(unclear) <= WORDED
 
