@@ -28,7 +28,7 @@ from ..errors import (
     UnprocessableEntityError,
     one_line,
 )
-from ..wire import Response
+from ..wire import Request, Response
 from ..wire.json_text import decode_json
 from .error_bodies import parse_error_body
 from .wordings import holds_overflow
@@ -55,6 +55,12 @@ ERROR_BY_STATUS: dict[int, type[APIStatusError]] = {
     429: RateLimitError,
 }
 
+#: A path in which another endpoint follows an endpoint: the first one is the end of base_url.
+DOUBLE_ENDPOINT = re.compile(
+    r"(/(?:chat/completions|completions|embeddings|responses|moderations|images/generations))"
+    r"/(?:chat/completions|completions|embeddings|responses|moderations|images/|audio/|models$)"
+)
+
 # ---- a status that is not 2xx
 
 
@@ -78,7 +84,24 @@ def error_from_response(response: Response, limit: int) -> APIStatusError:
     if encoding and not is_text(body):
         body = b""
         reason = f"its body is in the encoding {encoding}, which was not requested"
-    return error_from_status(response.status, response.headers, body, response.summary, reason)
+    error = error_from_status(response.status, response.headers, body, response.summary, reason)
+    if isinstance(error, NotFoundError):
+        error.hint = not_found_hint(response.request, error)
+    return error
+
+
+def not_found_hint(request: Request, error: NotFoundError) -> str:
+    """Return what to try after a 404: it depends on whether `request` names a model, and on its path."""
+    path = request.url.partition("?")[0]
+    doubled = DOUBLE_ENDPOINT.search(path)
+    if doubled:
+        return f"base_url ends in {doubled[1]}: leave that out"
+    # An upload may name a model in its form.
+    is_upload = request.body is not None and not isinstance(request.body, bytes)
+    may_name_a_model = request.model is not None or is_upload or "/models/" in path
+    if may_name_a_model or error.code == "model_not_found":
+        return error.hint
+    return "this server may not have that path: check it and base_url"
 
 
 def is_text(body: bytes) -> bool:

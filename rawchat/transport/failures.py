@@ -54,6 +54,9 @@ PATCHED_LATE = (
 #: The start of a TLS alert (RFC 8446, 5.1), which http.client cites as a bad status line.
 TLS_RECORD = re.compile(r"^(?:\x15\x03|\\x15\\x03)")
 
+#: The line of CPython's source, which its errors of TLS begin or end with.
+SOURCE_LINE = re.compile(r"^_ssl\.c:\d+: | \(_ssl\.c:\d+\)$")
+
 
 class TranslateErrors:
     """A context manager that raises our exception in place of one of requests, urllib3, http.client or the socket."""
@@ -110,6 +113,7 @@ def translate_error(
         return deadline.error()
     cause = first_cause(error)
     reason = one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
+    reason = SOURCE_LINE.sub("", reason)
     if proxy and is_proxy_error(error, cause):
         from .proxy_pages import proxy_failure
 
@@ -154,6 +158,12 @@ def explain(failure: APIConnectionError, cause: BaseException, host: str) -> Non
     elif TLS_RECORD.search(str(cause)):
         failure.permanent = True
         failure.hint = f"the port speaks TLS, not plain HTTP: https:// may be meant; {DOCTOR}"
+    elif isinstance(cause, TIMEOUT_ERRORS) and "handshake" in str(cause):
+        # The server may also be slow: the next attempt may succeed.
+        failure.hint = (
+            "the port may not speak TLS: http:// may be meant; if it does, a larger timeout may help; "
+            + DOCTOR
+        )
     elif isinstance(cause, ConnectionRefusedError):
         failure.hint = f"is the server running, and is this its port? {DOCTOR}"
     elif isinstance(cause, socket.gaierror):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -123,6 +123,44 @@ def test_the_format_of_the_line() -> None:
     assert str(error).startswith(
         f"401 invalid_api_key: Incorrect key ({WHERE}, request id req_1); check the key"
     )
+
+
+@row("4.1")
+@pytest.mark.parametrize(
+    ("path", "model", "code", "hint"),
+    [
+        ("/chat/completions", "gpt-9", None, "check the model name and base_url"),
+        ("/models/gpt-9", None, None, "check the model name and base_url"),
+        ("/moderations", None, "model_not_found", "check the model name and base_url"),
+        ("/moderations", None, None, "this server may not have that path: check it and base_url"),
+        ("/nowhere?a=/models/", None, None, "this server may not have that path"),
+        (
+            "/chat/completions/chat/completions",
+            "m",
+            None,
+            "base_url ends in /chat/completions: leave that out",
+        ),
+        ("/embeddings/models", None, None, "base_url ends in /embeddings: leave that out"),
+        ("/completions/chat/completions", "m", None, "base_url ends in /completions: leave"),
+        ("/chat/completions/chatcmpl-1/messages", None, None, "this server may not"),
+    ],
+)
+def test_the_hint_of_a_404_fits_the_request(
+    path: str, model: Optional[str], code: Optional[str], hint: str
+) -> None:
+    response = Response(404, {}, [json.dumps({"error": {"message": "no", "code": code}}).encode()])
+    response.request = Request("POST", f"http://localhost/v1{path}", body=b"{}", model=model)
+    assert error_from_response(response, 2**20).hint.startswith(hint)
+
+
+def test_the_hint_of_a_404_for_a_form_names_the_model() -> None:
+    class Form:
+        length = 0
+
+    response = Response(404, {}, [b"{}"])
+    body: Any = Form()
+    response.request = Request("POST", "http://localhost/v1/audio/transcriptions", body=body)
+    assert error_from_response(response, 2**20).hint == "check the model name and base_url"
 
 
 def test_attempts_are_told() -> None:

@@ -267,6 +267,19 @@ def test_http_on_a_tls_port_and_tls_on_a_plain_port() -> None:
 
 
 @row("12.6")
+def test_a_port_that_answers_no_tls_handshake_may_speak_plain_http() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # it accepts, and says nothing
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/v1"
+        error = fail(url, max_retries=0, timeout=(0.1, 0.1))
+    assert isinstance(error, rawchat.APITimeoutError)
+    assert "handshake operation timed out" in error.message
+    assert "_ssl.c" not in str(error)
+    assert error.hint.startswith("the port may not speak TLS: http:// may be meant")
+    assert "a larger timeout may help" in error.hint
+    assert error.retryable
+
+
+@row("12.6")
 def test_the_hint_fits_the_cause_and_names_the_doctor() -> None:
     error = fail(f"http://127.0.0.1:{closed_port()}/v1", max_retries=0)
     assert "is the server running" in error.hint
