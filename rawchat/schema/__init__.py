@@ -8,11 +8,13 @@
 {'name': {'type': 'string'}, 'people': {'type': 'array', 'items': {'type': 'string'}}}
 
 Strict means that an object has exactly the named keys, all of them.  The schemas are those that the official SDK
-(openai-python 3.52) sends for the same pydantic models, except for `title`.
+(openai-python 3.52) sends for the same pydantic models, except for `title`.  The default of a function's parameter
+stands in its description: OpenAI's API has refused `default` in strict schemas of tools.
 """
 
 import dataclasses
 import inspect
+import json
 import re
 import reprlib
 from collections.abc import Iterable, Mapping
@@ -61,6 +63,8 @@ def schema(type_: Any) -> Schema:
     root = object_schema(type_, definitions)
     if definitions:
         root["$defs"] = {named.__name__: body for named, body in definitions.items()}
+    if not is_object(type_):
+        describe_defaults(root)
     return strict(root, root)
 
 
@@ -175,6 +179,25 @@ def enum_schema(values: Iterable[Any], place: str) -> Schema:
     if len(types) == 1:
         result["type"] = types.pop()
     return result
+
+
+def describe_defaults(root: Schema) -> None:
+    """Move every default in the schema of a function's parameters into the description of its property.
+
+    gpt-4o-2024-08-06 refused a strict tool with a `default` (instructor issue 1074), and so did Azure
+    (openai-agents-python issue 4390).  A model still has to know the value, as every property is required.
+    """
+    definitions = root.get("$defs", {})
+    for node in (root, *definitions.values()):
+        for described in node.get("properties", {}).values():
+            default = described.pop("default", None)
+            if default is None:
+                continue
+            # A description beside a $ref replaces that of its target.
+            target = definitions.get(described.get("$ref", "").rpartition("/")[2], {})
+            text = described.get("description") or target.get("description", "")
+            shown = json.dumps(default, ensure_ascii=False)
+            described["description"] = f"{text} (default: {shown})".lstrip()
 
 
 # --- from any schema to a strict one

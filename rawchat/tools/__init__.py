@@ -112,7 +112,13 @@ def spec(function: Function) -> dict[str, Any]:
 def tools_by_name(
     tools: Iterable[Union[Function, Mapping[str, Any]]], functions: Mapping[str, Function]
 ) -> dict[str, Tool]:
-    """Return the tools by their names; raise TypeError for two of one name, or one without a function."""
+    """Return the tools by their names.
+
+    Raises TypeError for two of one name, for one without a function, and for a single tool outside a list.
+    """
+    if not isinstance(tools, Iterable) or isinstance(tools, (str, Mapping)):
+        name = getattr(tools, "__name__", "…")
+        raise TypeError(f"tools must be a list of tools: tools=[{name}]")
     by_name: dict[str, Tool] = {}
     for each in tools:
         tool = make_tool(each, functions)

@@ -345,11 +345,12 @@ def test_a_functions_signature_and_docstring_are_a_schema() -> None:
     assert made["properties"]["unit"] == {
         "enum": ["C", "F"],
         "type": "string",
-        "default": "C",
-        "description": "Celsius or Fahrenheit",
+        "description": 'Celsius or Fahrenheit (default: "C")',
     }
-    assert made["properties"]["days"]["default"] == 3
-    assert made["properties"]["days"]["description"] == "how many"
+    assert made["properties"]["days"] == {
+        "type": "integer",
+        "description": "how many (default: 3)",
+    }
     assert made["properties"]["where"] == {"anyOf": [{"$ref": "#/$defs/Address"}, {"type": "null"}]}
 
 
@@ -359,15 +360,36 @@ SEVERE = Review(True, Severity.HIGH)
 def report(review: Review = SEVERE, levels: list[Level] = [Level.ONE]) -> None: ...  # noqa: B006
 
 
-def test_defaults_are_sent_as_json_has_them() -> None:
+@dataclasses.dataclass
+class Trip:
+    """A way to travel."""
+
+    to: str = "Paris"
+    default: bool = False
+
+
+HOME = Trip("Rome")
+
+
+def book(trip: Trip = HOME, other: Optional[Trip] = None, note: str = "é") -> None: ...
+
+
+def test_the_defaults_of_a_function_stand_in_descriptions_as_json_has_them() -> None:
     made = schema.schema(report)["properties"]
-    assert made["review"]["default"] == {
-        "flagged": True,
-        "severity": "high",
-        "category": None,
-        "score": 0.5,
+    assert made["review"]["description"] == (
+        '(default: {"flagged": true, "severity": "high", "category": null, "score": 0.5})'
+    )
+    assert made["levels"]["description"] == "(default: [1])"
+    made = schema.schema(book)
+    assert made["properties"]["trip"]["description"] == (
+        'A way to travel. (default: {"to": "Rome", "default": false})'
+    )
+    assert made["properties"]["note"] == {"type": "string", "description": '(default: "é")'}
+    assert made["$defs"]["Trip"]["properties"] == {
+        "to": {"type": "string", "description": '(default: "Paris")'},
+        "default": {"type": "boolean", "description": "(default: false)"},
     }
-    assert made["levels"]["default"] == [1]
+    assert schema.schema(Trip)["properties"]["to"] == {"type": "string", "default": "Paris"}
 
 
 def nameless(*args: int) -> None: ...

@@ -96,7 +96,7 @@ def test_a_function_is_a_tool_by_its_signature_and_docstring() -> None:
                 "required": ["city", "unit"],
                 "properties": {
                     "city": {"type": "string", "description": "its name in English"},
-                    "unit": {"type": "string", "enum": ["C", "F"], "default": "C"},
+                    "unit": {"type": "string", "enum": ["C", "F"], "description": '(default: "C")'},
                 },
             },
         },
@@ -436,6 +436,16 @@ def test_two_tools_of_one_name_are_refused_before_sending() -> None:
 def test_what_is_no_function_with_a_name_is_refused_before_sending(wrong: Any) -> None:
     with serving(DONE) as server, pytest.raises(TypeError, match="a function with a name"):
         tools.run("Go", [wrong], client(server))
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "shown"), [(max, "max"), (READY, "…"), ("lookup", "…"), (None, "…")]
+)
+def test_a_tool_outside_a_list_is_refused_before_sending(wrong: Any, shown: str) -> None:
+    with serving(DONE) as server, pytest.raises(TypeError) as caught:
+        tools.run("Go", tools=wrong, client=client(server))
+    assert str(caught.value) == f"tools must be a list of tools: tools=[{shown}]"
     assert server.requests == []
 
 
