@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from ..cli.client import read_key
+from ..cli.client import NO_KEY_HELP, read_key
 from ..cli.inputs import UsageError, expand_at_file, json_or_text
 from ..cli.parser import HelpFormatter, Parser, report_unknown_variables, unknown_option
 from ..cli.terminal import is_closed_pipe, to_devnull
@@ -36,7 +36,8 @@ IN has one row in each line:
 UTF-16 and gzip are recognised. OUT gets one line for each row as soon as it is finished, failed rows too.
 
 Ctrl-C and SIGTERM finish what is under way, and the same command continues from there. A row without a \
-"custom_id" is recognised by its content. A 429 pauses all workers: it costs time, not rows.
+"custom_id" is recognised by its content; -m and -o do not count: after a change of these, choose another OUT or \
+use --no-resume. A 429 pauses all workers: it costs time, not rows.
 
 Options marked with * can be set by a variable, such as RAWCHAT_WORKERS=64. The command line comes first.
 
@@ -117,7 +118,7 @@ def make_parser() -> Parser:
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="skip rows that have a result in OUT, or empty OUT first",
+        help="skip rows that have a result in OUT (the default), or empty OUT first (--no-resume)",
     )
     add("--retry-failed", action="store_true", help="ask again for the rows that failed before")
     add("-m", "--model", metavar="NAME", help="the model of rows that name none *")
@@ -268,8 +269,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return fail(f"-o {error}", EXIT_USAGE)
     except InputError as error:
         return fail(f"{options.input}: {error}", EXIT_USAGE)
-    except MissingKeyError as error:
-        return fail(str(error), EXIT_KEY)
+    except MissingKeyError:
+        return fail(NO_KEY_HELP, EXIT_KEY)
     except RawchatError as error:
         return fail(str(error), EXIT_USAGE)
     except OSError as error:

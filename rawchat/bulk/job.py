@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple, Optional
 from ..client import Client
 from ..errors import APIStatusError, AuthenticationError
 from ..wire.json_text import encode_mended
-from .progress import Progress, print_remark, print_warning
+from .progress import Progress, count_of, print_remark, print_warning
 from .resume import (
     DoneRows,
     OutputError,
@@ -73,6 +73,7 @@ def run_with_files(job: Job, client: Client, stack: contextlib.ExitStack) -> int
         progress.count(result)
         progress.show()
     progress.show(last=True)
+    report_failures(progress, job.output)
     report_done(job.output, done)
     if run.error:
         code = EXIT_KEY if isinstance(run.error, AuthenticationError) else EXIT_RATE_LIMIT
@@ -171,13 +172,25 @@ def show_pause(seconds: float) -> None:
     print_remark(f"rate limit: all workers pause for {seconds:.3g} s")
 
 
+def report_failures(progress: Progress, path: str) -> None:
+    """Print how many rows failed in this run, and why the first did."""
+    text = progress.describe_failures()
+    if not text:
+        return
+    # Standard output cannot be read again.
+    if path != "-":
+        text += "; --retry-failed asks again"
+    print_warning(text)
+
+
 def report_done(path: str, done: DoneRows) -> None:
     """Print what the output held before this run."""
     if not done.total:
         return
-    text = f"{path} already held {done.total} results"
+    text = f"{path} already held {count_of(done.total, 'result')}"
     if done.skipped_failures:
-        text += f"; {done.skipped_failures} rows failed before (--retry-failed asks again)"
+        failed = count_of(done.skipped_failures, "row")
+        text += f"; {failed} failed before (--retry-failed asks again)"
     print_warning(text)
 
 

@@ -13,10 +13,14 @@ from typing import Any, Callable, Optional
 from ..errors import one_line
 from ..usage import Usage
 from ..wire.printable import escape_control
-from .rows import is_success
+from .rows import failure_reason, is_success
 
 #: characters of a warning; a longer one is cut
 MAX_WARNING = 2000
+
+#: characters of a custom_id, and of the reason of a failure, in a warning
+MAX_CUSTOM_ID = 100
+MAX_REASON = 500
 
 PROGRESS_INTERVAL = 0.5  #: seconds between two states of the progress line
 MIN_SECONDS = 1e-9  #: avoids a division by zero where the clock has not moved
@@ -46,20 +50,36 @@ class Progress:
         self.failed = 0
         self.tokens = 0
         self.cost = 0.0
-        self._bar = make_bar(total)
+        self._first_failure: Mapping[str, Any] = {}
+        self._bar = None
+        if total != 0:
+            self._bar = make_bar(total)
 
     def count(self, result: Mapping[str, Any]) -> None:
         """Add one result."""
         self.done += 1
         if not is_success(result):
             self.failed += 1
+            self._first_failure = self._first_failure or result
         response = result["response"] or {}
         usage = Usage.of(response.get("body") or {})
         self.tokens += usage.total
         prompt_price, completion_price = self._price
         self.cost += usage.cost({"prompt": prompt_price, "completion": completion_price})
 
+    def describe_failures(self) -> str:
+        """Return how many rows failed, and which was the first and why; an empty text if none did."""
+        if not self.failed:
+            return ""
+        text = f"{count_of(self.failed, 'row')} failed"
+        if self.failed > 1:
+            text += "; the first"
+        custom_id = one_line(str(self._first_failure["custom_id"]), MAX_CUSTOM_ID)
+        return f"{text}, {custom_id}: {one_line(failure_reason(self._first_failure), MAX_REASON)}"
+
     def __str__(self) -> str:
+        if self._total == 0 == self.done:
+            return "nothing left to do"
         rate = self.done / max(self._clock() - self._started_at, MIN_SECONDS)
         if self._total is None:
             parts = [f"{self.done} done"]
@@ -106,6 +126,17 @@ class Progress:
         self._printed_at = self._clock()
         end = "\n" if last else ""
         print(f"\r{self}{erase_rest()}", end=end, file=sys.stderr, flush=True)
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> count_of(1, "row"), count_of(2, "row")
+    ('1 row', '2 rows')
+    """
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}s"
 
 
 def print_remark(text: str) -> None:

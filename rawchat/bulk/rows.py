@@ -175,4 +175,23 @@ def is_success(result: Mapping[str, Any]) -> bool:
     return isinstance(response, dict) and response.get("status_code") == 200
 
 
+def failure_reason(result: Mapping[str, Any]) -> str:
+    """Return why a row failed: the message of its error, after the status if the server refused it.
+
+    >>> failure_reason({"error": None, "response": {"status_code": 400, "body": {"error": {"message": "no"}}}})
+    '400: no'
+    """
+    response = result.get("response")
+    if not isinstance(response, dict):
+        error = result.get("error") or {}
+        return str(error.get("message") or error.get("code") or "unknown error")
+    status = str(response.get("status_code"))
+    error = (response.get("body") or {}).get("error")
+    if not error:
+        return status
+    # Not every server has a "message": FastAPI says "detail".
+    message = error.get("message") or json.dumps(error, ensure_ascii=False)
+    return f"{status}: {message}"
+
+
 succeeded = is_success  #: the public name, `bulk.succeeded`

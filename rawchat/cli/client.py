@@ -24,7 +24,7 @@ LOCAL_URL = "http://127.0.0.1:8080/v1"  #: where the README lets `python -m rawc
 
 NO_KEY_HELP = (
     "no API key: set OPENAI_API_KEY (or --key-file FILE), or name a server that needs none with "
-    "--base-url, or {}"
+    "--base-url"
 )
 
 
@@ -197,9 +197,9 @@ def local_model_stands_in(settings: dict[str, Any], stderr: Stderr) -> bool:
     named = settings["base_url"] or config.model
     if not local.available():
         raise MissingKeyError(
-            NO_KEY_HELP.format(f"install the local model and use --local ({local.INSTALL})")
+            f"{NO_KEY_HELP}, or install the local model and use --local ({local.INSTALL})"
         )
     if named or not stderr.terminal:
-        raise MissingKeyError(NO_KEY_HELP.format("use the small local model with --local"))
+        raise MissingKeyError(f"{NO_KEY_HELP}, or use the small local model with --local")
     stderr.warn("no API key: using the local model (--local hides this message)")
     return True

@@ -313,7 +313,7 @@ def test_the_same_command_again_does_nothing_again() -> None:
         assert (code, said.startswith("5 of 5 done, ")) == (0, True)
         assert target.stat().st_mode & 0o777 == 0o600
         before = target.read_bytes()
-        assert run(str(source), str(target), "--base-url", server.url)[1].startswith("0 of 0 done")
+        assert run(str(source), str(target), "--base-url", server.url)[1].startswith("nothing left")
         assert target.read_bytes() == before
         assert run(str(source), str(target), "--base-url", server.url, "--no-resume")[1].startswith(
             "5 of 5 done"
@@ -331,7 +331,7 @@ def test_a_torn_last_line_is_mended_and_its_row_asked_again() -> None:
         for at in (last, last + 1, len(whole) - 20, len(whole) - 2, len(whole) - 1):
             target.write_bytes(whole[:at])
             code, said = run(str(source), str(target), "--base-url", server.url)
-            assert (code, said[:6]) == (0, "0 of 0" if at == len(whole) - 1 else "1 of 1"), at
+            assert (code, said[:6]) == (0, "nothin" if at == len(whole) - 1 else "1 of 1"), at
             assert ids(target) == {"line-1": 1, "line-2": 1, "line-3": 1}
 
 
@@ -359,7 +359,7 @@ def test_rows_that_failed_are_asked_again_on_demand() -> None:
     with serving(refused, answer(completion())) as server, files(3) as (source, target):
         words = (str(source), str(target), "--base-url", server.url, "--workers", "1")
         assert run(*words)[0] == 1
-        assert run(*words)[1].startswith("0 of 0")
+        assert run(*words)[1].startswith("nothing left to do\n")
         assert run(*words, "--retry-failed")[1].startswith("1 of 1")
     assert ids(target) == {"line-1": 1, "line-2": 1, "line-3": 1}
     assert not pathlib.Path("out.jsonl.part").exists()
@@ -476,6 +476,32 @@ def test_progress_on_a_terminal_is_written_over_itself(monkeypatch: pytest.Monke
     )
     assert shown.endswith(", 27 tokens, $27.0000, 1 failed\x1b[K\n")
     assert shown.count("\n") == 1
+
+
+def test_failures_are_described_by_the_first_one() -> None:
+    progress = Progress(3, (0.0, 0.0))
+    assert progress.describe_failures() == ""
+    lost = {"code": "APIConnectionError", "message": "h:9:\nConnection refused"}
+    progress.count({"custom_id": "a", "response": None, "error": lost})
+    assert progress.describe_failures() == "1 row failed, a: h:9: Connection refused"
+    progress.count({"custom_id": "b", "response": None, "error": {"message": "other"}})
+    assert progress.describe_failures() == ("2 rows failed; the first, a: h:9: Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"error": {"message": "no"}}, "400: no"),
+        ({"error": {"detail": "ü"}}, '400: {"detail": "ü"}'),
+    ],
+)
+def test_a_refused_row_is_described_by_its_status(body: Any, reason: str) -> None:
+    progress = Progress(1, (0.0, 0.0))
+    response = {"status_code": 400, "body": body}
+    progress.count({"custom_id": "x" * 500, "response": response, "error": None})
+    said = progress.describe_failures()
+    assert said.endswith(f"x…: {reason}")
+    assert len(said) < 150
 
 
 def test_progress_on_a_terminal_begins_before_the_first_row(

@@ -374,18 +374,51 @@ def test_a_rerun_reports_what_the_output_holds_and_counts_earlier_failures(
     write("a\nb\nc\n")
     with serving(answer({"error": {"message": "no"}}, 400), OK) as server:
         assert run(server, "--workers", "1") == 1
-        capsys.readouterr()
+        assert capsys.readouterr().err.splitlines()[1:] == [
+            "rawchat: 1 row failed, line-1: 400: no; --retry-failed asks again"
+        ]
         assert run(server) == 1
         assert capsys.readouterr().err.splitlines()[-1] == (
             "rawchat: out.jsonl already held 3 results; "
-            "1 rows failed before (--retry-failed asks again)"
+            "1 row failed before (--retry-failed asks again)"
         )
         assert len(server.requests) == 3
         assert run(server, "--retry-failed") == 0
         assert run(server) == 0
 
 
+def test_a_failure_is_reported_beside_results_on_standard_output(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    write('{"prompt": \n')
+    with serving(OK) as server:
+        assert bulk.main(["in.txt", "-", "--base-url", server.url]) == 1
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("rawchat: 1 row failed, line-1: line 1 is not JSON: ")
+    assert "--retry-failed" not in last
+
+
 # ---- options
+
+
+def test_a_missing_key_is_explained_by_options(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    write("a\n")
+    assert bulk.main(["in.txt", "out.jsonl"]) == 3
+    assert capsys.readouterr().err == (
+        "rawchat: no API key: set OPENAI_API_KEY (or --key-file FILE), or name a server that needs none "
+        "with --base-url\n"
+    )
+
+
+def test_the_help_says_what_a_rerun_recognises(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bulk.main(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "-m and -o do not count" in shown
+    assert "(the default), or empty OUT first (--no-resume)" in shown
 
 
 @row("13.14")
