@@ -51,9 +51,7 @@ class Progress:
         self.tokens = 0
         self.cost = 0.0
         self._first_failure: Mapping[str, Any] = {}
-        self._bar = None
-        if total != 0:
-            self._bar = make_bar(total)
+        self._bar = make_bar(total)
 
     def count(self, result: Mapping[str, Any]) -> None:
         """Add one result."""
@@ -169,8 +167,8 @@ def stderr_is_terminal() -> bool:
 
 
 def make_bar(total: Optional[int]) -> Any:
-    """Return tqdm's bar; None where standard error is not a terminal, or tqdm is not installed."""
-    if stderr_is_terminal():
+    """Return tqdm's bar; None where standard error is not a terminal, tqdm is not installed, or no row is left."""
+    if stderr_is_terminal() and total != 0:
         with contextlib.suppress(ImportError):
             from tqdm import tqdm
 

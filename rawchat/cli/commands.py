@@ -16,8 +16,8 @@ from .conversation import ConversationFile
 from .inputs import UsageError, expand_at_file, read_file
 from .terminal import escape_control
 
-#: characters of a message that /undo shows
-UNDO_EXCERPT = 60
+#: characters that /undo shows of a message, and /system of the instructions
+EXCERPT = 60
 
 #: columns of the commands in /help; their descriptions begin there
 HELP_INDENT = 17
@@ -54,15 +54,15 @@ class Session:
         self._saved: set[str] = set()  # paths that /save has written
 
     def handle(self, text: str, literal: bool) -> None:
-        """Send a message, or run a command; blank input is ignored.
+        """Send a message, or run a command; blank input is ignored.  @FILE sends the text in a file.
 
-        literal     the text was pasted or quoted, and is a message even if it begins with /
+        literal     the text was pasted or quoted, and is the message even if it begins with / or @
 
         Raises RawchatError if the call or the command fails; the conversation is then as it was before.
         """
         if literal or not text.startswith("/"):
             if text.strip():
-                self._ask(text)
+                self._ask(text if literal else expand_message(text))
             return
         if text.startswith("//"):
             self._ask(text[1:])
@@ -78,9 +78,11 @@ class Session:
     # ---- the commands
 
     def set_system(self, text: str) -> None:
-        """Replace the instructions, or print them if there is no text."""
+        """Replace the instructions, and print how they begin; without a text, print the present ones."""
         if text:
-            self.history.system = expand_at_file(text, "/system")
+            instructions = expand_at_file(text, "/system")
+            self.history.system = instructions
+            self._print(f"instructions: {one_line(instructions, EXCERPT)}")
             self._on_change(self.history)
         else:
             self._print(self.history.system or "no instructions; /system TEXT sets them")
@@ -105,7 +107,7 @@ class Session:
     def undo(self, _: str) -> None:
         """Remove the last turn."""
         start = self._last_turn()
-        excerpt = one_line(text_of(self.history[start]), UNDO_EXCERPT)
+        excerpt = one_line(text_of(self.history[start]), EXCERPT)
         self._print(f"removed: {excerpt}")
         del self.history[start:]
         self._on_change(self.history)
@@ -199,6 +201,18 @@ class Session:
         return starts[-1]
 
 
+def expand_message(text: str) -> str:
+    """Return the message that a person typed: the text of FILE for '@FILE', '@x' for '@@x', as on the command line.
+
+    Raises UsageError for a file that cannot be read.
+    """
+    if "\n" in text:
+        return text
+    if text.startswith("@"):
+        text = text.rstrip()
+    return expand_at_file(text, "the message")
+
+
 def edit_in_editor(text: str, environ: Mapping[str, str]) -> str:
     """Let the person edit `text` in $VISUAL or $EDITOR (default: vi; Notepad on Windows), and return the result.
 
@@ -265,7 +279,7 @@ KEYS_HELP = [
     "",
     'A line that ends in \\ continues on the next one. """ begins a text of several',
     'lines, and """ ends it. A pasted text is one message, with all its lines.',
-    "// begins a message with /.",
+    "// begins a message with /, @@ one with @. @FILE sends the text in a file.",
 ]
 
 

@@ -23,14 +23,13 @@ from .context import Context
 from .inputs import (
     UsageError,
     Warn,
-    build_prompt,
     check_unicode,
     read_stdin,
     refuse_constant,
     wait_for_data,
 )
 from .options import Options
-from .query import Query, extra_body
+from .query import Query, extra_body, read_prompt
 from .terminal import utf8
 
 #: Inputs of --embed in one request.
@@ -69,7 +68,7 @@ def endpoint_query(kind: str, options: Options, stdin: Optional[TextIO], warn: W
 
 def read_inputs(options: Options, stdin: Optional[TextIO], warn: Warn) -> list[str]:
     """Return the inputs of --embed: the lines of the prompt and of standard input that are not blank."""
-    prompt = build_prompt(options.prompt, stdin, warn)
+    prompt = read_prompt(options, stdin, warn)
     return [line for line in prompt.splitlines() if line.strip()]
 
 
@@ -79,7 +78,7 @@ def read_json(options: Options, stdin: Optional[TextIO], warn: Warn) -> Any:
     if options.prompt:
         if "-" not in options.prompt:
             stdin = None
-        text = build_prompt(options.prompt, stdin, warn)
+        text = read_prompt(options, stdin, warn)
     elif stdin is not None and not stdin.isatty():
         wait_for_data(stdin, warn)
         text = read_stdin(stdin, warn)

@@ -30,15 +30,20 @@ class UsageError(RawchatError):
 
 # ---- the prompt
 
+GIVE_PROMPT = 'give a prompt ("…"), or pipe one in (see --help)'
+
 # {stdin}, and {{stdin}} for the text "{stdin}" itself.
 STDIN_PLACE = re.compile(r"\{\{stdin\}\}|\{stdin\}")
 
 
-def build_prompt(words: Sequence[str], stdin: Optional[TextIO], warn: Warn) -> str:
+def build_prompt(
+    words: Sequence[str], stdin: Optional[TextIO], warn: Warn, advice: str = GIVE_PROMPT
+) -> str:
     """Return the prompt: the words, and standard input where - or {stdin} places it, else above them.
 
     stdin       None if there is none to read; a terminal is read only if a word places it
     warn        receives a line about input that is not valid UTF-8, or does not arrive
+    advice      ends the error for an empty prompt
 
     Raises UsageError if the prompt is empty or not text.
     """
@@ -64,7 +69,7 @@ def build_prompt(words: Sequence[str], stdin: Optional[TextIO], warn: Warn) -> s
             paragraphs[-1].append(insert_stdin(text, piped))
     prompt = "\n\n".join(" ".join(line) for line in paragraphs if any(line))
     if not prompt.strip():
-        raise UsageError('nothing to ask: give a prompt ("…"), or pipe one in (see --help)')
+        raise UsageError(f"nothing to ask: {advice}")
     return prompt
 
 

@@ -48,12 +48,12 @@ exit codes:
   2   wrong use
   3   no API key, or it was refused (401, 403)
   4   request refused (other 4xx)
-  5   server error (5xx)
+  5   server error (5xx, or a response that is not an answer)
   6   rate limit or quota
   7   network, TLS, timeout
   8   stream broken off
   9   answer truncated (--strict)
-  10  answer does not match (--schema, --json-mode)
+  10  answer does not match (--schema, --json-mode, --extract)
   11  harmful content (--moderate)
   130 Ctrl-C
   141 closed pipe"""

@@ -9,7 +9,7 @@ from ..config import Config
 from ..endpoints import INCLUDE_USAGE, choice_count
 from ..wire import Request
 from ..wire.json_text import Added
-from .inputs import UsageError, Warn, build_prompt, expand_at_file, json_or_text
+from .inputs import GIVE_PROMPT, UsageError, Warn, build_prompt, expand_at_file, json_or_text
 from .options import Options
 
 Message = dict[str, Any]
@@ -104,7 +104,7 @@ def build_query(
     if options.image is not None:
         check_writable(options.image)
     if kind in ("image", "moderate"):
-        text = build_prompt(options.prompt, stdin, warn)
+        text = read_prompt(options, stdin, warn)
         return Query(kind, text, other_params(options))
     return build_chat_query(kind, options, stdin, warn, history, prompt)
 
@@ -129,11 +129,22 @@ def build_chat_query(
         functions = load_functions(options.tools)
         params["tools"] = tool_specs(functions)
     if prompt is None:
-        prompt = build_prompt(options.prompt, stdin, warn)
+        prompt = read_prompt(options, stdin, warn)
     content: Any = prompt
     if kind == "chat":
         content = build_messages(options, history, prompt)
     return Query(kind, content, params, stream, functions)
+
+
+def read_prompt(options: Options, stdin: Optional[TextIO], warn: Warn) -> str:
+    """Return the prompt of the command line and of standard input.
+
+    Raises UsageError if it is empty; after a `-o NAME "Say hi"` it says that -o takes two words.
+    """
+    advice = GIVE_PROMPT
+    if "option" in options.given and not options.prompt:
+        advice = f"-o takes KEY VALUE, two words; after them {GIVE_PROMPT}"
+    return build_prompt(options.prompt, stdin, warn, advice)
 
 
 # ---- parameters

@@ -260,8 +260,9 @@ def load_readline(messages: Iterable[str]) -> bool:
     except ImportError:
         return False
     for text in messages:
-        # readline would print some control characters as they are
-        if text != escape_control(text):
+        # readline would print some control characters as they are; and Enter must not read a file, or run a command,
+        # because another program wrote its name into the conversation
+        if text != escape_control(text) or text.startswith(("/", "@")):
             continue
         # the locale may lack characters of the text
         with contextlib.suppress(UnicodeError):

@@ -785,6 +785,12 @@ def write(name: str, data: bytes) -> None:
         ([" \n"], "nothing to ask"),
         (["@empty"], "nothing to ask"),
         (["-"], "nothing to ask"),
+        (
+            ["-o", "foo", "hi"],
+            "nothing to ask: -o takes KEY VALUE, two words; after them give a prompt",
+        ),
+        (["-o", "foo", "hi", ""], 'nothing to ask: give a prompt ("…"), or pipe one in'),
+        (["--embed", "-o", "foo", "hi"], "-o takes KEY VALUE"),
         (["@missing"], "missing: No such file or directory (@@ begins a text with @)"),
         (["@."], ".: Is a directory"),
         (["@latin1"], "latin1: not UTF-8 text"),

@@ -1,12 +1,14 @@
 """Options: what the command line and the environment say, and which has the last word."""
 
+import pathlib
+import re
 from typing import Any
 
 import pytest
 
 from rawchat.cli.inputs import UsageError
 from rawchat.cli.options import Options, all_options
-from rawchat.cli.parser import accept_old_continue, make_parser, parse_args
+from rawchat.cli.parser import EPILOG, accept_old_continue, make_parser, parse_args
 from rawchat.cli.resolve import resolve
 
 
@@ -159,3 +161,11 @@ def test_the_old_spelling_of_conversation_is_accepted() -> None:
     assert accept_old_continue("--continue=talk.jsonl") == "--conversation=talk.jsonl"
     assert accept_old_continue("--continue") == "--continue"
     assert accept_old_continue("a=b") == "a=b"
+
+
+def test_the_exit_codes_of_the_help_are_those_of_the_readme() -> None:
+    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    shown = " ".join(EPILOG.split())
+    for code in ("5", "10"):
+        meaning = re.findall(rf"^\| {code} \| (.*) \|$", readme, re.MULTILINE)[0]
+        assert f" {code} {meaning.replace('`', '')} " in shown

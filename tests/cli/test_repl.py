@@ -229,6 +229,20 @@ def test_blank_lines_ask_nothing_and_two_slashes_begin_with_one() -> None:
         assert asked(server) == ["/usr/bin is a folder?"]
 
 
+def test_a_message_that_is_a_file_sends_its_text() -> None:
+    pathlib.Path("my question.txt").write_text("What is it?\n", encoding="utf-8")
+    with chatting(says("ok")) as (chat, server):
+        assert chat.enter("@my question.txt ") == "ok\n"
+        assert asked(server) == ["What is it?"]
+        assert chat.enter("@missing") == (
+            "rawchat: missing: No such file or directory (@@ begins a text with @)\n"
+        )
+        assert chat.enter("@@ada said") == "ok\n"
+        assert chat.enter('"""@ada said"""') == "ok\n"
+        assert "@FILE sends the text in a file" in chat.enter("/help")
+    assert [asked(server, at)[-1] for at in range(3)] == ["What is it?", "@ada said", "@ada said"]
+
+
 @edited
 @pytest.mark.parametrize("columns", [20, 80])
 @pytest.mark.parametrize("colour", ["always", "never"])
@@ -520,12 +534,12 @@ def test_instructions_and_model_can_be_seen_and_changed() -> None:
         file.write("Talk like a pirate.\n")
     with chatting(says("ok"), argv=["-o", "model", "first"]) as (chat, server):
         assert chat.enter("/system") == "no instructions; /system TEXT sets them\n"
-        assert chat.enter("/system  Be brief. ") == ""
+        assert chat.enter("/system  Be brief. ") == "instructions: Be brief.\n"
         assert chat.enter("/system") == "Be brief.\n"
         assert chat.enter("/model") == "model: first\n"
         assert chat.enter("/model other/model:7b") == "model: other/model:7b\n"
         chat.enter("Hi")
-        assert chat.enter("/system @pirate.txt") == ""
+        assert chat.enter("/system @pirate.txt") == "instructions: Talk like a pirate.\n"
         chat.enter("again")
         assert "rawchat: nowhere.txt: No such file" in chat.enter("/system @nowhere.txt")
     assert [asked(server, at)[0] for at in (0, 1)] == ["Be brief.", "Talk like a pirate."]
@@ -625,7 +639,7 @@ def test_what_another_process_says_meanwhile_is_not_overwritten(tmp_path: pathli
 
 
 @edited
-@pytest.mark.parametrize("text", ["a \0 b", "\x1b[2Jx", "\x9b31mx", "Zo\xeb"])
+@pytest.mark.parametrize("text", ["a \0 b", "\x1b[2Jx", "\x9b31mx", "Zo\xeb", "@secret", "/x"])
 def test_only_harmless_questions_of_a_file_are_under_the_up_arrow(
     tmp_path: pathlib.Path, text: str
 ) -> None:
