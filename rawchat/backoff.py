@@ -18,7 +18,6 @@ import time
 from collections.abc import Mapping
 from typing import Callable, NamedTuple, Optional
 
-from .compat.waits import requested_wait
 from .errors import APIConnectionError, APIError, APITimeoutError, DeadlineExceededError
 
 #: seconds before the first retry; each further one doubles it ...
@@ -130,7 +129,9 @@ def requested_delay(failure: APIError, now: Callable[[], float]) -> float:
     """Return the seconds to wait that an error response asks for, in a header, else in its body; 0 if it asks for none."""
     seconds = retry_after(failure.headers, now)
     if math.isnan(seconds):
-        # Gemini, and others, say it only in the body.
+        # Gemini, and others, say it only in the body.  Imported here, as most processes never see an error.
+        from .compat.waits import requested_wait
+
         seconds = requested_wait(failure.body, failure.message)
     return seconds if 0 < seconds < math.inf else 0.0
 

@@ -31,7 +31,6 @@ from ..errors import (
 from ..wire import Request, Response
 from ..wire.json_text import decode_json
 from .error_bodies import parse_error_body
-from .wordings import holds_overflow
 
 # Statuses under which servers report a prompt that is too long, beside those from 500 on (llama.cpp).
 OVERFLOW_STATUSES = {400, 413, 422}
@@ -143,7 +142,7 @@ def error_from_status(
             title = f"{status} {one_line(name)}"
             break
     error_class = class_for_status(status)
-    if is_overflow_status(status) and holds_overflow(payload):
+    if is_overflow_status(status) and means_overflow(payload):
         error_class = ContextLengthExceededError
     return error_class(
         f"{title}: {message or reason} ({summary})",
@@ -161,6 +160,14 @@ def class_for_status(status: int) -> type[APIStatusError]:
     return ERROR_BY_STATUS.get(status, APIStatusError)
 
 
+def means_overflow(payload: Any) -> bool:
+    """Return True if an error says that the prompt is too long."""
+    # Imported here: most processes never see an error, and to compile the patterns takes two milliseconds.
+    from .wordings import holds_overflow
+
+    return holds_overflow(payload)
+
+
 def is_overflow_status(status: int) -> bool:
     """Return True for a status under which servers report a prompt that is too long; a 429 never means that."""
     return status in OVERFLOW_STATUSES or status >= 500
@@ -173,7 +180,7 @@ def error_in_success(payload: Any, response: Response) -> APIError:
     """Return the error for a 2xx whose JSON is an error."""
     message, fields = parse_error_body(payload)
     error_class: type[APIError] = APIResponseValidationError
-    if holds_overflow(payload):
+    if means_overflow(payload):
         error_class = ContextLengthExceededError
     error = error_class(
         f"{response.status}, but an error: {message} ({response.summary})", **fields
@@ -242,7 +249,7 @@ def looks_truncated(body: bytes) -> bool:
 def error_in_event(payload: Any, response: Response) -> APIError:
     """Return the error for an event of a stream that holds one: `payload` is its JSON, or its text."""
     message, fields = parse_error_body(payload)
-    error_class = ContextLengthExceededError if holds_overflow(payload) else APIError
+    error_class = ContextLengthExceededError if means_overflow(payload) else APIError
     return error_class(f"error in the stream: {message} ({response.summary})", **fields)
 
 
