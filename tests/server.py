@@ -14,6 +14,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
@@ -72,6 +73,12 @@ class Listener:
                 self._open.append(connection)
                 number, self.connections = self.connections, self.connections + 1
                 threading.Thread(target=self.serve, args=(connection, number), daemon=True).start()
+
+    def wait_until_closed(self, number: int) -> None:
+        """Wait until our side of a connection is closed; they are counted from 0."""
+        end = time.monotonic() + PATIENCE
+        while self._open[number].fileno() >= 0 and time.monotonic() < end:
+            time.sleep(0.001)
 
     def serve(self, connection: socket.socket, number: int) -> None:
         """Serve one connection; they are counted from 0."""
