@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NoReturn, Optional
 
+from ..config.misnamed import describe_unknown_option, suggestion
 from ..wire import __version__
 from .inputs import UsageError, Warn
 from .options import Option, Options, all_options
@@ -208,28 +209,8 @@ def known_flags() -> list[str]:
 
 
 def unknown_option(word: str, known: Sequence[str]) -> UsageError:
-    """Return the error for an option that does not exist; it suggests the `known` one that was probably meant.
-
-    The value of --api-key=… and the like is not repeated.
-    """
-    flag = word.partition("=")[0]
-    if flag.startswith("--") and "key" in flag:
-        return UsageError(f"no such option: {flag}; set OPENAI_API_KEY or use --key-file FILE")
-    return UsageError(f"no such option: {flag}{suggestion(flag, known)}")
-
-
-def suggestion(name: str, known: Sequence[str], prefix: str = "") -> str:
-    """Return " (did you mean …?)" for the known name that is most like `name`, else " (see --help)".
-
-    A `prefix` that all names share is left out of `name` and `known`: it would make any two alike.
-    """
-    import difflib
-
-    candidates = [each for each in known if len(name) > 2 and each.startswith(name)]
-    candidates += difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    if not candidates:
-        return " (see --help)"
-    return f" (did you mean {prefix}{candidates[0]}?)"
+    """Return the error for an option that does not exist; it suggests the `known` one that was probably meant."""
+    return UsageError(describe_unknown_option(word, known))
 
 
 def check_file_after_continue(given: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ It would be sent in every body, even if it is a key, and have no effect here.
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from .checks import SETTING_TYPES
@@ -244,3 +244,31 @@ def misplaced_setting(name: str, meant: str) -> MisnamedError:
 def call_advice(name: str) -> str:
     """Return how to send such a parameter to a server that does want it."""
     return f"(if the server wants it, use extra_body={{{name!r}: ...}})"
+
+
+# ---- options of the commands
+
+
+def describe_unknown_option(word: str, known: Sequence[str]) -> str:
+    """Return the error for an option that no command line has; it suggests the `known` one that was probably meant.
+
+    The value of --api-key=… and the like is not repeated.
+    """
+    flag = word.partition("=")[0]
+    if flag.startswith("--") and "key" in flag:
+        return f"no such option: {flag}; set OPENAI_API_KEY or use --key-file FILE"
+    return f"no such option: {flag}{suggestion(flag, known)}"
+
+
+def suggestion(name: str, known: Sequence[str], prefix: str = "") -> str:
+    """Return " (did you mean …?)" for the known name that is most like `name`, else " (see --help)".
+
+    A `prefix` that all names share is left out of `name` and `known`: it would make any two alike.
+    """
+    import difflib
+
+    candidates = [each for each in known if len(name) > 2 and each.startswith(name)]
+    candidates += difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    if not candidates:
+        return " (see --help)"
+    return f" (did you mean {prefix}{candidates[0]}?)"

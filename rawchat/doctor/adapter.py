@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from .. import config, endpoints, urls
 from ..compat.error_responses import error_from_status
 from ..config.dotenv import read_dotenv as read_settings
+from ..config.misnamed import describe_unknown_option as describe_unknown_option
 from ..errors import (
     APIConnectionError,
     APITimeoutError,

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from . import adapter
 from .check_server import CHECKS
 from .plan import MODEL_SECONDS, STEP_SECONDS
 from .report import write_line
@@ -48,6 +49,9 @@ def make_parser() -> Parser:
     parser.add_argument(
         "base_url", nargs="?", metavar="BASE_URL", help="default: as for python -m rawchat"
     )
+    parser.add_argument(
+        "--base-url", dest="base_url_option", metavar="URL", help="the same as BASE_URL"
+    )
     parser.add_argument("-m", "--model", help="the model to look for")
     parser.add_argument("--key-file", metavar="FILE", help="file that holds the API key")
     parser.add_argument(
@@ -89,7 +93,17 @@ def seconds(text: str) -> float:
 
 def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     """Return the options; --probe alone takes no value, so that BASE_URL may follow it.  Raises UsageError."""
-    options = make_parser().parse_args(["--probe=" if word == "--probe" else word for word in argv])
+    parser = make_parser()
+    words = ["--probe=" if word == "--probe" else word for word in argv]
+    options, unknown = parser.parse_known_args(words)
+    if unknown and unknown[0].startswith("-"):
+        flags = [flag for action in parser._actions for flag in action.option_strings]
+        raise UsageError(adapter.describe_unknown_option(unknown[0], flags))
+    if unknown or (options.base_url is not None and options.base_url_option is not None):
+        # The second one is not repeated: it may be a key.
+        raise UsageError("more than one BASE_URL (see --help)")
+    if options.base_url is None:
+        options.base_url = options.base_url_option
     if options.probe is not None:
         options.probe = [name.strip() for name in options.probe.split(",") if name.strip()]
         known = [check.name for check in CHECKS]

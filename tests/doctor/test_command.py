@@ -67,6 +67,15 @@ def test_the_lines_of_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == "failed at: connect"
 
 
+def test_the_server_may_be_an_option_as_for_the_other_commands(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Replying(Api()) as server:
+        code, lines = run(capsys, "--base-url", server.url, OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    assert code == 0
+    assert lines[2] == f"  base_url            {server.url.ljust(40)}  (argument)"
+
+
 def test_the_lines_of_a_probe(capsys: pytest.CaptureFixture[str]) -> None:
     with Replying(Api("n-ignored")) as server:
         code, lines = run(capsys, "--probe", server.url)
@@ -117,7 +126,14 @@ def test_a_dotenv_that_redirects_the_key_is_refused(
     [
         (["--timeout", "0"], "argument --timeout"),
         (["--key-file", "missing"], "missing: No such file or directory"),
-        (["--nonsense"], "unrecognized arguments: --nonsense (--help shows how)"),
+        (["--nonsense"], "no such option: --nonsense (see --help)"),
+        (["--base-ulr", "http://h"], "no such option: --base-ulr (did you mean --base-url?)"),
+        (
+            ["--api-key=sk-secret"],
+            "no such option: --api-key; set OPENAI_API_KEY or use --key-file",
+        ),
+        (["http://h", "sk-secret"], "more than one BASE_URL (see --help)"),
+        (["http://h", "--base-url", "http://i"], "more than one BASE_URL (see --help)"),
     ],
 )
 def test_wrong_use_is_one_line(
@@ -128,6 +144,7 @@ def test_wrong_use_is_one_line(
     assert captured.out == ""
     assert captured.err.startswith("rawchat.doctor: ")
     assert words in captured.err
+    assert "secret" not in captured.err
     assert captured.err.count("\n") == 1
 
 
