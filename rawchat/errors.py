@@ -31,7 +31,8 @@ from typing import Any, NamedTuple, Optional
 # 408 request timeout, 409 lock conflict, 429 rate limit; and every status from 500 on.  The SDK's choice.
 RETRYABLE_STATUSES = {408, 409, 429}
 # What explains a failed connection.
-DOCTOR = "python -m rawchat.doctor shows which step fails"
+DOCTOR_COMMAND = "python -m rawchat.doctor"
+DOCTOR = f"{DOCTOR_COMMAND} shows which step fails"
 # The code or type of a 429 that no waiting can resolve.
 NO_QUOTA = "insufficient_quota"
 

@@ -24,7 +24,7 @@ from .options import Options
 from .parser import parse_args
 from .query import build_query
 from .resolve import ONE_SHOT_ONLY, is_set
-from .terminal import Output, Stderr, to_devnull, use_color, utf8
+from .terminal import Output, Stderr, describe_error, to_devnull, use_color, utf8
 
 if TYPE_CHECKING:
     from .conversation import ConversationFile
@@ -40,6 +40,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     stdout = Output(open_stdout())
     stderr = Stderr(sys.stderr)
     debug = "--debug" in argv
+    options = Options()
     try:
         options = parse_args(argv, stderr.warn)
         debug = options.debug
@@ -58,7 +59,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             stderr.lines(traceback.format_exc())
         # ImportError: a dependency is missing, or another package has its name
         if isinstance(error, (RawchatError, ImportError)):
-            stderr.warn(str(error))
+            stderr.warn(describe_error(error, options))
         else:
             stderr.warn(f"unexpected {type(error).__name__}: {error} (--debug shows more)")
         return exit_code(error)

@@ -18,7 +18,7 @@ from ..keys.redaction import redact_url
 from .answer import AnswerInterrupted, send_query
 from .commands import Session, completions, ignore_change
 from .context import Context
-from .terminal import escape_control, knows_escapes, use_color, utf8
+from .terminal import describe_error, escape_control, knows_escapes, use_color, utf8
 from .wrap import WordWrapper
 
 # Print a prompt, and return a line without its end.  Raises KeyboardInterrupt, and EOFError at the end of the input.
@@ -131,7 +131,7 @@ def repl_step(context: Context, session: Session, read_line: ReadLine) -> bool:
         stderr.warn(STOPPED)
     except RawchatError as error:
         stdout.end_line()
-        stderr.warn(str(error))
+        stderr.warn(describe_error(error, context.options))
     return True
 
 

@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Optional, TextIO
 
-from ..errors import RawchatError, one_line
+from ..errors import DOCTOR, DOCTOR_COMMAND, RawchatError, one_line
 from ..wire.printable import escape_control as escape_control
 
 if TYPE_CHECKING:
+    from .options import Options
     from .wrap import WordWrapper
 
 # The colours of a line on standard error by its first word (ECMA-48, 8.3.117): red, cyan, green, faint.
@@ -199,6 +200,23 @@ def knows_escapes(environ: Mapping[str, str]) -> bool:
 
 
 # ---- standard error
+
+
+def describe_error(error: Exception, options: "Options") -> str:
+    """Return the text of an error.
+
+    If it advises to run the doctor, and --base-url names the server, the advice names it too: the doctor would try the
+    server of the environment.
+    """
+    text = str(error)
+    if "base_url" not in options.given or DOCTOR not in text:
+        return text
+    import shlex
+
+    from ..keys.redaction import redact_url
+
+    server = shlex.quote(redact_url(options.base_url or ""))
+    return text.replace(DOCTOR_COMMAND, f"{DOCTOR_COMMAND} --base-url {server}")
 
 
 def no_newline() -> str:

@@ -646,6 +646,21 @@ def test_a_refused_connection_is_7_and_names_host_port_and_cause(run: Run) -> No
     )
 
 
+def test_the_advice_to_run_the_doctor_names_the_server_of_the_command(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = f"127.0.0.1:{taken.getsockname()[1]}/v1"
+    given = run("--base-url", f"http://{server}", "--retries", "0", "Q")
+    secret = run("--base-url", f"http://{server}?api-key=s3cret", "--retries", "0", "Q")
+    doctor = "python -m rawchat.doctor"
+    assert f"{doctor} --base-url 'http://{server}?api-key=***' shows" in line(secret)
+    assert line(given).endswith(f"{doctor} --base-url http://{server} shows which step fails")
+    # The doctor reads the environment too.
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://{server}")
+    assert line(run("--retries", "0", "Q")).endswith(f"{doctor} shows which step fails")
+
+
 def test_tls_spoken_to_a_plain_server_is_7(run: Run) -> None:
     def play() -> None:
         connection, _ = plain.accept()
