@@ -51,7 +51,7 @@ SCRIPTS: dict[str, Sequence[Answer]] = {
     ],
     "call": [said("Hello! How can I help?"), streamed_words("It is wide and blue.")],
     "error": [BUSY, BUSY, NO_MODEL],
-    "async": [said("Paris"), said("Paris")],
+    "async": [said("Paris"), said("Paris"), streamed_words("It is wide and blue.")],
     "history": [said("Ahoy, Ann!"), streamed_words("Ye be Ann.")],
     "tools": [called("get_weather", city="Paris"), said("It is sunny in Paris.")],
     "typed": [said('{"name": "Science fair", "day": "Friday", "people": ["Ann", "Bob"]}')],
