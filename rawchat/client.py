@@ -19,7 +19,7 @@ from .compat import unsupported
 from .compat.error_responses import error_from_response
 from .config import Timeout, load_config
 from .config.checks import check_types
-from .config.misnamed import check_params
+from .config.misnamed import SdkResource, check_params, no_such_attribute
 from .endpoints import Messages
 from .errors import APIError, DeadlineExceededError, RawchatError
 from .keys import ApiKey, authorize
@@ -73,7 +73,7 @@ class Client:
         transport: Optional[Transport] = None,
         on_reply: Optional[Callable[[Reply], Any]] = None,
         sleep: Callable[[float], Any] = time.sleep,
-        random: Callable[[], float] = chance.random,
+        random: Optional[Callable[[], float]] = None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         environ: Optional[Mapping[str, str]] = None,
@@ -140,7 +140,7 @@ class Client:
         self._arguments = {**settings, **collaborators, **params}
         self._transport = transport
         self._on_reply = on_reply
-        self._runtime = Runtime(sleep, random, now, clock)
+        self._runtime = Runtime(sleep, random or chance.random, now, clock)
         self._left_out: set[str] = set()  # what this server does not take: see `compat.unsupported`
         self._lock = threading.Lock()
         self._closed = False
@@ -196,12 +196,17 @@ class Client:
     def __setstate__(self, state: dict[str, Any]) -> None:
         Client.__init__(self, **state)
 
+    if not TYPE_CHECKING:  # or a type checker would accept every name
+        __getattr__ = no_such_attribute
+
     # ---- a verb for each endpoint
 
     def chat(self, messages: Messages, **params: Any) -> Reply:
         """Send `messages`, a text or any iterable of messages, and return the whole Reply."""
         request = endpoints.chat(self.config, messages, params)
         return self.report(self.send(request, self.read_reply))
+
+    chat.completions = SdkResource()  # type: ignore[attr-defined]
 
     def stream_chat(self, messages: Messages, **params: Any) -> Stream:
         """Send `messages` and return the reply as a Stream, to be read while it is generated.

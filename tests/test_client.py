@@ -1,10 +1,12 @@
 """The life of a request: attempts, waits, keys, deadlines."""
 
 import email.utils
+import inspect
 import json
 import logging
 import os
 import pickle
+import re
 import signal
 import threading
 import traceback
@@ -507,6 +509,32 @@ def test_a_transport_brings_its_base_url() -> None:
             .text
             == "Hello"
         )
+
+
+@pytest.mark.parametrize("kind", [rawchat.Client, rawchat.AsyncClient])
+def test_the_chains_of_the_sdk_are_refused_with_the_verb_that_does_the_same(kind: Any) -> None:
+    client = kind(api_key=KEY, environ={})
+    with pytest.raises(AttributeError, match=r"client\.chat\(…\).*docs/from-the-sdk\.md"):
+        client.chat.completions.create(model="m", messages=[])
+    with pytest.raises(AttributeError, match=r"use client\.embed\(…\); see docs/from-the-sdk\.md"):
+        client.embeddings.create(model="m", input="Hi")
+    with pytest.raises(AttributeError, match=r"^'\w+' object has no attribute 'nonsense'$"):
+        _ = client.nonsense
+    assert not hasattr(client, "audio")
+
+
+def test_every_verb_that_an_error_names_for_the_sdks_is_there() -> None:
+    from rawchat.config.misnamed import SDK_RESOURCES
+
+    for verbs in SDK_RESOURCES.values():
+        for verb in re.findall(r"(\w+)\(", verbs):
+            assert callable(getattr(rawchat.Client, verb))
+    assert not any(hasattr(rawchat.Client, name) for name in SDK_RESOURCES)
+
+
+@pytest.mark.parametrize("kind", [rawchat.Client, rawchat.AsyncClient])
+def test_a_signature_shows_no_address_of_the_memory(kind: Any) -> None:
+    assert " at 0x" not in str(inspect.signature(kind))
 
 
 @responses.activate

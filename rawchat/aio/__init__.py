@@ -14,7 +14,6 @@ They run in threads around one `Client`, so there is no second implementation.  
 """
 
 import asyncio
-import random as random_module
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Callable, Literal, Optional, TypeVar, Uni
 
 from ..client import Client, Instance
 from ..config import Timeout
+from ..config.misnamed import SdkResource, no_such_attribute
 from ..deadline import CancelToken, cancel_token
 from ..endpoints import Messages
 from ..history import History
@@ -105,8 +105,8 @@ class AsyncClient:
         ca_bundle: Optional[str] = None,
         transport: Optional[Transport] = None,
         on_reply: Optional[Callable[[Reply], Any]] = None,
-        sleep: Callable[[float], Any] = cancellable_sleep,
-        random: Callable[[], float] = random_module.random,
+        sleep: Optional[Callable[[float], Any]] = None,
+        random: Optional[Callable[[], float]] = None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         environ: Optional[Mapping[str, str]] = None,
@@ -137,7 +137,7 @@ class AsyncClient:
             ca_bundle=ca_bundle,
             transport=transport,
             on_reply=on_reply,
-            sleep=sleep,
+            sleep=sleep or cancellable_sleep,
             random=random,
             now=now,
             clock=clock,
@@ -145,9 +145,14 @@ class AsyncClient:
             **params,
         )
 
+    if not TYPE_CHECKING:  # or a type checker would accept every name
+        __getattr__ = no_such_attribute
+
     async def chat(self, messages: Messages, **params: Any) -> Reply:
         """Send messages and return the whole Reply; see `Client.chat`."""
         return await self.run(self.client.chat, messages, **params)
+
+    chat.completions = SdkResource()  # type: ignore[attr-defined]
 
     def stream_chat(self, messages: Messages, **params: Any) -> StreamOpening[AsyncStream]:
         """Send messages and return a stream of the answer; see `Client.stream_chat`.

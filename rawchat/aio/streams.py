@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Generic, NoReturn, Optional, TypeVar
 
 from ..deadline import CancelToken
 from ..reply import Chunk, Reply
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Opened = TypeVar("Opened", bound="AsyncReader[Any]")
+
+NOT_OPEN = (
+    "the stream is not open yet: use `async with client.stream_chat(…) as stream:` and then "
+    "`async for chunk in stream:`"
+)
 
 
 class AsyncReader(Generic[Item]):
@@ -96,6 +101,21 @@ class StreamOpening(Coroutine[Any, Any, Opened]):
     async def __aexit__(self, *_: object) -> None:
         if self._stream:
             self._stream.close()
+
+    def __iter__(self) -> NoReturn:
+        """Raise TypeError, which says how to open the stream."""
+        self.close()  # or Python warns that it was never awaited
+        raise TypeError(NOT_OPEN)
+
+    __aiter__ = __iter__
+
+    if not TYPE_CHECKING:  # or a type checker would accept every name
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Raise AttributeError, which for a name of the open stream says how to open it."""
+            if name in ("texts", "reply", "request_id", "events", "read", "save"):
+                raise AttributeError(NOT_OPEN)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def send(self, value: Any) -> Any:
         """Resume the coroutine."""

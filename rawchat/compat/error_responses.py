@@ -55,7 +55,8 @@ ERROR_BY_STATUS: dict[int, type[APIStatusError]] = {
 }
 
 #: A path in which another endpoint follows an endpoint: the first one is the end of base_url.
-DOUBLE_ENDPOINT = re.compile(
+#: Compiled when a 404 needs it.
+DOUBLE_ENDPOINT = (
     r"(/(?:chat/completions|completions|embeddings|responses|moderations|images/generations))"
     r"/(?:chat/completions|completions|embeddings|responses|moderations|images/|audio/|models$)"
 )
@@ -92,7 +93,7 @@ def error_from_response(response: Response, limit: int) -> APIStatusError:
 def not_found_hint(request: Request, error: NotFoundError) -> str:
     """Return what to try after a 404: it depends on whether `request` names a model, and on its path."""
     path = request.url.partition("?")[0]
-    doubled = DOUBLE_ENDPOINT.search(path)
+    doubled = re.search(DOUBLE_ENDPOINT, path)
     if doubled:
         return f"base_url ends in {doubled[1]}: leave that out"
     # An upload may name a model in its form.

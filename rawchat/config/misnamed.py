@@ -6,7 +6,7 @@ It would be sent in every body, even if it is a key, and have no effect here.
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, NoReturn, Optional
 
 from .checks import SETTING_TYPES
 
@@ -272,3 +272,42 @@ def suggestion(name: str, known: Sequence[str], prefix: str = "") -> str:
     if not candidates:
         return " (see --help)"
     return f" (did you mean {prefix}{candidates[0]}?)"
+
+
+# ---- the SDK's chains of attributes
+
+#: The resources of the SDK's client, each with the verb that does the same here.
+SDK_RESOURCES = {
+    "audio": "transcribe(…) or client.speak(…)",
+    "batches": 'post("/batches", {…})',
+    "beta": "post(path, {…})",
+    "chat.completions": "chat(…) or client.stream_chat(…)",
+    "completions": "complete(…)",
+    "embeddings": "embed(…)",
+    "files": 'post("/files", {…})',
+    "images": "image(…)",
+    "moderations": "moderate(…)",
+    "responses": 'post("/responses", {…})',
+}
+
+
+def no_such_attribute(client: object, name: str) -> NoReturn:
+    """Raise AttributeError for an attribute that a client does not have; one of the SDK's is named by its verb here.
+
+    A class takes this as its `__getattr__`.
+    """
+    message = f"{type(client).__name__!r} object has no attribute {name!r}"
+    if name in SDK_RESOURCES:
+        message += f": use client.{SDK_RESOURCES[name]}; see docs/from-the-sdk.md"
+    raise AttributeError(message)
+
+
+class SdkResource:
+    """`completions` of `client.chat`: the verb is a method, so an attribute of it explains what to call."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Raise AttributeError, which names the verb."""
+        use = SDK_RESOURCES["chat.completions"]
+        raise AttributeError(
+            f"there is no client.chat.completions.{name}: use client.{use}; see docs/from-the-sdk.md"
+        )

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable
-from typing import Any, Callable, ClassVar
+from typing import Any, Callable, ClassVar, Optional
 
 import pytest
 
@@ -135,10 +135,36 @@ def test_the_async_client_takes_what_the_client_takes() -> None:
     ours = dict(inspect.signature(AsyncClient).parameters)
     assert ours.pop("max_concurrency").kind is inspect.Parameter.KEYWORD_ONLY
     theirs = inspect.signature(rawchat.Client).parameters
+    annotations = {name: p.annotation for name, p in theirs.items()}
+    sleep = annotations["sleep"]
+    annotations["sleep"] = Optional[sleep]
     assert [(name, p.kind, p.annotation) for name, p in ours.items()] == [
-        (name, p.kind, p.annotation) for name, p in theirs.items()
+        (name, p.kind, annotations[name]) for name, p in theirs.items()
     ]
     assert [name for name in ours if ours[name].default != theirs[name].default] == ["sleep"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_stream_that_is_not_open_says_how_to_open_it() -> None:
+    async def use(client: AsyncClient) -> None:
+        stream: Any = client.stream_chat("Hi")
+        with pytest.raises(TypeError, match="is not open yet: use `async with"):
+            iter(stream)
+        stream = client.stream_chat("Hi")
+        with pytest.raises(TypeError, match="is not open yet: use `async with"):
+            async for _ in stream:
+                pass
+        stream = client.stream_chat("Hi")
+        for name in ("reply", "texts"):
+            with pytest.raises(AttributeError, match="is not open yet: use `async with"):
+                getattr(stream, name)
+        assert not hasattr(stream, "cr_await")
+        assert (await (await stream).reply()).text == "Hello"
+
+    with serving(streamed(HELLO)) as server:
+        play(use, server)
+        gc.collect()
+    assert len(server.requests) == 1
 
 
 def test_errors_are_those_of_the_client() -> None:
