@@ -54,13 +54,6 @@ ERROR_BY_STATUS: dict[int, type[APIStatusError]] = {
     429: RateLimitError,
 }
 
-#: A path in which another endpoint follows an endpoint: the first one is the end of base_url.
-#: Compiled when a 404 needs it.
-DOUBLE_ENDPOINT = (
-    r"(/(?:chat/completions|completions|embeddings|responses|moderations|images/generations))"
-    r"/(?:chat/completions|completions|embeddings|responses|moderations|images/|audio/|models$)"
-)
-
 # ---- a status that is not 2xx
 
 
@@ -93,7 +86,12 @@ def error_from_response(response: Response, limit: int) -> APIStatusError:
 def not_found_hint(request: Request, error: NotFoundError) -> str:
     """Return what to try after a 404: it depends on whether `request` names a model, and on its path."""
     path = request.url.partition("?")[0]
-    doubled = re.search(DOUBLE_ENDPOINT, path)
+    # One endpoint after another: the first one is the end of base_url.
+    doubled = re.search(
+        r"(/(?:chat/completions|completions|embeddings|responses|moderations|images/generations))"
+        r"/(?:chat/completions|completions|embeddings|responses|moderations|images/|audio/|models$)",
+        path,
+    )
     if doubled:
         return f"base_url ends in {doubled[1]}: leave that out"
     # An upload may name a model in its form.
