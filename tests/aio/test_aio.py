@@ -167,6 +167,15 @@ def test_a_stream_that_is_not_open_says_how_to_open_it() -> None:
     assert len(server.requests) == 1
 
 
+def test_the_sdks_attributes_and_the_signature_are_as_with_the_client() -> None:
+    client: Any = AsyncClient(api_key="sk-1", environ={})
+    with pytest.raises(AttributeError, match=r"use client\.chat\(…\)"):
+        client.chat.completions.create(model="m", messages=[])
+    with pytest.raises(AttributeError, match=r"use client\.embed\(…\)"):
+        client.embeddings.create(model="m", input="Hi")
+    assert " at 0x" not in str(inspect.signature(AsyncClient))
+
+
 def test_errors_are_those_of_the_client() -> None:
     with (
         serving(answer({"error": {"message": "no"}}, 404)) as server,
