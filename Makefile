@@ -1,7 +1,9 @@
 # The targets; `make help` lists them.  Each needs nothing but Python and make: what else it uses, it installs into .venv.
 PYTHON ?= python3
 EXAMPLES ?= 20000
-PROMPT ?= In one sentence: why is the sky blue?
+PROMPT ?= What is the capital of France? Answer in one short sentence.
+# The small model answers the question above rightly at temperature 0; at that, it may repeat itself on others.
+LOCAL := --local $(if $(filter file,$(origin PROMPT)),-t 0)
 WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +21,7 @@ help:  ## list the targets
 
 run: $(VENV)/run  ## ask the embedded model a question (PROMPT="…" asks yours; OPENAI_API_KEY set asks OpenAI)
 	@echo "asking: $$ASK" >&2
-	@test -n "$$OPENAI_API_KEY$$OPENAI_BASE_URL" || set -- --local; $(BIN)/python -m rawchat "$$@" "$$ASK" </dev/null
+	@test -n "$$OPENAI_API_KEY$$OPENAI_BASE_URL" || set -- $(LOCAL); $(BIN)/python -m rawchat "$$@" "$$ASK" </dev/null
 export ASK = $(value PROMPT)
 
 test: $(VENV)/dev  ## run all tests (about five minutes on two cores)

