@@ -67,7 +67,7 @@ def cancellable_sleep(seconds: float) -> None:
         time.sleep(seconds)
 
 
-async def settled(token: CancelToken, future: "asyncio.Future[Result]") -> Result:
+async def await_job(token: CancelToken, future: "asyncio.Future[Result]") -> Result:
     """Await what a thread does under `token`, and cancel that if this is cancelled."""
     try:
         return await future
@@ -82,8 +82,9 @@ async def settled(token: CancelToken, future: "asyncio.Future[Result]") -> Resul
 class AsyncClient:
     """A `Client` whose verbs are awaited.
 
-    At most `max_concurrency` calls are made at the same time; further ones wait.  A stream counts until it is open.  A call that is cancelled shuts its
-    socket down at once, and is not tried again.  The verbs take and return what Client's do, and raise its errors.
+    At most `max_concurrency` calls are made at the same time; further ones wait.  A stream counts until it is open.  A call
+    that is cancelled shuts its socket down at once, and is not tried again.  The verbs take and return what Client's do,
+    and raise its errors.
     """
 
     def __init__(
@@ -261,14 +262,14 @@ class AsyncClient:
     ) -> Result:
         """Call `function` in a thread and return its result; if this is cancelled, cancel `token`."""
         job = self._workers.submit(call_in_thread, token, function, *args, **params)
-        return await settled(token, job)
+        return await await_job(token, job)
 
     async def read_cancellable(
         self, token: CancelToken, function: Callable[..., Result], *args: Any
     ) -> Result:
         """Do the same with a function that reads from an open stream, which does not count as a call."""
         job = self._workers.submit_read(call_in_thread, token, function, *args)
-        return await settled(token, job)
+        return await await_job(token, job)
 
     async def close(self) -> None:
         """Close the connections; a later call raises RawchatError."""

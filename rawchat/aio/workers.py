@@ -1,8 +1,8 @@
 """Threads that work for an event loop: a job goes to one of them, and its outcome comes back as a future.
 
 A thread is started when a job comes and none is idle, and ends when it has been idle for a while.  A stream that waits
-for its next chunk holds one thread, 70 KB with all that belongs to it, and holds up no other call: calls are bounded in number,
-and wait for their turn in order of arrival, but reads of a stream that is open are not.
+for its next chunk holds one thread, 70 KB with all that belongs to it, and holds up no other call: calls are bounded in
+number and wait for their turn in order of arrival, but reads of a stream that is open are not bounded.
 
 `concurrent.futures` does the same with a condition and two semaphores for each job, and asyncio wakes its loop with a
 byte through a socket for each: 65 µs a job in place of 20, which matters where each of 128 calls at once takes 500.

@@ -237,7 +237,8 @@ EXCESS = re.compile(
 #: What else has a size in tokens, or is about a token of another kind.
 OTHER_SIZES = re.compile(
     r"max(?:imum)?_(?:new_|completion_|output_)?tokens|output|completion|per (?:min|hour|day|sec)|rate.?limit|quota|"
-    r"too many requests|credit|balance|logit|logprob|stop|tool|function|image|audio|file|auth|api.?key|access token|credential|unexpected|invalid token"
+    r"too many requests|credit|balance|logit|logprob|stop|tool|function|image|audio|file|auth|"
+    r"api.?key|access token|credential|unexpected|invalid token"
 )
 
 

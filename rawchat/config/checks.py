@@ -95,18 +95,20 @@ def check_seconds(name: str, value: Any) -> Optional[float]:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     # compared, not converted: an int may be too large for a float
     if not is_number or not 0 < value <= MAX_SECONDS:
-        raise ConfigError(f"{name} must be a positive number of seconds, got {shown(value)}")
+        raise ConfigError(
+            f"{name} must be a positive number of seconds, got {format_wrong_value(value)}"
+        )
     return float(value)
 
 
 def check_count(name: str, value: Any) -> int:
     """Return `value` if it is a non-negative integer.  Raises ConfigError."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigError(f"{name} must be a non-negative integer, got {shown(value)}")
+        raise ConfigError(f"{name} must be a non-negative integer, got {format_wrong_value(value)}")
     return value
 
 
-def shown(value: Any) -> str:
+def format_wrong_value(value: Any) -> str:
     """Return a wrong value as a message shows it: a number in full, of anything else, which may be a key, the type."""
     if isinstance(value, float) or (isinstance(value, int) and abs(value) < MAX_SHOWN):
         return repr(value)

@@ -116,11 +116,11 @@ class Doctor:
             listing.append(bundle)
         self._report.settings(self._version(), listing)
         sources = {setting.name: setting.source for setting in listing}
-        sources["CA bundle"] = named(bundle.source, "--cacert")
+        sources["CA bundle"] = describe_source(bundle.source, "--cacert")
         return Plan(
             base_url=base_url,
             target=target,
-            proxy=self._take_proxy_apart(named(proxy.source, "--proxy"), problem),
+            proxy=self._take_proxy_apart(describe_source(proxy.source, "--proxy"), problem),
             ca_bundle=bundle.value,
             sources=sources,
             has_key=bool(adapter.keys_of(self._config)),
@@ -139,7 +139,9 @@ class Doctor:
         try:
             return Setting("CA bundle", adapter.system_ca_bundle(), f"{source}: system")
         except adapter.ConfigError as error:
-            raise StepError("ca-bundle", str(error), source=named(source, "--cacert")) from None
+            raise StepError(
+                "ca-bundle", str(error), source=describe_source(source, "--cacert")
+            ) from None
 
     def _listing(self) -> list[Setting]:
         """Return the settings with their sources, checked as a client checks them.  Raises StepError."""
@@ -238,7 +240,7 @@ class Doctor:
         return probe.exit_code(results, names)
 
 
-def named(source: str, flag: str) -> str:
+def describe_source(source: str, flag: str) -> str:
     """Return the source of a setting as a remedy names it: an argument by its flag."""
     return flag if source.startswith("argument") else source
 

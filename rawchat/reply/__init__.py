@@ -195,18 +195,21 @@ def read_reply(response: Response, limit: int = MAX_BYTES) -> Reply:
     return decode_reply(response.read(limit), response)
 
 
-def decode_reply(body: bytes, response: Response) -> Reply:
-    """Return the Reply in `body`, with the metadata of `response`; raise as `read_reply` does.
+def decode_body(body: bytes) -> tuple[Any, bool]:
+    """Return the JSON value in `body` and False, or None and True if it is not JSON.
 
-    The bytes are UTF-8 whatever the charset header says (RFC 8259, 8.1); a byte order mark is dropped.
+    The bytes are UTF-8 whatever the charset header says (RFC 8259, 8.1); a byte order mark is dropped.  Nothing is
+    raised, as an error of the caller would have the JSONDecodeError, and with it the whole body, in its __context__.
     """
-    payload = None
-    invalid = False
     try:
-        payload = decode_json(body.decode("utf-8-sig"))
+        return decode_json(body.decode("utf-8-sig")), False
     except ValueError:  # UnicodeDecodeError is one
-        invalid = True
-    # Errors are raised outside `except`: __context__ would hold the JSONDecodeError, and with it the whole body.
+        return None, True
+
+
+def decode_reply(body: bytes, response: Response) -> Reply:
+    """Return the Reply in `body`, with the metadata of `response`; raise as `read_reply` does."""
+    payload, invalid = decode_body(body)
     if invalid:
         from .other_form import looks_like_events, merge_events  # not above: it imports this file
 

@@ -4,9 +4,9 @@ from typing import Any, Union
 
 from ..compat.error_bodies import is_error
 from ..compat.error_responses import error_in_success, looks_truncated, not_json_error
-from ..reply import Reply, only_dicts, with_metadata
+from ..reply import Reply, decode_body, only_dicts, with_metadata
 from ..wire import Response
-from ..wire.json_text import decode_json, mend
+from ..wire.json_text import mend
 from .content import as_content, media_type
 
 
@@ -46,8 +46,8 @@ def read_resource(response: Response, limit: int) -> Any:
     """Read a 2xx response, at most `limit` bytes: by its content type it is JSON, or bytes.
 
     Returns a Resource for a JSON object, any other JSON value as it is, Content for another type and for an empty
-    body.  Raises APIResponseValidationError for invalid JSON, or JSON that holds only an error; JSON that stops half
-    way may be requested again.  Raises what the transport raises.
+    body.  Raises APIResponseValidationError for invalid JSON, or JSON that holds only an error; JSON that is
+    cut off may be requested again.  Raises what the transport raises.
     """
     body = response.read(limit)
     if not body.strip() or not is_json(response):
@@ -57,13 +57,7 @@ def read_resource(response: Response, limit: int) -> Any:
 
 def decode_resource(body: bytes, response: Response) -> Union[Resource, Any]:
     """Return the JSON value in `body`, an object as a Resource; raise as `read_resource` does."""
-    payload: Any = None
-    invalid = False
-    try:
-        payload = decode_json(body.decode("utf-8-sig"))
-    except ValueError:  # UnicodeDecodeError is one
-        invalid = True
-    # Raised outside `except`: __context__ would hold the JSONDecodeError, and with it the whole body.
+    payload, invalid = decode_body(body)
     if invalid:
         raise not_json_error(body, response, truncated=looks_truncated(body))
     if is_nothing_but_error(payload):
