@@ -46,11 +46,9 @@ def validate_base_url(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host = None if "\\" in parts.netloc else parts.hostname  # see `origin`
         _ = parts.port  # raises ValueError for a port that is not a number
     except (ValueError, AttributeError, TypeError):
-        host = None
-    if host and "\\" in parts.netloc:  # see `origin`
         host = None
     if not host or parts.scheme not in ("http", "https") or not url.isprintable() or " " in url:
         message = "base_url is not an http:// or https:// URL"

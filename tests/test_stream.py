@@ -296,3 +296,15 @@ def test_a_chunk_is_the_dict_that_was_sent_and_remembers_its_text() -> None:
     assert chunk == payload
     assert json.loads(chunk.data) == payload
     assert next(stream_of([event(delta("Hi", index=1))], choices=2)).text == ""
+
+
+@pytest.mark.parametrize("first", [1, 2, 7])
+def test_a_stream_that_counts_its_only_choice_from_another_number_has_its_text(first: int) -> None:
+    def chunk(text: str, finish: Optional[str] = None) -> bytes:
+        choice = {"index": first, "delta": {"content": text}, "finish_reason": finish}
+        return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+    pieces = [chunk("Hel"), chunk("lo"), chunk("", "stop"), b"data: [DONE]\n\n"]
+    stream = Stream(Response(200, {}, pieces))
+    assert list(stream.texts()) == ["Hel", "lo"]
+    assert stream.reply.text == "Hello"

@@ -198,8 +198,8 @@ def read_reply(response: Response, limit: int = MAX_BYTES) -> Reply:
 def decode_body(body: bytes) -> tuple[Any, bool]:
     """Return the JSON value in `body` and False, or None and True if it is not JSON.
 
-    The bytes are UTF-8 whatever the charset header says (RFC 8259, 8.1); a byte order mark is dropped.  Nothing is
-    raised, as an error of the caller would have the JSONDecodeError, and with it the whole body, in its __context__.
+    They are UTF-8 whatever the charset header says (RFC 8259, 8.1); a byte order mark is dropped.  Nothing is raised, so
+    that no error of the caller has the JSONDecodeError, and with it the whole body, in its __context__.
     """
     try:
         return decode_json(body.decode("utf-8-sig")), False

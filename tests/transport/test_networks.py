@@ -17,7 +17,7 @@ from rawchat.transport import over_http, system_certificates
 from rawchat.transport.proxies import bypasses_proxy, proxies_for
 
 from ..doctor.servers import Proxy
-from ..server import CLOSE, Listener, answer, completion, serving
+from ..server import CLOSE, PATIENCE, Listener, answer, completion, serving
 from ..test_tls_proxy import CA, listening
 
 row = pytest.mark.row
@@ -368,6 +368,7 @@ class Staller(Listener):
         self.start = start
         self.unit = unit
         self.stopped = threading.Event()
+        self.gave_up = False  # nobody has ended the connection
 
     def serve(self, connection: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError), connection:
@@ -376,10 +377,12 @@ class Staller(Listener):
                 connection.sendall(b"\x05\x00")
                 connection.recv(65536)
             connection.sendall(self.start)
+            # http.client allows a hundred headers, and PySocks a name of 255 bytes
             for _ in range(80):
                 connection.sendall(self.unit)
-                if self.stopped.wait(0.1):
-                    break
+                if self.stopped.wait(PATIENCE / 40):
+                    return
+            self.gave_up = True
 
 
 STALLERS = [
@@ -397,6 +400,7 @@ def test_a_deadline_ends_what_a_proxy_draws_out(scheme: str, start: bytes, unit:
         # each byte comes in time for the timeout, and the last one never comes
         error = fail("https://model.test/v1", proxy=way, timeout=5.0, deadline=0.3, max_retries=0)
         proxy.stopped.set()
+    assert not proxy.gave_up
     assert isinstance(error, rawchat.DeadlineExceededError)
 
 
@@ -414,5 +418,6 @@ def test_cancelling_ends_what_a_proxy_draws_out(scheme: str, start: bytes, unit:
         settings = {"proxy": way, "timeout": 5.0, "max_retries": 0}
         error = context.run(lambda: fail("https://model.test/v1", **settings))
         proxy.stopped.set()
+    assert not proxy.gave_up
     assert token.cancelled
     assert isinstance(error, rawchat.DeadlineExceededError)
