@@ -201,7 +201,7 @@ def picture_bytes(
     if data is None:
         raise APIResponseValidationError("a picture of the reply is neither base64 nor a URL")
     if mime_type(data) is None:
-        raise APIResponseValidationError("what came is not a picture (PNG, JPEG, GIF or WebP)")
+        raise APIResponseValidationError("the download is not a picture (PNG, JPEG, GIF or WebP)")
     return data
 
 

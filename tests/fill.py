@@ -4,7 +4,8 @@
 
 In a page, a comment stands above each block that is filled:
 
-    <!-- code: rawchat/client.py Client.send -->     the source of a function or class, without its docstring
+    <!-- code: rawchat/client.py Client.send -->     the source of a function or class, without its docstring;
+                                                     several names are allowed, separated by spaces
     <!-- run -->                                     a program; the ```text block after it gets what it prints
     <!-- run: NAME -->                               a program that gets its output in comments that begin with #>;
                                                      OPENAI_BASE_URL is the scripted server of that name, or the
@@ -36,9 +37,16 @@ from .page_servers import SCRIPTS
 from .server import serving
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "docs" / "tour.md", ROOT / "README.md", ROOT / "README.zh-CN.md"]
+PAGES = [
+    ROOT / "docs" / "tour.md",
+    ROOT / "docs" / "bulk.md",
+    ROOT / "README.md",
+    ROOT / "README.zh-CN.md",
+]
 PATIENCE = 120  #: seconds until a program that hangs fails
-CODE = re.compile(r"^<!-- code: (\S+) (\S+) -->\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(
+    r"^<!-- code: (\S+) ([^>\n]+) -->\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 PROGRAM = re.compile(
     r"^(<!-- run -->\n```python\n(.*?)^```\n\n(?:[^\n`][^\n]*\n\n)?```text\n)(.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -77,9 +85,10 @@ def filled_by_model(page: str, base_url: str) -> str:
     return SNIPPET.sub(filled_snippet, page)
 
 
-def code_block(file: str, name: str) -> str:
-    """Return the marker and the block with the source of `name` in `file`."""
-    return f"<!-- code: {file} {name} -->\n```python\n{source(ROOT / file, name)}```"
+def code_block(file: str, names: str) -> str:
+    """Return the marker and the block with the source of each of `names` in `file`."""
+    code = "".join(source(ROOT / file, name) for name in names.split())
+    return f"<!-- code: {file} {names} -->\n```python\n{code}```"
 
 
 def source(path: pathlib.Path, name: str) -> str:

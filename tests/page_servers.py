@@ -1,4 +1,4 @@
-"""The scripted servers behind the examples of the README: what the model says in each of them."""
+"""The scripted servers behind the examples of the pages: what the model says in each of them."""
 
 import json
 import re
@@ -62,5 +62,6 @@ SCRIPTS: dict[str, Sequence[Answer]] = {
         said("It is sunny in Paris."),
         said('{"name": "Science fair", "people": ["Ann", "Bob"]}'),
     ],
+    "rows": [said("Hi."), said("Bye.")],
     "many": [said("Paris"), said("Paris"), said("4")],
 }

@@ -143,11 +143,11 @@ ROWS = {
     "12.9": "> frozen by PyInstaller, under gevent and eventlet, in threads, with standard streams replaced or closed",
     # Section 13.
     "13.1": "> a pipe that stays open without data is reported after a moment; --no-stdin leaves it alone",
-    "13.2": "> the local model stands in only if no model was named and a person reads; else no key is 3",
+    "13.2": "> without a key, the local model answers only on a terminal and if no model was named; otherwise the exit code is 3",
     "13.3": "> a setting that nearly matches one of the client's, a key or a URL under another name: refused, with the right name",
     "13.4": "> an error on a file names it and the reason, a full disk too; UTF-16 is read, what is not text is reported",
     "13.5": "> a refusal, a cut answer, an unusual end and a broken stream are reported in words for a person",
-    "13.6": "> --max-tokens is sent once more as max_completion_tokens if the model wants that; --help says so",
+    "13.6": "> --max-tokens is sent once more as max_completion_tokens if the model requires that; --help says so",
     "13.7": "> bulk: one writer per output; a second run exits with 2",
     "13.8": "> bulk: Ctrl-C and SIGTERM finish the rows under way",
     "13.9": "> bulk: a row without an id is recognised by its content",

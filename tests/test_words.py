@@ -1,7 +1,6 @@
 """The words: constructions that made a native reader stumble, so that they do not come back.
 
-Checked are the docstrings, comments and texts of the package, the examples and the tests, and the pages without their
-code.  A pattern here is a construction, not a taste: each has a plain way to say the same.
+The check covers the docstrings, comments and texts of the package and the examples, and the pages without their code.  A pattern here is a construction, not a taste: each has a plain way to say the same.
 """
 
 import ast
@@ -25,10 +24,16 @@ STUMBLES = {
     r"\b(that|which|what|whatever) (is|are|was|were) no [a-z]": "that is not a …",
     r"\b(if|where|for what|what) (it|that|one)? ?(is|are) none\b": "if it is not a …",
     r"\b(JSON|URL|name|body|text|answer|line) that is none\b": "one that is not …",
+    r"\b(is|are|was|were) no (text|string|list|object|number|dict|picture|part)s?\b": "is not a …",
     # Demonstratives without a noun.
     r"\b(for|after|within|than|of|by) so (many|much|long)\b": "name the number or the time",
     r"\bfor what (is|are|was|were)\b(?! (asked|sent|printed))": "for a … that is",
-    r"\bwhat (came|comes) (in|of it|out)\b": "what arrived; the result",
+    r"\bwhat (came|comes)\b(?! (after|back|before|next|with))": "the response; what arrived; the result",
+    r"\bwhat (it|they) gives?\b": "its result",
+    r"\bas (it|they) (comes?|came)\b": "as it arrives; unchanged",
+    r"\bwhat (it|they) (does|do) not tell\b": "not documented",
+    r"\bstands? for (it|them)\b": "is shown in its place",
+    r"\b(is|are) there twice\b": "appears twice",
     r"\bwhat that is worth\b": "say what it is",
     # Persons that are not there.
     r"\b(nobody|somebody)\b": "name who, or use the passive",
@@ -56,6 +61,7 @@ STUMBLES = {
     # A verb at the end, an object first.
     r"\bOf (it|them|`\w+`) only\b": "only … of",
     r"\bnothing more than that it\b": "only that it",
+    r"(?:^|[.:;] )(?:Checked|Given|Needed|Not even \w+|Tried) (?:is|are|was|were)\b": "subject first",
 }
 ANY_PATTERN = re.compile("|".join(STUMBLES), re.IGNORECASE)
 PATTERNS = {re.compile(pattern, re.IGNORECASE): advice for pattern, advice in STUMBLES.items()}
@@ -117,12 +123,12 @@ def test_stumbles_are_found(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
     module = tmp_path / "a.py"
     module.write_text(
-        '"""Raise TypeError for a value that is no\n    list."""\nx = 1  # nobody\n', "utf-8"
+        '"""Raise TypeError for a value that is no\n    mapping."""\nx = 1  # nobody\n', "utf-8"
     )
     page = tmp_path / "a.md"
     page.write_text("# It\n\n```\nnobody\n```\n\nThe command goes\non from here.\n", "utf-8")
     assert [line.split(";")[0] for line in stumbles(module) + stumbles(page)] == [
-        "a.py:1: 'that is no l'",
+        "a.py:1: 'that is no m'",
         "a.py:3: 'nobody'",
         "a.md:7: 'goes on from'",
     ]

@@ -137,7 +137,7 @@ def make_parser() -> Parser:
         type=number,
         metavar=("IN", "OUT"),
         default=(0.0, 0.0),
-        help="dollars for a million tokens, to show the cost",
+        help="dollars per million tokens, to show the cost",
     )
     add("--base-url", metavar="URL", help="the server (default: OPENAI_BASE_URL, then OpenAI) *")
     add("--key-file", metavar="FILE", help="a file with the key *")

@@ -90,14 +90,14 @@ def parse_headers(lines: Sequence[str]) -> dict[str, Optional[str]]:
 def render_request(query: Query, options: Options, stderr: Stderr) -> str:
     """Return the request as text, or as a curl command.
 
-    The key is hidden; if there is none, a placeholder stands for it, and a line on standard error says so.
+    The key is hidden; if there is none, a placeholder is printed in its place, and a line on standard error says so.
     """
     settings = client_settings(options)
     if options.local:
         settings = local_settings(settings, LOCAL_URL)
         stderr.warn(
-            f"--local serves on any free port; {LOCAL_URL} stands for it, where "
-            "python -m rawchat.local serves"
+            f"--local serves on any free port; shown is {LOCAL_URL}, the default of "
+            "python -m rawchat.local"
         )
     from ..trace import curl, format_request
 
@@ -109,7 +109,7 @@ def render_request(query: Query, options: Options, stderr: Stderr) -> str:
         config = load_config(settings, environ)
     except MissingKeyError:
         config = load_config({**settings, "api_key": "none"}, environ)
-        stderr.warn(f"no API key: {placeholder} stands for it")
+        stderr.warn(f"no API key: {placeholder} is shown in its place")
 
     request = query.request(config)
     keys = config.keys()

@@ -163,7 +163,7 @@ def print_embeddings(context: Context, inputs: Sequence[str]) -> None:
 
 
 def print_answer(context: Context) -> None:
-    """Make one call and print its answer: JSON byte for byte, each event as a line of JSON, other bytes as they come."""
+    """Make one call and print its answer: JSON byte for byte, each event as a line of JSON, other bytes unchanged."""
     client = context.client
     request = context.query.request(client.config)
     limit = client.config.max_bytes

@@ -122,7 +122,7 @@ class Options:
         metavar="N",
         type=whole_number,
         help="maximum number of tokens to generate; sent again as max_completion_tokens if the "
-        "model wants that",
+        "model requires that",
     )
     top_p: Optional[float] = value(
         "--top-p",
@@ -194,11 +194,13 @@ class Options:
     post: Optional[str] = value(
         "--post",
         metavar="PATH",
-        help="send JSON to any PATH below the base URL, and print what comes; the body is the prompt, "
+        help="send JSON to any PATH below the base URL, and print the response; the body is the prompt, "
         "@FILE or standard input, and -o sets its fields",
     )
     get: Optional[str] = value(
-        "--get", metavar="PATH", help="request any PATH, and print what comes; -o adds to its query"
+        "--get",
+        metavar="PATH",
+        help="request any PATH, and print the response; -o adds to its query",
     )
     form: list[str] = values(
         "--form",

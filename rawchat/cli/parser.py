@@ -21,8 +21,8 @@ MAX_WIDTH = 100  #: columns of --help; longer lines are hard to read
 
 PROMPT_HELP = (
     "the prompt. - or {stdin} stands for standard input, @FILE for the text of a file without the "
-    "newlines at its end (@@ begins a text with @). Piped text that no word places goes above the "
-    "prompt. Without a prompt, on a terminal: a chat."
+    "newlines at its end (@@ begins a text with @). Other piped text goes above the prompt. "
+    "Without a prompt, on a terminal: a chat."
 )
 
 EPILOG = """\

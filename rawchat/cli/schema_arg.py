@@ -94,7 +94,7 @@ def parse_shorthand(text: str) -> Schema:
             continue
         name, schema = parse_field(field.strip())
         if name in properties:
-            raise UsageError(f"--schema: the name {name} is there twice")
+            raise UsageError(f"--schema: the name {name} appears twice")
         properties[name] = schema
     if not properties:
         raise UsageError("--schema: there is no name in it")

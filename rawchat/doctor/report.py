@@ -31,7 +31,7 @@ class Writable(Protocol):
 
 
 class Report:
-    """Collect the results, and print them as they come unless `as_json`."""
+    """Collect the results, and print them as they arrive unless `as_json`."""
 
     def __init__(self, out: Writable, err: Writable, as_json: bool = False):
         self._out = out

@@ -79,7 +79,7 @@ def test_without_a_key_something_stands_for_it(
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     result = run(way, "Q")
-    assert (result.code, line(result)) == (0, f"no API key: {stands} stands for it")
+    assert (result.code, line(result)) == (0, f"no API key: {stands} is shown in its place")
     assert f"Authorization: {'Bearer ' * (way == '--curl')}{stands}".encode() in result.out
     assert b"https://api.openai.com/v1/chat/completions" in result.out
 
@@ -101,7 +101,7 @@ def test_the_local_server_is_not_started_and_gets_no_key(
     monkeypatch.setattr("rawchat.local.serve", lambda: pytest.fail("started"))
     result = run("--local", way, "Q")
     assert result.code == 0
-    assert "http://127.0.0.1:8080/v1 stands for it" in line(result)
+    assert "shown is http://127.0.0.1:8080/v1, the default" in line(result)
     assert b"uthorization" not in result.out
 
 

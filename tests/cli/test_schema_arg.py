@@ -69,7 +69,7 @@ def test_a_schema_is_a_file_json_or_short(given: str, expected: Any) -> None:
     [
         ("", "--schema: there is no name in it"),
         (", ,", "there is no name"),
-        ("a int, a", "--schema: the name a is there twice"),
+        ("a int, a", "--schema: the name a appears twice"),
         (
             "age number",
             "--schema: 'age number' is not 'name [type] [: description]'; types are str, int, float, bool",

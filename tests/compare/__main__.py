@@ -352,7 +352,7 @@ has not:
 
 - **The SDK** has typed models for every response, realtime over WebSockets, Azure's sign-in, HTTP/2.
 - **llm** logs every exchange in SQLite, and has plugins for the native APIs of other providers, templates and embeddings.
-- **litellm** speaks the native APIs of a hundred providers, and has a proxy server with budgets and a router.
+- **litellm** speaks the native APIs of many providers, and has a proxy server with budgets and a router.
 - **A requests script** is yours: twenty lines, and nothing to learn.
 
 ## Faults

@@ -43,17 +43,17 @@ model that is not in the server's list is asked for one token. The cost of the p
 
 {refused}
 
-## The proxy wants a password
+## The proxy requires a password
 
 {proxy}
 
-## Something holds streams back
+## Something buffers the stream
 
 {buffered}
 
 ## What the probe tries
 
-`--probe=NAMES` tries some of these only, separated by commas, and what they build on. Its exit code is then that of the
+`--probe=NAMES` tries only some of these, separated by commas, and those that they depend on. Its exit code is then that of the
 first of them that does not work; without names, `chat` and `stream` decide.
 
 {checks}

@@ -129,7 +129,7 @@ ODD_ERRORS += [
 
 ODD_ERRORS += [
     Scenario(
-        "error whose type and param are no texts",
+        "error whose type and param are not strings",
         "4 .code .param .type",
         [typed(b'{"error":{"message":"m","type":5,"param":["a"]}}', JSON, 400)],
         words="m",

@@ -24,7 +24,7 @@ PAGE = pathlib.Path(__file__).parents[2] / "docs" / "servers.md"
 
 TEXT = """# Servers that claim OpenAI compatibility
 
-Many servers speak OpenAI's API, and each bends it. rawchat copes by the shape of what comes, never by a host's name: a server that is
+Many servers speak OpenAI's API, and each bends it. rawchat adapts to the shape of a response, never to a host's name: a server that is
 not listed here is no worse off. This page is written by `python -m tests.servers_page`, and a test fails when it is stale.
 
 ## What works
@@ -39,7 +39,7 @@ The last column has the date of the last check against the real server: see [bel
 - **chat**, **streams**: the answer arrives whole, plain and streamed.
 - **tools**: `tools.run` calls the functions with the right arguments and sends back their results, plain and streamed; *without `strict`*:
   the server refuses what rawchat adds by itself, and gets the request once more without it.
-- **reasoning**: the field of the message that has it; `History` sends it back as it came.
+- **reasoning**: the field of the message that has it; `History` sends it back unchanged.
 - **typed answers**: `parse` returns the instance; *in JSON mode*: the server refuses a schema, and is asked once more without one.
 - **usage**: where the server counts the tokens.
 - **overflow recovery**: the requests that `History` needs to find the 10 of 300 turns that fit, with each wording of the server's.
@@ -81,7 +81,7 @@ In Python: `default_headers={openrouter_headers}`. What OpenRouter takes beside 
 ## Checked against real servers
 
 These ran on one machine, with the weights of the embedded model (SmolLM2-135M). `make servers` installs and asks them, and writes this
-table; it is no part of `make test`, as llama-cpp-python alone may take some twelve minutes to compile. *Not offered* is what the
+table; it is not part of `make test`, because llama-cpp-python alone may take some twelve minutes to compile. *Not offered* is what the
 server, or so small a model, does not do; an empty cell has not been tried.
 
 {real}
