@@ -83,6 +83,23 @@ def test_the_settings_of_each_server_are_accepted_and_its_path_is_kept(server: s
     assert setting.headers.items() <= dict(sent[0].headers).items()
 
 
+def test_the_client_for_the_older_paths_of_azure(monkeypatch: pytest.MonkeyPatch) -> None:
+    (program,) = re.findall(
+        r"^```python\n(.*?)^```", page.PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "made-up-0123456789")
+    names: dict[str, Any] = {}
+    exec(program, names)
+    request = rawchat.endpoints.chat(names["client"].config, "Hi", {})
+    assert request.url == (
+        "https://NAME.openai.azure.com/openai/deployments/DEPLOYMENT/chat/completions"
+        "?api-version=2024-10-21"
+    )
+    assert request.headers["api-key"] == "made-up-0123456789"
+    assert "Authorization" not in request.headers
+    assert not names["client"].config.keys()
+
+
 def test_every_server_has_its_settings_and_every_real_one_its_results() -> None:
     assert set(SETTINGS) == set(SERVERS)
     for result in json.loads(RESULTS.read_text(encoding="utf-8")).values():

@@ -481,7 +481,7 @@ REDIRECTS += [
         ours={**MOVED, "requests": 6, "waits": []},
     ),
     Scenario(
-        "307 without a place",
+        "307 without a Location",
         "2 APIStatusError that names the location",
         [head(307, Content_Length=0)],
         words="nowhere",

@@ -60,7 +60,7 @@ GROUPS = {
         "a missing field does no harm",
         "it is kept, as in a plain reply",
     ],
-    "A redirect takes no key to another origin, and turns no POST into a GET": [
+    "A redirect takes no key to another origin, and does not turn a POST into a GET": [
         "a question is not turned into a GET without it",
         "neither key nor question goes there",
         "five times are enough to know",

@@ -58,6 +58,9 @@ With the path `/openai/v1`, Azure is as any other server: the key goes as `Autho
 deployment and a date of the API in the URL, and the key in a header of its own:
 
 ```python
+import os
+import rawchat
+
 client = rawchat.Client(
     api_key="",
     base_url="{azure_url}",
