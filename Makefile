@@ -14,6 +14,10 @@ BESIDE := wire/json_text wire/printable wire/headers wire/tap wire/upload keys/r
 	config/misnamed reply/other_form merge/parts merge/tool_calls merge/values compat/error_responses \
 	compat/error_bodies compat/wordings compat/waits compat/normalise compat/unsupported cache images usage
 
+# Compiled files are kept, whatever the environment says: without them, each run compiles all tests anew, and each
+# process that a test starts compiles rawchat.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help pages compare run test check fuzz lint bench matrix matrix-check anywhere pyz dist read parity parity-check parity-rows networks servers clean
 
 help:  ## list the targets

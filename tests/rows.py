@@ -7,6 +7,7 @@
 """
 
 import ast
+import functools
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -175,8 +176,9 @@ ROWS = {
 }
 
 
+@functools.cache
 def proofs() -> dict[str, list[str]]:
-    """The tests that name each row, as 'folder/test_file.py::test_name'."""
+    """The tests that name each row, as 'folder/test_file.py::test_name'; all test files are parsed, once."""
     found: dict[str, list[str]] = {number: [] for number in ROWS}
     for path in sorted(TESTS.rglob("test_*.py")):
         name = path.relative_to(TESTS).as_posix()

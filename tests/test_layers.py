@@ -1,6 +1,7 @@
 """The layers: imports point one way, one folder owns the network, and the core stands alone."""
 
 import ast
+import functools
 import importlib
 import pathlib
 import subprocess
@@ -92,6 +93,7 @@ class Import(NamedTuple):
     at_top: bool
 
 
+@functools.cache
 def imports(path: pathlib.Path) -> list[Import]:
     """Return the imports of a file: ours by the first part below `rawchat`, others by their top module."""
     folder = path.relative_to(PACKAGE).parent.parts
