@@ -15,8 +15,10 @@ from .checks import CHECKS, NotOfferedError
 from .servers import FOLDER, ROOT, SERVERS, Target
 
 
-def try_check(target: Target, check: Callable[[rawchat.Client], None]) -> str:
+def try_check(target: Target, title: str, check: Callable[[rawchat.Client], None]) -> str:
     """Return the result of a check: "yes", "not offered: …", or what is wrong, in one line."""
+    if title in target.lacks:
+        return f"{NOT_OFFERED}{target.lacks[title]}"
     try:
         with target.client() as client:
             check(client)
@@ -45,7 +47,7 @@ def main(names: Sequence[str]) -> int:
             today = datetime.date.today().isoformat()
             written[name] = {"server": target.title, "date": today, "results": results}
             for title, check in CHECKS.items():
-                result = try_check(target, check)
+                result = try_check(target, title, check)
                 print(f"  {title}: {result}", file=sys.stderr)
                 failed = failed or not (result == "yes" or result.startswith(NOT_OFFERED))
                 results[title] = result

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Optional
 
 import rawchat
@@ -44,6 +44,8 @@ class Target(NamedTuple):
     base_url: str
     model: str
     key: Optional[str] = None
+    #: What its source says that it does not do, by the title of the check, which is not tried then.
+    lacks: Mapping[str, str] = {}
 
     def client(self) -> rawchat.Client:
         return rawchat.Client(
@@ -206,6 +208,20 @@ model.save_pretrained(target)
 """
 
 
+#: What transformers/cli/serving does without: it lists `response_format` among the fields that it ignores, and it has no
+#: limit for the length of a prompt, so that it computes for many minutes where the others refuse.
+TRANSFORMERS_LACKS = {
+    "typed answers": "`response_format` is ignored",
+    "overflow": "a prompt of any length is taken",
+    "overflow, streamed": "a prompt of any length is taken",
+    "overflow recovery": "a prompt of any length is taken",
+}
+
+#: PyTorch's threads wait for each other by spinning: with as many threads as cores, whatever else runs stops them all, and
+#: a call takes twice the time, or minutes.
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+
+
 @contextlib.contextmanager
 def transformers() -> Iterator[Target]:
     """Run `transformers serve`, with the embedded model's weights in its own format."""
@@ -220,8 +236,9 @@ def transformers() -> Iterator[Target]:
     argv = [str(python.with_name("transformers")), "serve", str(model)]
     argv += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
     base_url = f"http://127.0.0.1:{port}/v1"
-    with running("transformers", argv, base_url, **offline):
-        yield Target(version(python, "transformers"), base_url, str(model))
+    with running("transformers", argv, base_url, **offline, **ONE_THREAD):
+        title = f"{version(python, 'transformers')} (serve)"
+        yield Target(title, base_url, str(model), lacks=TRANSFORMERS_LACKS)
 
 
 SERVERS = {

@@ -85,7 +85,7 @@ In Python: `default_headers={openrouter_headers}`. What OpenRouter takes beside 
 
 These ran on one machine, with the weights of the embedded model (SmolLM2-135M). `make servers` installs and asks them, and writes this
 table; it is not part of `make test`, because llama-cpp-python alone may take some twelve minutes to compile. *Not offered* is what the
-server, or so small a model, does not do; an empty cell has not been tried.
+server, or so small a model, does not do; what its source says that it lacks has not been tried.
 
 {real}
 """
