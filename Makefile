@@ -10,9 +10,9 @@ BIN := $(VENV)/bin
 SDK := .venv-parity
 READ := errors wire urls keys config endpoints backoff deadline sse reply merge stream client
 PATH_TESTS := $(wildcard $(READ:%=tests/test_%.py)) tests/keys tests/config tests/merge tests/compat tests/test_layers.py
-BESIDE := wire/json_text wire/printable wire/headers wire/tap wire/upload keys/redaction keys/credentials keys/pool sse/long_events config/dotenv config/checks \
+BESIDE := wire/json_text wire/printable wire/headers wire/tap wire/upload keys/redaction keys/credentials keys/pool sse/long_events sse/joined_events config/dotenv config/checks \
 	config/misnamed reply/other_form merge/parts merge/tool_calls merge/values compat/error_responses \
-	compat/error_bodies compat/wordings compat/waits compat/normalise compat/unsupported cache images usage
+	compat/error_bodies compat/wordings compat/waits compat/normalise compat/unsupported compat/answer_fields cache images usage
 
 # Compiled files are kept, whatever the environment says: without them, each run compiles all tests anew, and each
 # process that a test starts compiles rawchat.

@@ -24,14 +24,12 @@ from .keys.redaction import redact_error, request_secrets
 from .merge import MessageAccumulator
 from .reply import Chunk as Chunk
 from .reply import Reply, decode_event, iter_texts, with_metadata
-from .reply.other_form import chunk_from_reply
+from .reply.other_form import NOT_A_STREAM, chunk_from_reply, events_of_lines
 from .sse import events as events
 from .sse import peek
+from .sse.joined_events import is_done, split_joined
 from .wire import MAX_BYTES, Response
 from .wire.json_text import mend
-
-#: First bytes of a body that is not a stream: JSON or a web page.  No server-sent event begins with one of them.
-NOT_A_STREAM = (b"{", b"[", b"<")
 
 
 class Stream:
@@ -150,11 +148,15 @@ class Stream:
         first, pieces = peek(response.pieces)
         if first in NOT_A_STREAM:
             response.pieces = pieces
-            yield chunk_from_reply(response.read(self._limit), response)
-            return
+            body = response.read(self._limit)
+            stream = events_of_lines(body)
+            if stream is None:
+                yield chunk_from_reply(body, response)
+                return
+            pieces = [stream]
         data = ""
-        for event in events(pieces, self._limit, error_field=True):
-            if event.data.lstrip().startswith("[DONE]"):
+        for event in split_joined(events(pieces, self._limit, error_field=True)):
+            if is_done(event.data):
                 if self._count == 0:
                     raise APIResponseValidationError(
                         f"the stream holds nothing but [DONE] ({response.summary})"

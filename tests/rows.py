@@ -112,10 +112,12 @@ ROWS = {
     # Section 11.
     "11.1": "> a tool-call delta finds its call: a new one starts at a new index, at a name after complete arguments, at another "
     "id with a name; another id alone continues the call; ids may be numbers, empty or repeated",
-    "11.2": "> a final message is normalised once: arguments and ids are texts, tool_calls is a list of objects, stubs are gone",
+    "11.2": "> a final message is normalised once: arguments and ids are texts, tool_calls is a list of objects with an id each, "
+    "stubs are gone",
     "11.3": "> texts and lists of parts append in order of arrival; a whole message after its deltas counts once",
     "11.4": "> lists of objects merge by index; only text, data, summary and arguments are concatenated",
-    "11.5": "> what is sent back is what was received; `content: null` that a server refuses is sent once more as a text",
+    "11.5": "> what is sent back is what was received; `content: null` that a server refuses is sent once more as a text, and "
+    "without a field of an answer (reasoning) that it refuses by name",
     "11.6": "> parse asks once more in JSON mode where json_schema is refused by name; the answer is checked as always",
     "11.7": "> errors are found wherever servers put them, under any status; an error object with empty fields does not count",
     "11.8": "> a chat answer in which no choice ever arrived is an error with an excerpt",
@@ -125,7 +127,8 @@ ROWS = {
     "11.11": "> usage is read from the top level, the choices or x_groq; cumulative values are not added up",
     "11.12": "> what rawchat adds by itself (stream_options, strict, additionalProperties) is left out once a 400 or 422 names it",
     "11.13": "> half of a surrogate pair is held back until its other half arrives",
-    "11.14": "> a plain call answered with an event stream is merged; an encoding that was not requested is named",
+    "11.14": "> a plain call answered with an event stream is merged, a stream of JSON lines too; an encoding that was not "
+    "requested is named",
     "11.15": "> parse and --schema read the JSON that follows the reasoning in a text: </think>, </thought>, [/THINK] and others",
     "11.16": "> a wait given only in the body is honoured like Retry-After",
     "11.17": "> a bare list of models, or one under `models`, is a list of models; b64_json may have a data: prefix",

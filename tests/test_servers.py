@@ -332,6 +332,7 @@ SERVERS: dict[str, dict[str, Want]] = {
     "groq": {
         **answers((38, 9), reasoning=R),
         **calls(WEATHER, usage=(38, 9)),
+        "error-reasoning": error(rawchat.BadRequestError, "'reasoning_content' is unsupported"),
         "error": error(
             rawchat.BadRequestError, "Failed to call a function.", code="tool_use_failed"
         ),
@@ -557,8 +558,19 @@ SERVERS: dict[str, dict[str, Want]] = {
         "error": error(rawchat.APIError, "Open api daily request limit reached", code="17"),
         "error-stream": error(rawchat.APIError, "Open api qps request limit reached", code="18"),
     },
-    # Cloudflare: a list of errors (Workers AI); a page of HTML, with the user's address, from the proxy.
+    # 9router: a plain completion as an event stream, with its end behind it.
+    "9router": {
+        "plain": answer((11, 5)),
+    },
+    # Baseten (GLM): one line end, not two, between events.
+    "baseten": {
+        "stream": answer((11, 5)),
+        "tools-stream": called(WEATHER),
+    },
+    # Cloudflare: a list of errors (Workers AI, under another name its AI Gateway); a page of HTML, with the user's
+    # address, from the proxy.
     "cloudflare": {
+        "error-gateway": error(rawchat.BadRequestError, "Chat completion bad format", code="2019"),
         "error": error(
             rawchat.RateLimitError, "Capacity temporarily exceeded, please try again.", code="3040"
         ),
@@ -570,6 +582,17 @@ SERVERS: dict[str, dict[str, Want]] = {
     "coze": {
         "error": error(rawchat.AuthenticationError, "authentication is invalid", code="4100"),
         "error-200": error(rawchat.APIError, "authentication is invalid", code="4100"),
+    },
+    # DeepInfra: an overflow in words of its own, which say length and no unit.
+    "deepinfra": {
+        "overflow": overflow("Requested input length 39818 exceeds maximum input length 32767"),
+    },
+    # FastChat: an error in a stream has its words under `text`; that max_tokens is negative says nothing of its cause.
+    "fastchat": {
+        "error-stream": error(
+            rawchat.APIError, "YOUR INPUT VIOLATES OUR CONTENT MODERATION", code="50001"
+        ),
+        "overflow": overflow("maximum context length is 4096 tokens", code="40303"),
     },
     # GitHub Models: an overflow under 413, in words of its own.
     "github-models": {
@@ -601,6 +624,14 @@ SERVERS: dict[str, dict[str, Want]] = {
     # SiliconFlow: `code` and `message` at the top level; an overflow in words of its own.
     "siliconflow": {
         "overflow": overflow("must be less than max_seq_len", code="20015"),
+    },
+    # StepFun: tool calls without ids, which it refuses when they come back without.
+    "stepfun": {
+        "tools-stream": called(WEATHER, TIME),
+    },
+    # Volcengine (Doubao): an overflow in words that speak of images, whether there are any or not.
+    "volcengine": {
+        "overflow": overflow("exceed max message tokens", code="InvalidParameter"),
     },
     # Perplexity: the whole message so far beside each delta; cumulative usage, with a string in it; no [DONE].
     "perplexity": {
@@ -663,7 +694,9 @@ def normalised(reply: rawchat.Reply) -> list[Call]:
     """Return the calls of `reply` with their arguments decoded; their form has to be OpenAI's by now."""
     found = []
     for each in reply.tool_calls:
+        assert each["id"]
         assert isinstance(each["id"], str)
+        assert each["type"] == "function"
         assert isinstance(each["function"]["arguments"], str)
         found.append((each["function"]["name"], json.loads(each["function"]["arguments"] or "{}")))
     return found
@@ -797,11 +830,13 @@ def text_in(data: bytes) -> str:
     if b"Content-Type: text/event-stream" not in data.partition(b"\r\n\r\n")[0]:
         return ""
     events = body_of(data).replace(b"\r\n", b"\n").split(b"\n\n")[:-1]
-    return "".join(text_of(event.decode()) for event in events)
+    # Some servers send one line end, not two, between events.
+    lines = [line for event in events for line in event.decode().split("\n")]
+    return "".join(text_of(line) for line in lines)
 
 
-def text_of(event: str) -> str:
-    name, _, value = event.partition(":")
+def text_of(line: str) -> str:
+    name, _, value = line.partition(":")
     if name != "data" or not value.lstrip().startswith("{"):
         return ""
     chunk = json.loads(value)
@@ -816,15 +851,21 @@ def text_of(event: str) -> str:
 
 KINDS = {"plain", "stream", "tools", "tools-stream", "error"}
 SMALL = {
+    "9router",
     "baidu",
+    "baseten",
     "cloudflare",
     "coze",
+    "deepinfra",
+    "fastchat",
     "github-models",
     "new-api",
     "nvidia-nim",
     "openai",
     "perplexity",
     "siliconflow",
+    "stepfun",
+    "volcengine",
 }  # one peculiarity each
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from rawchat.errors import APIError
+from rawchat.sse.joined_events import split_joined
 from rawchat.stream import events
 
 row = pytest.mark.row
@@ -172,3 +173,29 @@ def test_a_long_line_is_parsed_as_a_short_one(lines: list[str], found: tuple[str
 
 def test_a_long_line_that_is_not_utf8_has_replacement_characters() -> None:
     assert data(b"data: " + LONG.encode() + b"\xff\xc3\n\n") == [LONG + "\ufffd\ufffd"]
+
+
+@row("11.14")
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (['{"x": 1}', '{"x": 2}'], ['{"x": 1}', '{"x": 2}']),
+        (['{"x": 1}', "[DONE]"], ['{"x": 1}', "[DONE]"]),
+        (['{"x":', "1}"], ['{"x":\n1}']),  # one object over two lines
+        (['{"x": [', "{}", "]}"], ['{"x": [\n{}\n]}']),  # a line of it is an object by itself
+        (['{"x": 1}', "and a word"], ['{"x": 1}\nand a word']),
+        (["1", "2"], ["1\n2"]),
+        (['{"x": 1}', ""], ['{"x": 1}\n']),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n\n", "\n", ""])
+def test_events_with_one_line_end_between_them_are_split(
+    lines: list[str], found: list[str], end: str
+) -> None:
+    text = "event: odd\n" + "\n".join(f"data: {line}" for line in lines) + end
+    for pieces in cut(text.encode()):
+        split = [(event.event, event.data) for event in split_joined(events(pieces))]
+        # At the end of a stream only whole objects, and [DONE], need no blank line.
+        is_whole = found[0].startswith("{") and found[-1].rstrip().endswith(("}", "]"))
+        counts = is_whole or end == "\n\n"
+        assert split == ([("odd", data) for data in found] if counts else [])

@@ -14,7 +14,7 @@ from ..errors import MAX_MESSAGE, one_line
 from ..wire.json_text import decode_json, mend
 
 #: Fields that hold the words of an error, the best first, in the spelling of `plain_name`: AWS has `Message`, OAuth (RFC
-#: 6749, 5.2) `error_description`, problem details (RFC 9457) `title`, Google a list `errors`.
+#: 6749, 5.2) `error_description`, problem details (RFC 9457) `title`, Google a list `errors`, FastChat `text`.
 MESSAGE_FIELDS = (
     "message",
     "detail",
@@ -27,6 +27,7 @@ MESSAGE_FIELDS = (
     "errors",
     "reason",
     "title",
+    "text",
 )
 
 #: Those of them that stand beside an `error` which is only a word, and say more than it does: Fastify, OAuth.
@@ -217,6 +218,9 @@ def iter_objects(error: Any, nesting: int = MAX_NESTING) -> Iterator[dict[str, A
     """Yield the objects of an error that may hold its code and type, the outer ones first."""
     if isinstance(error, str):
         error = decode_object(error)
+    if isinstance(error, list) and error:
+        # Cloudflare's AI Gateway: `error` is a list.
+        error = error[0]
     if not isinstance(error, dict) or not nesting:
         return
     yield error

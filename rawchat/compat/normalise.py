@@ -1,10 +1,12 @@
 """The message of a reply in the shape that every reader of it relies on, whatever shape the server gave it.
 
->>> normalise({"content": "Hi", "tool_calls": [{"id": 7, "function": {"name": "f", "arguments": {"x": 1}}}]})
-{'content': 'Hi', 'tool_calls': [{'id': '7', 'function': {'name': 'f', 'arguments': '{"x": 1}'}}], 'role': 'assistant'}
+>>> call = {"id": 7, "type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
+>>> normalise({"content": "Hi", "tool_calls": [call]})["tool_calls"]
+[{'id': '7', 'type': 'function', 'function': {'name': 'f', 'arguments': '{"x": 1}'}}]
 """
 
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -21,7 +23,7 @@ def normalise(message: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of `message`, the message of a reply, that can be read, stored, and sent back.
 
     `role` is a text ("assistant" where it is missing), `content` is a text, a list of objects, or None, `refusal` is
-    a text or None, and `tool_calls` is a list of objects.  What should be a text and is another JSON value becomes
+    a text or None, and `tool_calls` is a list of objects, each with an id and a type.  What should be a text and is another JSON value becomes
     the JSON text of that value: some servers send arguments as an object, or ids as numbers.  Empty stubs of calls are
     dropped.  What JSON cannot carry is mended (see `mend`).  A message that is in order is equal to its copy.
     """
@@ -94,16 +96,16 @@ def normalise_calls(calls: Any) -> Optional[list[dict[str, Any]]]:
         calls = [calls]
     if not isinstance(calls, list):
         return []
-    result = []
+    result: list[dict[str, Any]] = []
     for call in calls:
         if not isinstance(call, dict):
             continue
         function = call.get("function")
         if not function:
             # A custom tool has none.
-            result.append(normalise_call(call))
+            result.append(normalise_call(call, len(result)))
         elif isinstance(function, dict) and not is_stub(function):
-            result.append(normalise_call(call))
+            result.append(normalise_call(call, len(result)))
     return result
 
 
@@ -112,8 +114,12 @@ def is_stub(function: dict[str, Any]) -> bool:
     return not function.get("name") and not function.get("arguments")
 
 
-def normalise_call(call: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of a tool call with texts for its id, name, and arguments."""
+def normalise_call(call: dict[str, Any], position: int) -> dict[str, Any]:
+    """Return a copy of a tool call with texts for its id, name, and arguments, and with an id and a type.
+
+    Servers that leave out the id, or send "", refuse the call when it comes back to them without one (StepFun,
+    iOfficeAI/aionrs#99; NVIDIA NIM, anomalyco/opencode#25925; openai/openai-node#1528).
+    """
     result = dict(call)
     if "id" in result:
         result["id"] = as_text(result["id"])
@@ -123,7 +129,17 @@ def normalise_call(call: dict[str, Any]) -> dict[str, Any]:
             if name in function:
                 function[name] = as_text(function[name])
         result["function"] = function
+        if not result.get("type"):
+            result["type"] = "function"
+    if not result.get("id"):
+        result["id"] = make_id(result, position)
     return result
+
+
+def make_id(call: dict[str, Any], position: int) -> str:
+    """Return an id for a tool call without one: the same for the same call, so that a cached answer stays valid."""
+    said = json.dumps([position, call.get("function")], sort_keys=True)
+    return f"call_{position}_{zlib.crc32(said.encode()):08x}"
 
 
 def as_index(value: Any) -> Optional[int]:

@@ -1,10 +1,11 @@
 """Adapt a request to a server that refuses something which rawchat, not the caller, put into it.
 
 rawchat adds a little to a body by itself: `stream_options`, to learn the tokens of a stream; `strict`, for tools and
-typed answers; a `response_format` of type json_schema, for `parse`; and it sends `content: null` back beside tool calls,
-as it was received.  Some servers refuse the whole request for one of these.  `find_unsupported` reads in the words of the
-error which of them it was, `adapt` makes the request without it, and `Client.send` sends that at once.  If it succeeds,
-the client keeps to it.  What the caller passed is never changed: what rawchat adds is marked as `Added`.
+typed answers; a `response_format` of type json_schema, for `parse`; and it sends an answer back as it was received, with
+`content: null` beside tool calls and with its reasoning (see `answer_fields`).  Some servers refuse the whole request for
+one of these.  `find_unsupported` reads in the words of the error which of them it was, `adapt` makes the request without
+it, and `Client.send` sends that at once.  If it succeeds, the client keeps to it.  What the caller passed is never
+changed: what rawchat adds is marked as `Added`.
 """
 
 import functools
@@ -16,6 +17,7 @@ from typing import Any, Callable, Optional
 from ..errors import APIError, APIStatusError, ContextLengthExceededError
 from ..wire import Request, Response, Transport
 from ..wire.json_text import Added, AddedText, encode_json
+from .answer_fields import find_refused_field, without_fields
 
 Body = dict[str, Any]
 
@@ -65,6 +67,9 @@ def find_unsupported(failure: APIError, request: Request, known: Collection[str]
             return STRICT
         if ADDITIONAL_PROPERTIES not in known and adds_strict(body) and refuses_additional(words):
             return ADDITIONAL_PROPERTIES
+        field = find_refused_field(words, list_of(body, "messages"), body.get("model"), known)
+        if field is not None:
+            return field
     if failure.status_code in CHECK_STATUSES:
         if JSON_SCHEMA not in known and adds_json_schema(body) and refuses_format(words):
             return JSON_SCHEMA
@@ -164,6 +169,9 @@ def adapt_body(body: Body, refused: Collection[str]) -> Body:
         use_json_mode(body)
     if NULL_CONTENT in refused and has_null_content(body):
         body["messages"] = [with_text(message) for message in body["messages"]]
+    messages = without_fields(list_of(body, "messages"), body.get("model"), refused)
+    if messages is not None:
+        body["messages"] = messages
     return body
 
 

@@ -199,6 +199,8 @@ OVERFLOW_WORDINGS = [
         "Cohere (before)",
         "too many tokens per minute",
     ),
+    Wording("exceed max message tokens", "Volcengine (Doubao)", "exceed max message length"),
+    Wording("total tokens exceeds the model's max", "Cohere", "max_tokens exceeds the model's max"),
     Wording(
         "request body too large for … model. max size: … tokens",
         "GitHub Models",
@@ -229,14 +231,14 @@ NOT_OVERFLOW = (
 # A wording that was not reported yet says the same three things: what is sent, its size, and that this is too much.
 SENT = re.compile(r"\b(?:prompt|inputs?|messages?|conversation|context|history|request)\b")
 SIZE = re.compile(
-    r"tokens?\b|\bcontext[ _-](?:length|window|size|limit)|\bmax_(?:seq|model|input)_len|\bsequence length"
+    r"tokens?\b|\bcontext[ _-](?:length|window|size|limit)|\bmax_(?:seq|model|input)_len|\b(?:sequence|input) length"
 )
 EXCESS = re.compile(
     r"exceed|\btoo (?:long|large|many|big)\b|\b(?:longer|larger|greater|more) than\b|\bmust be (?:less|at most|<)"
 )
 #: What else has a size in tokens, or is about a token of another kind.
 OTHER_SIZES = re.compile(
-    r"max(?:imum)?_(?:new_|completion_|output_)?tokens|output|completion|per (?:min|hour|day|sec)|rate.?limit|quota|"
+    r"max(?:imum)?_(?:new_|completion_|output_)?tokens|output|completion|character|(?:per|this) (?:min|hour|day|sec|month)|rate.?limit|quota|"
     r"too many requests|credit|balance|logit|logprob|stop|tool|function|image|audio|file|auth|"
     r"api.?key|access token|credential|unexpected|invalid token"
 )

@@ -17,6 +17,7 @@ from ..keys.redaction import redact_error, request_secrets
 from ..merge import MessageAccumulator
 from ..reply import Chunk, Reply, iter_texts, with_metadata
 from ..sse import Event, events
+from ..sse.joined_events import is_done
 from ..wire import MAX_BYTES, Response
 from ..wire.json_text import decode_json, mend
 from .resource import Resource, decode_resource, is_json
@@ -164,7 +165,7 @@ class EventStream:
             yield ServerEvent("message", resource)
             return
         for received in events(response.pieces, self._limit, error_field=True):
-            if received.data.lstrip().startswith("[DONE]"):
+            if is_done(received.data):
                 self._progress.ended = True
             elif has_content(received):
                 event = decode_server_event(received, response)

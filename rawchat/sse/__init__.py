@@ -17,7 +17,7 @@ from sseclient import SSEClient
 
 from ..errors import APIError
 from ..wire import MAX_BYTES
-from ..wire.json_text import is_json_object
+from .joined_events import is_whole
 
 if not hasattr(SSEClient, "events"):  # the package `sseclient` installs a module of the same name
     raise ImportError(
@@ -31,7 +31,6 @@ BOM = b"\xef\xbb\xbf"
 #: llama.cpp's line for an error in a stream.  The standard has no such field, so sseclient would skip it.
 ERROR_FIELD = re.compile(rb"(?m)^error:")
 
-
 #: Bytes of a batch of events that may hold a long one.
 LONG_EVENT = 2**16
 
@@ -42,7 +41,7 @@ def events(
     """Yield the server-sent events in an iterable of bytes; each has `.event` and `.data`.
 
     The rules are the WHATWG's (HTML, 9.2.6), with one exception: a last event without its blank line counts if its data
-    is [DONE] or a whole JSON object.  `limit` bounds the bytes of one event.  With `error_field`, the field `error` counts
+    is [DONE] or whole JSON objects.  `limit` bounds the bytes of one event.  With `error_field`, the field `error` counts
     as data of an event that is called "error" (llama.cpp).
 
     Raises APIError for an event over the limit.
@@ -54,7 +53,7 @@ def events(
         if error_field and b"error:" in batch:
             batch = ERROR_FIELD.sub(b"event: error\ndata:", batch)
         for event in parse_events(batch):
-            if ended or event.data.lstrip().startswith("[DONE]") or is_json_object(event.data):
+            if ended or is_whole(event.data):
                 yield event
 
 

@@ -76,6 +76,8 @@ EMPTY = {"message": "", "type": "", "param": "", "code": None}
         ({"error": True, "message": "full"}, "full", None, None),
         ({"error": {"errors": [{"message": "full"}], "code": 9}}, "full", "9", None),  # Google
         ({"error": ["full", "busy"]}, "full; busy", None, None),
+        ({"error": [{"code": 2019, "message": "full"}]}, "full", "2019", None),  # Cloudflare
+        ({"text": "full", "error_code": 50001}, "full", "50001", None),  # FastChat
         (
             {"object": "error", "message": {"detail": [{"loc": ["body", "x"], "msg": "no"}]}},
             "no (body.x)",
@@ -179,6 +181,14 @@ def test_words_about_the_output_or_a_rate_overrule(words: str) -> None:
         "The messages are too long for the context size of 4096 tokens",
         "Token limit exceeded: the prompt has 9000 tokens, the limit is 8192",
         "This request would exceed the model's context limit",
+        # TensorRT-LLM, DeepInfra: a length without a unit (NVIDIA/TensorRT-LLM#2702)
+        "Cannot process new request: Prompt length (5056) exceeds maximum sequence length (2048)",
+        "Prompt length (1240) exceeds maximum input length (1024).",
+        # Poolside (earendil-works/pi#4943), Bedrock (openclaw/openclaw#58839)
+        "Input length 131393 exceeds the maximum allowed input length of 131040 tokens.",
+        "ValidationException: Input exceeds the max input token limit",
+        # SambaNova (OpenHands/OpenHands#9227)
+        "The maximum context length of DeepSeek-V3-0324 is 32768. However, answering your request will take 39732 tokens.",
     ],
 )
 def test_a_wording_that_nobody_has_listed_is_recognised_by_what_it_says(said: str) -> None:
@@ -207,6 +217,12 @@ def test_a_wording_that_nobody_has_listed_is_recognised_by_what_it_says(said: st
         "Invalid request: too many tokens in logit_bias, must be less than 300",
         "too many requests with more than 9 tokens",
         "Insufficient credits: this request needs more than 9000 tokens",
+        "Input exceeds maximum input length of 1048576 characters.",
+        "Your request has exceeded the maximum number of tokens for this month",
+        # Databricks (omnigent-ai/omnigent#6209), DeepInfra (HeyPuter/puter#3564), Novita (cline/cline#8337)
+        "max_tokens (1048576) cannot exceed 65536",
+        "max_tokens=131072 cannot be greater than max_model_len=28672. Please request fewer output tokens.",
+        "max_tokens (current value: 65536) must be between 0 and 32768",
     ],
 )
 def test_a_size_of_something_else_is_no_overflow(said: str) -> None:

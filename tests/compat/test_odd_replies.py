@@ -99,6 +99,51 @@ def test_a_chunk_in_place_of_a_reply_loses_no_text() -> None:
     assert "".join(client.stream_chat("Hi").texts()) == "Hello"
 
 
+# ---- lines of JSON
+
+LINES = [json.dumps(delta(*each)).encode() + b"\n" for each in (("Hel",), ("lo",), (None, "stop"))]
+NDJSON = "application/x-ndjson"
+
+
+def outcomes(body: bytes, type: str) -> list[str]:
+    """Return the text of this answer to a plain call and to a stream, or what the error says."""
+    found = []
+    client = answered(body, type=type)
+    for call in (client.chat, lambda words: client.stream_chat(words).reply):
+        try:
+            found.append(call("Hi").text)
+        except rawchat.APIError as error:
+            found.append(str(error).partition(" (")[0])
+    return found
+
+
+@row("11.14")
+@pytest.mark.parametrize("type", [NDJSON, "text/event-stream", "application/json"])
+@pytest.mark.parametrize("end", [b"", b"[DONE]\n", b"data: [DONE]\n\n"])
+def test_chunks_without_the_name_of_their_field_are_merged(type: str, end: bytes) -> None:
+    assert outcomes(b"".join(LINES) + end, type) == ["Hello", "Hello"]
+    assert outcomes(b"\n".join(LINES).replace(b"\n", b"\r\n") + end, type) == ["Hello", "Hello"]
+
+
+@row("11.14")
+@pytest.mark.parametrize("end", [b"data: [DONE]\n\n", b"\n\ndata: [DONE]\n\n", b"\ndata:[DONE]"])
+def test_the_end_of_a_stream_behind_a_plain_completion_is_ignored(end: bytes) -> None:
+    body = json.dumps(completion("Say data: [DONE]")).encode() + end
+    assert outcomes(body, "text/event-stream") == ["Say data: [DONE]"] * 2
+
+
+@row("11.14", "11.18")
+def test_lines_of_json_that_are_cut_or_hold_an_error_are_no_answer() -> None:
+    cut = outcomes(b"".join(LINES[:2]), NDJSON)
+    assert cut == [
+        "200, but JSON that is cut off",
+        "the stream ended after 2 chunks without [DONE]",
+    ]
+    assert outcomes(b"".join(LINES)[:-20], NDJSON) == ["200, but JSON that is cut off"] * 2
+    failed = LINES[0] + json.dumps({"error": {"message": "full"}}).encode()
+    assert outcomes(failed, NDJSON) == ["error in the stream: full"] * 2
+
+
 @row("11.8")
 def test_events_without_any_choice_are_no_answer() -> None:
     body = event({"choices": []}) + event({"choices": None}) + DONE
@@ -265,3 +310,24 @@ def test_a_wait_that_only_the_body_names_is_kept(payload: Any, seconds: float) -
     assert client.chat("Hi").text == "Hello"
     [waited] = waits
     assert seconds <= waited < seconds * 1.3
+
+
+# ---- tool calls without an id
+
+
+@row("11.2")
+@pytest.mark.parametrize("id", [None, "", ...])
+def test_calls_without_an_id_get_one_each_and_keep_it(id: Any) -> None:
+    call: dict[str, Any] = {"function": {"name": "f", "arguments": "{}"}}
+    if id is not ...:
+        call["id"] = id
+    calls = message_json({"content": None, "tool_calls": [call, call]})
+    client = answered(calls)
+    first, second = client.chat("Hi").tool_calls
+    assert first["id"] != second["id"]
+    assert (first["type"], first["function"]) == ("function", call["function"])
+    assert client.chat("Hi").tool_calls == [first, second]  # as a cache needs it
+    deltas = [{"index": at, **call} for at in range(2)]
+    stream = event(delta({"tool_calls": deltas})) + event(delta(None, "tool_calls")) + DONE
+    streamed = answered(stream, type="text/event-stream").stream_chat("Hi").reply
+    assert streamed.tool_calls == [first, second]

@@ -357,3 +357,100 @@ def test_a_request_made_by_hand_is_sent_as_it_is() -> None:
         with pytest.raises(rawchat.UnprocessableEntityError):
             client(server).send(request)
     assert len(server.requests) == 1
+
+
+# ---- fields of an earlier answer
+
+CITED = [{"type": "url_citation"}]
+REASONING = {"content": "Hi", "reasoning_content": "They greet me.", "annotations": CITED}
+#: What servers say, with the report it is from; all of them refuse the whole request.
+REFUSALS = [
+    (  # Groq: tashfeenahmed/freellmapi#1070
+        "'messages.1' : for 'role:assistant' the following must be satisfied[('messages.1' : "
+        "property 'reasoning_content' is unsupported)]",
+        400,
+    ),
+    (  # Cerebras: Kilo-Org/kilocode#10375
+        "messages.1.assistant.reasoning_content: property 'messages.1.assistant.reasoning_content' "
+        "is unsupported",
+        400,
+    ),
+    (  # Mistral: charmbracelet/crush#1590
+        '[{"type": "extra_forbidden", "msg": "Extra inputs are not permitted", '
+        '"loc": ["body", "messages", 1, "assistant", "reasoning_content"]}]',
+        422,
+    ),
+    (  # OpenCode Zen: can1357/oh-my-pi#1157
+        "Error from provider: Extra inputs are not permitted, field: 'messages[1].reasoning_content'",
+        400,
+    ),
+]
+
+
+def thinking() -> bytes:
+    return answer(completion(choices=[{"message": REASONING, "finish_reason": "stop"}]))
+
+
+def refusal(words: str, status: int = 400) -> bytes:
+    return answer({"error": {"message": words, "type": "invalid_request_error"}}, status)
+
+
+@row("11.5")
+@pytest.mark.parametrize(("words", "status"), REFUSALS)
+def test_a_refused_field_of_an_answer_is_left_out_and_from_then_on(words: str, status: int) -> None:
+    with serving(thinking(), refusal(words, status), thinking(), OK) as server:
+        history = History(client(server))
+        for _ in range(3):
+            history.ask("Hi")
+    sent = [body["messages"][1::2] for body in bodies(server)]
+    whole = {"role": "assistant", **REASONING}
+    less = {"role": "assistant", "content": "Hi", "annotations": CITED}
+    assert sent == [[], [whole], [less], [less, less]]
+    assert history[1] == whole  # the record is what was received
+
+
+@row("11.5")
+def test_fields_that_are_refused_one_after_the_other_are_left_out() -> None:
+    second = refusal("property 'annotations' is unsupported")
+    with serving(thinking(), refusal(*REFUSALS[0]), second, OK) as server:
+        history = History(client(server))
+        history.ask("Hi")
+        history.ask("Hi")
+    assert bodies(server)[3]["messages"][1] == {"role": "assistant", "content": "Hi"}
+
+
+@row("11.5")
+def test_a_field_that_one_model_refuses_is_sent_to_another() -> None:
+    with serving(thinking(), refusal(*REFUSALS[0]), OK, OK) as server:
+        history = History(client(server, model="groq/m"))
+        history.ask("Hi")
+        history.ask("Hi")
+        history.ask("Hi", model="deepseek/m")
+    assert bodies(server)[3]["messages"][1] == {"role": "assistant", **REASONING}
+
+
+@row("11.5")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The `reasoning_content` in the thinking mode must be passed back to the API.",  # DeepSeek
+        "reasoning_content is too long",
+        "unknown parameter: 'reasoning_effort'",
+        "messages.1.content: unsupported",
+    ],
+)
+def test_other_words_about_a_field_of_an_answer_are_an_error_at_once(words: str) -> None:
+    with serving(thinking(), refusal(words)) as server:
+        history = History(client(server))
+        history.ask("Hi")
+        with pytest.raises(rawchat.BadRequestError):
+            history.ask("Hi")
+    assert len(server.requests) == 2
+
+
+def test_a_field_that_a_caller_writes_into_a_message_is_never_left_out() -> None:
+    messages = [{"role": "assistant", "content": "{", "prefix": True}]
+    refused = refusal("property 'prefix' is unsupported")
+    with serving(refused) as server, pytest.raises(rawchat.BadRequestError):
+        client(server).chat(messages)
+    assert len(server.requests) == 1

@@ -80,11 +80,15 @@ SETTINGS: dict[str, Setting] = {
     "litellm": Setting(
         "LiteLLM", "http://localhost:4000/v1", "a key only with `master_key` in its settings"
     ),
+    "9router": Setting("9router", "http://localhost:20128/v1"),
     "baidu": Setting("Baidu (Qianfan)", "https://qianfan.baidubce.com/v2"),
+    "baseten": Setting("Baseten", "https://inference.baseten.co/v1"),
     "cloudflare": Setting(
         "Cloudflare (Workers AI)", "https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1"
     ),
     "coze": Setting("Coze", "https://HOST/v1", "the address of a gateway in front of it"),
+    "deepinfra": Setting("DeepInfra", "https://api.deepinfra.com/v1/openai"),
+    "fastchat": Setting("FastChat", "http://localhost:8000/v1"),
     "github-models": Setting("GitHub Models", "https://models.github.ai/inference"),
     "new-api": Setting("new-api, one-api", "http://localhost:3000/v1"),
     "nvidia-nim": Setting(
@@ -92,6 +96,12 @@ SETTINGS: dict[str, Setting] = {
     ),
     "openai": Setting("OpenAI", "https://api.openai.com/v1", "the default"),
     "siliconflow": Setting("SiliconFlow", "https://api.siliconflow.cn/v1"),
+    "stepfun": Setting("StepFun", "https://api.stepfun.com/v1"),
+    "volcengine": Setting(
+        "Volcengine (Doubao)",
+        "https://ark.cn-beijing.volces.com/api/v3",
+        "elsewhere, as BytePlus, `https://ark.ap-southeast.bytepluses.com/api/v3`",
+    ),
     "perplexity": Setting("Perplexity", "https://api.perplexity.ai"),
 }
 
