@@ -14,10 +14,17 @@ from typing import Any, Optional
 import pytest
 
 import rawchat
-from rawchat.errors import APIConnectionError, ConfigError, DeadlineExceededError
+from rawchat.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    ConfigError,
+    DeadlineExceededError,
+)
 from rawchat.transport import over_http
 
 from .server import answer, completion, delta, event, head
+
+row = pytest.mark.row
 
 TLS = pathlib.Path(__file__).parent / "tls"
 CA, PEM = str(TLS / "ca.pem"), str(TLS / "loopback.pem")
@@ -144,3 +151,69 @@ def test_a_stream_through_tls_inside_tls_ends_early(deadline: float) -> None:
             stream.close()
         assert server.ended.wait(10)
         assert proxy.heads[0].startswith(b"CONNECT ")
+
+
+@row("12.6")
+@pytest.mark.parametrize("target", ["http", "https"])
+def test_a_proxy_that_does_not_speak_tls_is_named_and_asked_once(target: str) -> None:
+    """encode/httpx#951, #897 and #2272: most proxies speak plain HTTP to the client, for https:// servers too."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        accepted = []
+
+        def refuse() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    accepted.append(connection)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=refuse, daemon=True).start()
+        client = rawchat.Client(
+            base_url=f"{target}://model.test/v1",
+            proxy=f"https://127.0.0.1:{port}",
+            environ={},
+            sleep=lambda seconds: None,
+        )
+        with pytest.raises(APIConnectionError) as caught:
+            client.chat("Hi")
+        assert len(accepted) == 1
+        listener.shutdown(socket.SHUT_RDWR)
+    for connection in accepted:
+        connection.close()
+    assert str(caught.value).startswith(f"proxy 127.0.0.1:{port}: ")
+    assert "the proxy does not speak TLS: begin its URL with http://" in caught.value.hint
+
+
+@row("12.6")
+@pytest.mark.parametrize("target", ["http", "https"])
+def test_a_proxy_that_answers_no_handshake_is_named(target: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # as Tinyproxy, which waits for a line
+        port = listener.getsockname()[1]
+        client = rawchat.Client(
+            base_url=f"{target}://model.test/v1",
+            proxy=f"https://127.0.0.1:{port}",
+            environ={},
+            max_retries=0,
+            timeout=(0.1, 0.1),
+        )
+        with pytest.raises(APITimeoutError) as caught:
+            client.chat("Hi")
+    assert str(caught.value).startswith(f"proxy 127.0.0.1:{port}: ")
+    assert "the proxy may not speak TLS: begin its URL with http://" in caught.value.hint
+
+
+@row("12.6")
+@pytest.mark.parametrize("target", ["http", "https"])
+def test_a_proxy_whose_certificate_is_not_trusted_is_named_and_asked_once(target: str) -> None:
+    with listening() as proxy:
+        client = rawchat.Client(
+            base_url=f"{target}://model.test/v1",
+            proxy=f"https://localhost:{proxy.port}",
+            environ={},
+            sleep=lambda seconds: None,
+        )
+        with pytest.raises(APIConnectionError, match=r"(?i)certificate") as caught:
+            client.chat("Hi")
+    assert (caught.value.retries, caught.value.retryable) == (0, False)
+    assert "ca_bundle=" in caught.value.hint

@@ -102,6 +102,15 @@ REMEDIES: dict[str, tuple[int, str]] = {
         NETWORK,
         "what listens on {place} is not an HTTP proxy: correct host, port or scheme in {source}",
     ),
+    "proxy-no-tls": (
+        NETWORK,
+        "the proxy {place} does not speak TLS: begin its URL in {source} with http://, for https:// servers too",
+    ),
+    "proxy-certificate": (
+        NETWORK,
+        "the certificate of the proxy {place} is not trusted: name its CA with --cacert FILE or SSL_CERT_FILE, or begin "
+        "its URL in {source} with http:// if it speaks plain HTTP",
+    ),
     # TLS
     "plain-on-tls-port": (
         NETWORK,

@@ -92,8 +92,20 @@ class Route:
         """Put TLS on the connection to a proxy whose URL is https://."""
         plan, proxy = self.plan, self.plan.proxy
         if proxy and proxy.scheme == "https":
-            secured = self._network.secure(self._sock, proxy.host, plan.ca_bundle, plan.timeout)
+            try:
+                secured = self._network.secure(self._sock, proxy.host, plan.ca_bundle, plan.timeout)
+            except StepError as error:
+                raise self._explain_proxy_tls(error) from None
             self._sock = secured.sock
+
+    def _explain_proxy_tls(self, error: StepError) -> StepError:
+        """Return the error of a handshake with the proxy: its remedy is not that of a server's."""
+        if error.cause.startswith("certificate-"):
+            return StepError("proxy-certificate", error.detail)
+        if error.cause == "ca-bundle":
+            error.fields["source"] = self.plan.sources["CA bundle"]
+            return error
+        return StepError("proxy-no-tls", error.detail)
 
     def _enter_tunnel(self) -> None:
         plan, proxy, target = self.plan, self.plan.proxy, self.plan.target

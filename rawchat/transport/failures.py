@@ -114,14 +114,16 @@ def translate_error(
     cause = first_cause(error)
     reason = one_line(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)
     reason = SOURCE_LINE.sub("", reason)
-    if proxy and is_proxy_error(error, cause):
+    kind: type[APIConnectionError] = APIConnectionError
+    if isinstance(error, TIMEOUT_ERRORS) or isinstance(cause, TIMEOUT_ERRORS):
+        kind = APITimeoutError
+    if proxy and is_proxy_error(error, cause, proxy):
         from .proxy_pages import proxy_failure
 
-        failure = proxy_failure(proxy, reason.replace("Tunnel connection failed: ", ""), request)
+        reason = reason.replace("Tunnel connection failed: ", "")
+        failure = proxy_failure(proxy, reason, request, kind)
+        explain_proxy(failure, cause)
     else:
-        kind: type[APIConnectionError] = APIConnectionError
-        if isinstance(error, TIMEOUT_ERRORS) or isinstance(cause, TIMEOUT_ERRORS):
-            kind = APITimeoutError
         _, host, port = origin(request.url)
         failure = kind(f"{host}:{port}: {reason} ({request.summary})")
         explain(failure, cause, host)
@@ -133,9 +135,11 @@ def translate_error(
     return failure
 
 
-def is_proxy_error(error: BaseException, cause: BaseException) -> bool:
+def is_proxy_error(error: BaseException, cause: BaseException, proxy: str) -> bool:
     """Return True if the proxy failed, not the server behind it."""
-    if isinstance(cause, TIMEOUT_ERRORS):
+    if isinstance(cause, TIMEOUT_ERRORS) and not (
+        is_handshake(cause) and proxy.lower().startswith("https:")
+    ):
         return False
     if isinstance(error, (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError)):
         return True
@@ -158,7 +162,7 @@ def explain(failure: APIConnectionError, cause: BaseException, host: str) -> Non
     elif TLS_RECORD.search(str(cause)):
         failure.permanent = True
         failure.hint = f"the port speaks TLS, not plain HTTP: https:// may be meant; {DOCTOR}"
-    elif isinstance(cause, TIMEOUT_ERRORS) and "handshake" in str(cause):
+    elif is_handshake(cause):
         # The server may also be slow: the next attempt may succeed.
         failure.hint = (
             "the port may not speak TLS: http:// may be meant; if it does, a larger timeout may help; "
@@ -168,6 +172,30 @@ def explain(failure: APIConnectionError, cause: BaseException, host: str) -> Non
         failure.hint = f"is the server running, and is this its port? {DOCTOR}"
     elif isinstance(cause, socket.gaierror):
         failure.hint = f"the name {host} was not resolved: check base_url and DNS; {DOCTOR}"
+
+
+def explain_proxy(failure: APIConnectionError, cause: BaseException) -> None:
+    """Give the failure of a handshake with a proxy whose URL begins with https:// the hint that fits its cause.
+
+    Most proxies speak plain HTTP to the client, for servers with https:// too (encode/httpx#951, #897, #2272).
+    """
+    advice = "begin its URL with http://, for https:// servers too"
+    if hasattr(cause, "verify_code"):
+        failure.permanent = True
+        failure.hint = (
+            "the certificate of the proxy is not trusted: name its CA with ca_bundle= or SSL_CERT_FILE; "
+            f"{DOCTOR}"
+        )
+    elif str(getattr(cause, "reason", "")) in NOT_TLS:
+        failure.permanent = True
+        failure.hint = f"the proxy does not speak TLS: {advice}; {DOCTOR}"
+    elif is_handshake(cause):
+        failure.hint = f"the proxy may not speak TLS: {advice}; {DOCTOR}"
+
+
+def is_handshake(cause: BaseException) -> bool:
+    """Return True if the handshake of TLS was not answered in time."""
+    return isinstance(cause, TIMEOUT_ERRORS) and "handshake" in str(cause)
 
 
 def first_cause(error: BaseException) -> BaseException:

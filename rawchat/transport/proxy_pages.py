@@ -126,13 +126,15 @@ def page_failure(
     return failure
 
 
-def proxy_failure(proxy: str, reason: str, request: Request) -> APIConnectionError:
+def proxy_failure(
+    proxy: str, reason: str, request: Request, kind: type[APIConnectionError] = APIConnectionError
+) -> APIConnectionError:
     """Return the error for a proxy that refused the connection, or that answered in place of the server."""
     scheme, host, port = origin(proxy)
     if port is None:
         port = 1080  # of SOCKS (RFC 1928)
     reason = redact(proxy_secrets(proxy), reason)
-    failure = APIConnectionError(f"proxy {host}:{port}: {reason} ({request.summary})")
+    failure = kind(f"proxy {host}:{port}: {reason} ({request.summary})")
     failure.hint = (
         f"check the proxy settings (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, proxy=); {DOCTOR}"
     )

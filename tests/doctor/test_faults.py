@@ -13,6 +13,7 @@ import pytest
 from rawchat.doctor import steps, tls
 
 from ..server import answer, head
+from ..test_tls_proxy import listening
 from .certificates import NAME
 from .servers import KEY, Api, Clock, Proxy, Replying, closed_port, relay, silent_port
 
@@ -133,6 +134,26 @@ def test_04_proxy_down(diagnose: Any) -> None:
         "HTTPS_PROXY",
         f"NO_PROXY={NAME}",
     )
+
+
+def test_04_proxy_without_tls_under_an_https_url(diagnose: Any) -> None:
+    """encode/httpx#951 and #2272: most proxies speak plain HTTP to the client, for servers with https:// too."""
+    with Proxy({}) as plain, silent_port(full=False) as silent:
+        for port in (plain.port, silent):
+            words = ["--proxy", f"https://127.0.0.1:{port}", "--timeout", "1"]
+            diagnosis = diagnose("https://model.test/v1", *words)
+            step = diagnosis.way["proxy"]
+            assert (diagnosis.found, step["cause"]) == (["proxy"], "proxy-no-tls")
+            assert f"the proxy 127.0.0.1:{port} does not speak TLS" in step["remedy"]
+            assert "in --proxy with http://" in step["remedy"]
+
+
+def test_04_proxy_whose_certificate_is_not_trusted(diagnose: Any) -> None:
+    with listening() as proxy:
+        diagnosis = diagnose("https://model.test/v1", "--proxy", f"https://127.0.0.1:{proxy.port}")
+    step = diagnosis.way["proxy"]
+    assert (diagnosis.found, step["cause"]) == (["proxy"], "proxy-certificate")
+    assert "--cacert FILE" in step["remedy"]
 
 
 def test_05_proxy_wants_a_password(diagnose: Any) -> None:
