@@ -138,7 +138,7 @@ def test_a_stream_through_tls_inside_tls_ends_early(deadline: float) -> None:
     )
     with listening(begun) as server, listening() as proxy:
         url = f"https://127.0.0.1:{server.port}/v1"
-        # By name, as urllib3 1.26.5 cannot verify a proxy that is named by its address.
+        # By name, here and below, as urllib3 1.26.5 cannot verify a proxy that is named by its address.
         way = f"https://localhost:{proxy.port}"
         client = client_of(url, {"SSL_CERT_FILE": CA}, proxy=way, deadline=deadline)
         stream = client.stream_chat("Hi")
@@ -153,35 +153,42 @@ def test_a_stream_through_tls_inside_tls_ends_early(deadline: float) -> None:
         assert proxy.heads[0].startswith(b"CONNECT ")
 
 
+@contextlib.contextmanager
+def plain_port() -> Iterator[tuple[int, list[socket.socket]]]:
+    """A port that speaks plain HTTP, as Squid answers a handshake, and the connections to it."""
+    accepted: list[socket.socket] = []
+
+    def refuse() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                accepted.append(connection)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=refuse, daemon=True).start()
+        yield listener.getsockname()[1], accepted
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+    for connection in accepted:
+        connection.close()
+
+
 @row("12.6")
 @pytest.mark.parametrize("target", ["http", "https"])
 def test_a_proxy_that_does_not_speak_tls_is_named_and_asked_once(target: str) -> None:
     """encode/httpx#951, #897 and #2272: most proxies speak plain HTTP to the client, for https:// servers too."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        accepted = []
-
-        def refuse() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    connection, _ = listener.accept()
-                    accepted.append(connection)
-                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-
-        threading.Thread(target=refuse, daemon=True).start()
+    with plain_port() as (port, accepted):
         client = rawchat.Client(
             base_url=f"{target}://model.test/v1",
-            proxy=f"https://127.0.0.1:{port}",
+            proxy=f"https://localhost:{port}",
             environ={},
             sleep=lambda seconds: None,
         )
         with pytest.raises(APIConnectionError) as caught:
             client.chat("Hi")
         assert len(accepted) == 1
-        listener.shutdown(socket.SHUT_RDWR)
-    for connection in accepted:
-        connection.close()
-    assert str(caught.value).startswith(f"proxy 127.0.0.1:{port}: ")
+    assert str(caught.value).startswith(f"proxy localhost:{port}: ")
     assert "the proxy does not speak TLS: begin its URL with http://" in caught.value.hint
 
 
@@ -192,14 +199,14 @@ def test_a_proxy_that_answers_no_handshake_is_named(target: str) -> None:
         port = listener.getsockname()[1]
         client = rawchat.Client(
             base_url=f"{target}://model.test/v1",
-            proxy=f"https://127.0.0.1:{port}",
+            proxy=f"https://localhost:{port}",
             environ={},
             max_retries=0,
             timeout=(0.1, 0.1),
         )
         with pytest.raises(APITimeoutError) as caught:
             client.chat("Hi")
-    assert str(caught.value).startswith(f"proxy 127.0.0.1:{port}: ")
+    assert str(caught.value).startswith(f"proxy localhost:{port}: ")
     assert "the proxy may not speak TLS: begin its URL with http://" in caught.value.hint
 
 

@@ -117,7 +117,7 @@ def translate_error(
     kind: type[APIConnectionError] = APIConnectionError
     if isinstance(error, TIMEOUT_ERRORS) or isinstance(cause, TIMEOUT_ERRORS):
         kind = APITimeoutError
-    if proxy and is_proxy_error(error, cause, proxy):
+    if proxy and is_proxy_error(error, cause, request.url, proxy):
         from .proxy_pages import proxy_failure
 
         reason = reason.replace("Tunnel connection failed: ", "")
@@ -135,11 +135,16 @@ def translate_error(
     return failure
 
 
-def is_proxy_error(error: BaseException, cause: BaseException, proxy: str) -> bool:
+def is_proxy_error(error: BaseException, cause: BaseException, url: str, proxy: str) -> bool:
     """Return True if the proxy failed, not the server behind it."""
-    if isinstance(cause, TIMEOUT_ERRORS) and not (
-        is_handshake(cause) and proxy.lower().startswith("https:")
-    ):
+    if origin(proxy)[0] == "https" and is_tls_error(cause):
+        if origin(url)[0] == "http":
+            # No handshake but that with the proxy.
+            return True
+        if not hasattr(cause, "verify_code") and urllib3.__version__.startswith("1."):
+            # urllib3 1.26 does not say which of the two it was: a wrong scheme in the proxy's URL is the common one.
+            return True
+    elif isinstance(cause, TIMEOUT_ERRORS):
         return False
     if isinstance(error, (requests.exceptions.ProxyError, urllib3.exceptions.ProxyError)):
         return True
@@ -191,6 +196,12 @@ def explain_proxy(failure: APIConnectionError, cause: BaseException) -> None:
         failure.hint = f"the proxy does not speak TLS: {advice}; {DOCTOR}"
     elif is_handshake(cause):
         failure.hint = f"the proxy may not speak TLS: {advice}; {DOCTOR}"
+
+
+def is_tls_error(cause: BaseException) -> bool:
+    """Return True if a handshake of TLS failed, as far as `explain` knows."""
+    is_refused = hasattr(cause, "verify_code") or getattr(cause, "reason", None) in NOT_TLS
+    return is_refused or is_handshake(cause)
 
 
 def is_handshake(cause: BaseException) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from rawchat.doctor import steps, tls
 
 from ..server import answer, head
-from ..test_tls_proxy import listening
+from ..test_tls_proxy import listening, plain_port
 from .certificates import NAME
 from .servers import KEY, Api, Clock, Proxy, Replying, closed_port, relay, silent_port
 
@@ -138,8 +138,8 @@ def test_04_proxy_down(diagnose: Any) -> None:
 
 def test_04_proxy_without_tls_under_an_https_url(diagnose: Any) -> None:
     """encode/httpx#951 and #2272: most proxies speak plain HTTP to the client, for servers with https:// too."""
-    with Proxy({}) as plain, silent_port(full=False) as silent:
-        for port in (plain.port, silent):
+    with plain_port() as (plain, _), silent_port(full=False) as silent:
+        for port in (plain, silent):
             words = ["--proxy", f"https://127.0.0.1:{port}", "--timeout", "1"]
             diagnosis = diagnose("https://model.test/v1", *words)
             step = diagnosis.way["proxy"]
