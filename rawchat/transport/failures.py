@@ -46,6 +46,9 @@ NETWORK_ERRORS = (
 #: OpenSSL's reasons for a response that is not TLS; it calls plain HTTP a wrong version, or a bad record.
 NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"}
 
+#: urllib3 2 makes a failed handshake with a proxy a ProxyError; 1.26 does not say whether it was that with the server.
+KNOWS_WHICH_HANDSHAKE = hasattr(urllib3.connection.HTTPConnection, "has_connected_to_proxy")
+
 PATCHED_LATE = (
     "TLS does not work in this process: gevent or eventlet has patched it after ssl was imported; call "
     "monkey.patch_all(), or eventlet.monkey_patch(), before any other import"
@@ -141,8 +144,8 @@ def is_proxy_error(error: BaseException, cause: BaseException, url: str, proxy: 
         if origin(url)[0] == "http":
             # No handshake but that with the proxy.
             return True
-        if not hasattr(cause, "verify_code") and urllib3.__version__.startswith("1."):
-            # urllib3 1.26 does not say which of the two it was: a wrong scheme in the proxy's URL is the common one.
+        if not hasattr(cause, "verify_code") and not KNOWS_WHICH_HANDSHAKE:
+            # A wrong scheme in the proxy's URL is the common fault.
             return True
     elif isinstance(cause, TIMEOUT_ERRORS):
         return False
