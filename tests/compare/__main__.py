@@ -48,7 +48,9 @@ TITLES = {
     "litellm": "litellm",
     "requests": "a requests script",
 }
+#: what venv installs by itself
 TOOLS = {"pip", "setuptools", "wheel"}
+FOLDERS_OF_TOOLS = TOOLS | {"pkg_resources", "_distutils_hack"}
 TABLE = re.compile(r"(?<=<!-- comparison -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
@@ -116,7 +118,7 @@ def size(python: pathlib.Path) -> tuple[int, int, float]:
         if (
             not path.is_file()
             or "__pycache__" in path.parts
-            or top.split("-")[0] in TOOLS | {"_distutils_hack"}
+            or top.split("-")[0] in FOLDERS_OF_TOOLS
         ):
             continue
         total += path.stat().st_size

@@ -84,8 +84,8 @@ In Python: `default_headers={openrouter_headers}`. What OpenRouter takes beside 
 ## Checked against real servers
 
 These ran on one machine, with the weights of the embedded model (SmolLM2-135M). `make servers` installs and asks them, and writes this
-table; it is not part of `make test`, because llama-cpp-python alone may take some twelve minutes to compile. *Not offered* is what the
-server, or so small a model, does not do; what its source says that it lacks has not been tried.
+table; it is not part of `make test`, because compiling llama-cpp-python takes minutes. *Not offered* is what the
+server, or so small a model, does not do; features that the server's source lacks were not tried.
 
 {real}
 """
