@@ -26,7 +26,7 @@ ListenerType = TypeVar("ListenerType", bound="Listener")
 
 
 class Seen(NamedTuple):
-    """A request as it came: `headers` by their names in small letters, `connection` counted from 0."""
+    """A request as it came: `headers` by their names in lower case, `connection` counted from 0."""
 
     method: str
     target: str

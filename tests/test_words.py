@@ -58,6 +58,8 @@ STUMBLES = {
     r"\bis another verb\b": "use …",
     r"\bholds? no verdict\b": "without 'flagged'",
     r"\bshow this$": "show this help and exit",
+    r"\bas (soon as |often as )?it (is|was) there\b": "as soon as it arrives; as it occurs",
+    r"\bsmall letters?\b": "lower case",
     # A verb at the end, an object first.
     r"\bOf (it|them|`\w+`) only\b": "only … of",
     r"\bnothing more than that it\b": "only that it",

@@ -1,6 +1,6 @@
 """Keep the results of a run in its output, so that the same command continues where the last one ended.
 
-Each result is one line, written and flushed as soon as it is there.  A later run reads them, skips their rows, and
+Each result is one line, written and flushed as soon as it arrives.  A later run reads them, skips their rows, and
 removes a last line that a crash tore.  A lock on the file keeps a second run away from it.
 """
 

@@ -249,7 +249,7 @@ def rate_limit_in(error: Exception) -> Optional[RateLimitError]:
 
 
 def is_out_of_quota(error: Exception) -> bool:
-    """Return whether the account has no quota left: a 429 that no wait can mend."""
+    """Return whether the account has no quota left: a 429 that no wait can fix."""
     return isinstance(error, RateLimitError) and NO_QUOTA in (error.code, error.type)
 
 

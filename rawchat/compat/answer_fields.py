@@ -28,7 +28,7 @@ def find_refused_field(
 ) -> Optional[str]:
     """Return what to leave out, as `name_for` names it, of a field that an error refuses; None if it refuses none.
 
-    words    all that the error says, in small letters
+    words    all that the error says, in lower case
     known    what has been left out already
 
     >>> message = {"role": "assistant", "content": "Hi", "reasoning": "They greet me."}
@@ -50,7 +50,7 @@ def name_for(field: str, model: Optional[str]) -> str:
 
 
 def answer_fields(messages: Collection[Any]) -> Iterator[str]:
-    """Yield the name of each field in `messages` that only answers have, as often as it is there."""
+    """Yield the name of each field in `messages` that only answers have, as often as it occurs."""
     for message in messages:
         if is_answer(message):
             for name in message:

@@ -231,7 +231,7 @@ def iter_objects(error: Any, nesting: int = MAX_NESTING) -> Iterator[dict[str, A
 
 
 def plain_names(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of an object under names in small letters without underscores; the first of two equal ones.
+    """Return the fields of an object under names in lower case without underscores; the first of two equal ones.
 
     >>> plain_names({"errorCode": 1, "Message": "no", "message": "yes", "error_code": 2})
     {'errorcode': 1, 'message': 'no'}

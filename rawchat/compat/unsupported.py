@@ -79,7 +79,7 @@ def find_unsupported(failure: APIError, request: Request, known: Collection[str]
 
 
 def error_words(failure: APIStatusError) -> str:
-    """Return all that an error response says, in small letters: its message, its parameter, its body."""
+    """Return all that an error response says, in lower case: its message, its parameter, its body."""
     body = failure.body
     if not isinstance(body, str):
         body = json.dumps(body, ensure_ascii=False, default=str)

@@ -26,7 +26,7 @@ OVERFLOW_CODES = {
 class Wording(NamedTuple):
     """A wording of servers for a prompt that is too long."""
 
-    #: In small letters; … stands for any text.
+    #: In lower case; … stands for any text.
     words: str
     #: The servers that it was seen on.
     seen_on: str
@@ -271,7 +271,7 @@ def is_overflow(message: str, code: Optional[str], type: Optional[str]) -> bool:
 
 
 def resembles_overflow(text: str) -> bool:
-    """Return True if a text in small letters says of the prompt, and of nothing else, that it has too many tokens.
+    """Return True if a text in lower case says of the prompt, and of nothing else, that it has too many tokens.
 
     >>> resembles_overflow("prompt length 9000 is greater than max_seq_len 8192")
     True

@@ -146,7 +146,7 @@ def is_overflow(status: int, headers: Mapping[str, str], body: bytes) -> bool:
 
 
 def timed_events(pieces: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, str]]:
-    """Yield the data of each server-sent event, with the seconds after which its last byte was there."""
+    """Yield the data of each server-sent event, with the seconds after which its last byte arrived."""
     arrived = 0.0
 
     def read_pieces() -> Iterator[bytes]:

@@ -21,7 +21,7 @@ class Outcome(NamedTuple):
     """The result of one exchange: a response, or `failure`, which says why there is no whole one.
 
     `pieces` are the bytes of the body with the seconds after which they arrived.  `status` is 0 without a response;
-    names of headers are in small letters.
+    names of headers are in lower case.
     """
 
     status: int
@@ -108,7 +108,7 @@ def is_cut(payload: Any, limit: int) -> bool:
 
 
 class Event(NamedTuple):
-    """One event of a stream: its data, and the seconds after which it was there."""
+    """One event of a stream: its data, and the seconds after which it arrived."""
 
     seconds: float
     data: str

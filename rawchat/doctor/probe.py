@@ -170,7 +170,7 @@ def run_checks(
     clock: Callable[[], float],
     on_start: Callable[[str], None],
 ) -> Iterator[Result]:
-    """Yield the result of each check as it is there; `on_start` is called with the name of each before it runs."""
+    """Yield the result of each check as soon as it is known; `on_start` is called with the name of each before it runs."""
     for check in checks:
         on_start(check.name)
         start = clock()

@@ -1,4 +1,4 @@
-"""The report: lines for a person, as each result is there; JSON for a machine, at the end.
+"""The report: lines for a person, as each result arrives; JSON for a machine, at the end.
 
 Everything that is shown passes through `Report.clean`, which hides the secrets and control characters.
 """

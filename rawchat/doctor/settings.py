@@ -185,7 +185,7 @@ def proxy_setting(
 
 
 def _proxy_variables(scheme: str, environ: Mapping[str, str]) -> list[str]:
-    """Return the variables that name a proxy for this scheme, the one that counts first: as curl, small letters win."""
+    """Return the variables that name a proxy for this scheme, the one that counts first: as in curl, lower case wins."""
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
     return [name for name in names if environ.get(name)]
 

@@ -24,7 +24,7 @@ UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 
 class Answer(NamedTuple):
-    """One HTTP response; names of headers in small letters."""
+    """One HTTP response; names of headers in lower case."""
 
     status: int
     headers: Mapping[str, str]

@@ -15,7 +15,7 @@ from ..urls import strip_userinfo
 from ..wire import Request
 from ..wire.headers import MIN_SECRET_LENGTH, SECRET_HEADER, is_credential
 
-# A percent-encoded byte (RFC 3986, 2.1), whose digits may be small letters.
+# A percent-encoded byte (RFC 3986, 2.1), whose digits may be lower case.
 ESCAPE_IN_URL = re.compile("%[0-9A-F]{2}")
 
 # What HTML writes for characters that mean something to it.

@@ -19,7 +19,7 @@ Path = Union[str, "os.PathLike[str]"]
 
 
 def media_type(response: Response) -> str:
-    """Return the media type of a response in small letters, without its parameters; "" if it has none."""
+    """Return the media type of a response in lower case, without its parameters; "" if it has none."""
     return str(response.headers.get("content-type") or "").partition(";")[0].strip().lower()
 
 
@@ -187,7 +187,7 @@ def write_file(path: Path, pieces: Iterable[bytes]) -> str:
 
 
 def is_special(path: str) -> bool:
-    """Return whether `path` is there, and neither a file nor a folder."""
+    """Return whether `path` exists, and is neither a file nor a folder."""
     try:
         mode = os.stat(path).st_mode
     except OSError:

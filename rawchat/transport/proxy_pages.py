@@ -43,7 +43,7 @@ def is_forwarded(url: str, proxy: str) -> bool:
 def comes_from_proxy(status: int, headers: Mapping[str, str], body: bytes = b"") -> bool:
     """Return True if the response to a forwarded request is a proxy's own, judged by its headers and its page.
 
-    The names in `headers` are looked up in small letters.
+    The names in `headers` are looked up in lower case.
     """
     if status == 407:
         return True
