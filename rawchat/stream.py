@@ -26,8 +26,8 @@ from .reply import Chunk as Chunk
 from .reply import Reply, decode_event, iter_texts, with_metadata
 from .reply.other_form import NOT_A_STREAM, chunk_from_reply, events_of_lines
 from .sse import events as events
-from .sse import peek
 from .sse.joined_events import is_done, split_joined
+from .sse.pieces import peek, read_until_over
 from .wire import MAX_BYTES, Response
 from .wire.json_text import mend
 
@@ -145,7 +145,7 @@ class Stream:
     def _iter_chunks(self) -> Iterator[Chunk]:
         """Yield the chunks up to `[DONE]`; raise an APIError if the stream ends before the reply is whole."""
         response = self._response
-        first, pieces = peek(response.pieces)
+        first, pieces = peek(read_until_over(response, self._finished_chunks))
         if first in NOT_A_STREAM:
             response.pieces = pieces
             body = response.read(self._limit)
@@ -179,6 +179,10 @@ class Stream:
     def _is_finished(self) -> bool:
         """Return whether every choice that was asked for has a finish_reason."""
         return self._merge.is_complete(self._n_choices)
+
+    def _finished_chunks(self) -> int:
+        """Return the number of chunks if the reply may be whole, else 0."""
+        return self._count if self._is_finished() else 0
 
     def _partial_reply(self) -> Reply:
         """Return the Reply so far."""

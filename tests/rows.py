@@ -70,7 +70,8 @@ ROWS = {
     "5.1": "= a chunk is delivered the moment it arrives, in all framings and with gzip",
     "5.2": "= [DONE] ends; comments, pings, empty data, ids and retry lines are ignored",
     "5.3": "= LF, CRLF, CR, cut at any byte; > a BOM is dropped, invalid UTF-8 becomes U+FFFD",
-    "5.4": "> an end without [DONE] and without finish_reason is a StreamInterruptedError",
+    "5.4": "> an end without [DONE] and without finish_reason is a StreamInterruptedError; after the last finish_reason [DONE] is "
+    "waited for ten seconds",
     "5.5": "> a last event without its blank line counts only if it is whole",
     "5.6": "> cut bodies, resets, silence: StreamInterruptedError with .partial, after what had arrived whole",
     "5.7": "> errors inside a stream are raised; events without content are skipped",

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import types
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
@@ -16,6 +17,7 @@ from rawchat.errors import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
+from rawchat.sse.pieces import AFTER_FINISH
 from rawchat.stream import Stream
 from rawchat.wire import Headers, Request, Response
 
@@ -308,3 +310,76 @@ def test_a_stream_that_counts_its_only_choice_from_another_number_has_its_text(f
     stream = Stream(Response(200, {}, pieces))
     assert list(stream.texts()) == ["Hel", "lo"]
     assert stream.reply.text == "Hello"
+
+
+# ---- a stream that is held open after its end
+
+
+class Clock:
+    """A clock that each piece moves on by a second."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timeouts: list[float] = []
+
+    def pieces(self, events: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in events:
+            yield piece
+            self.now += 1
+
+    def stream(self, events: Iterable[bytes]) -> Stream:
+        """Return a stream of these events, a second for each."""
+        stream = stream_of(self.pieces(events))
+        stream._response.set_read_timeout = self.timeouts.append
+        return stream
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    stub = types.SimpleNamespace(monotonic=lambda: clock.now)
+    monkeypatch.setattr("rawchat.sse.pieces.time", stub)
+    return clock
+
+
+PING = b": ping\n\n"
+
+
+@row("5.4")
+def test_heartbeats_after_the_last_finish_reason_do_not_hold_up_the_reply(clock: Clock) -> None:
+    """maximhq/bifrost#6784: no [DONE], no end of the body, and a comment now and then, for ever."""
+    stream = clock.stream([*HELLO[:-1], *[PING] * 1000])
+    assert list(stream.texts()) == ["Hel", "lo"]
+    assert clock.timeouts == [AFTER_FINISH]
+    assert len(HELLO) < clock.now <= len(HELLO) + AFTER_FINISH + 1
+
+
+@row("5.4")
+def test_what_follows_the_finish_reason_in_time_is_read(clock: Clock) -> None:
+    usage = event({"choices": [], "usage": {"prompt_tokens": 7}})
+    stream = clock.stream([*HELLO[:-1], *[PING] * 9, usage, *[PING] * 9, HELLO[-1]])
+    assert stream.reply.usage == {"prompt_tokens": 7}
+
+
+@row("5.4")
+def test_a_server_that_sends_a_finish_reason_with_every_chunk_is_waited_for(
+    clock: Clock,
+) -> None:
+    """BerriAI/litellm#376."""
+    chunks = [event(delta(text, "stop")) for text in "abc"]
+    slow = [piece for chunk in chunks for piece in (chunk, *[PING] * 9)]
+    assert list(clock.stream([*slow, HELLO[-1]]).texts()) == ["a", "b", "c"]
+
+
+@row("5.4")
+def test_a_choice_that_goes_on_after_its_finish_reason_is_waited_for(clock: Clock) -> None:
+    slow = [piece for chunk in HELLO[:3] for piece in (chunk, *[PING] * 9)]
+    stream = clock.stream([event(delta("So: ", "stop")), *slow, *HELLO[3:]])
+    assert "".join(stream.texts()) == "So: Hello"
+
+
+@row("5.4")
+def test_heartbeats_before_the_finish_reason_are_waited_for(clock: Clock) -> None:
+    stream = clock.stream([HELLO[0], *[PING] * 100, *HELLO[1:]])
+    assert list(stream.texts()) == ["Hel", "lo"]
+    assert clock.timeouts == [AFTER_FINISH]

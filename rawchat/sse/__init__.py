@@ -57,16 +57,6 @@ def events(
                 yield event
 
 
-def peek(pieces: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
-    """Return the first byte that is not blank, and the pieces from its piece on; b"" if all are blank."""
-    iterator = iter(pieces)
-    for piece in iterator:
-        if piece.lstrip(BOM + b"\r\n"):
-            first = piece.lstrip(BOM + b" \t\r\n")[:1]
-            return first, chain([piece], iterator)
-    return b"", ()
-
-
 # ---- bytes to batches of whole events
 
 

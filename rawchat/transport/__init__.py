@@ -173,6 +173,7 @@ class Http:
         end = ResponseEnd(received.raw, body, exchange)
         response = Response(received.status_code, received.headers, body, end.close, end.release)
         response.connection_reused = exchange.reused
+        response.set_read_timeout = end.set_read_timeout
         # A header block that the deadline has cut off passes for that of an empty 200.
         if deadline.has_expired():
             response.close()

@@ -226,6 +226,12 @@ class ResponseEnd:
             shutdown_socket(self._sock)  # else a thread that is reading would hold this one up
         self._raw.close()
 
+    def set_read_timeout(self, seconds: float) -> None:
+        """Bound each read that is still to come."""
+        with contextlib.suppress(OSError):  # closed by another thread
+            if self._sock:
+                self._sock.settimeout(seconds)
+
     def release(self) -> None:
         """Read on for a moment, so that the connection can be used again; then close."""
         # A body that ends with its connection leaves no connection to be used again, and no socket.

@@ -63,8 +63,8 @@ class Request(NamedTuple):
         return f"{self.method} {strip_userinfo(url)}"
 
 
-def do_nothing() -> None:
-    """Close a response that holds no connection."""
+def do_nothing(*_: object) -> None:
+    """Close a response that holds no connection, or bound its reads."""
 
 
 class Response:
@@ -87,8 +87,9 @@ class Response:
         self.pieces = pieces
         self.close = close
         self.release = release or close
-        # The transport sets this one, if it knows.
+        # The transport sets these, if it knows.
         self.connection_reused: Optional[bool] = None
+        self.set_read_timeout: Callable[[float], None] = do_nothing
         self.record_attempt(Request("?", "?"), 0, float)
 
     def record_attempt(self, request: Request, retries: int, elapsed: Callable[[], float]) -> None:

@@ -401,6 +401,19 @@ def test_a_deadline_ends_whatever_drips(steps: Any) -> None:
     assert len(server.requests) == 1
 
 
+@row("5.4")
+def test_silence_after_the_last_finish_reason_does_not_hold_up_the_reply(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """musistudio/claude-code-router#1271: no [DONE], and no end of the body."""
+    monkeypatch.setattr("rawchat.sse.pieces.AFTER_FINISH", 0.05)
+    held = threading.Event()
+    with serving(streamed([*HELLO[:-1], held], end=False)) as server:
+        client = rawchat.Client(base_url=server.url, environ={}, max_retries=0)
+        assert client.stream_chat("Hi").reply.text == "Hello"
+        held.set()
+
+
 @row("2.2", "10.4")
 def test_a_deadline_ends_a_stream_of_comments_and_keeps_what_came() -> None:
     with serving([*streamed(HELLO[:3], "close", end=False), drip(b": still there\n\n")]) as server:

@@ -1,0 +1,54 @@
+"""The pieces of a body before they are parsed: what it begins with, and when to stop waiting for its end.
+
+Some servers keep a stream open after the last finish_reason, without [DONE]: in silence (musistudio/claude-code-router#1271),
+or with comments for ever, which no timeout of a read ends (maximhq/bifrost#6784).
+"""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Callable
+
+from ..wire import Response
+from . import BOM
+
+#: Seconds that a stream is read on after its last finish_reason and its last chunk, for the usage and [DONE].
+AFTER_FINISH = 10.0
+
+
+def peek(pieces: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
+    """Return the first byte that is not blank, and the pieces from its piece on; b"" if all are blank."""
+    iterator = iter(pieces)
+    for piece in iterator:
+        if piece.lstrip(BOM + b"\r\n"):
+            first = piece.lstrip(BOM + b" \t\r\n")[:1]
+            return first, chain([piece], iterator)
+    return b"", ()
+
+
+def read_until_over(response: Response, finished_chunks: Callable[[], int]) -> Iterator[bytes]:
+    """Yield the pieces of a streamed body, but wait no longer than AFTER_FINISH for what may follow the last chunk.
+
+    finished_chunks    returns the number of chunks so far if each choice has its finish_reason, else 0
+
+    Some servers send a finish_reason with every chunk, so each further chunk is waited for anew.
+    """
+    known = 0
+    end = math.inf
+    for piece in response.pieces:
+        if known and time.monotonic() > end:
+            return
+        yield piece
+        # By now the events in the piece are merged.  Nearly every piece ends with a choice that goes on: a call is saved.
+        if not known and b"null" in piece.rpartition(b'"finish_reason":')[2][:6]:
+            continue
+        count = finished_chunks()
+        if count != known:
+            known = count
+            timeout = response.request.timeout[1]
+            end = math.inf
+            if count:
+                timeout = min(timeout, AFTER_FINISH)
+                end = time.monotonic() + AFTER_FINISH
+            response.set_read_timeout(timeout)
