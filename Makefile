@@ -29,11 +29,11 @@ run: $(VENV)/run  ## ask the embedded model a question (PROMPT="…" asks yours;
 export ASK = $(value PROMPT)
 
 test: $(VENV)/dev  ## run all tests (about five minutes on two cores)
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not model"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not model"
 	$(BIN)/python -m pytest -q -m model
 
 check: lint  ## lint, and the tests of the request path: before each commit
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not model" $(PATH_TESTS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not model" $(PATH_TESTS)
 
 fuzz: $(VENV)/dev  ## property tests; EXAMPLES=100000 sets how many examples
 	HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q tests/test_generated.py tests/test_mutated.py tests/test_mutated_servers.py
