@@ -266,7 +266,7 @@ def streams_section(many: ManyStreams) -> list[str]:
     return [
         *lines,
         "",
-        "AsyncClient opens a thousand at a time and holds one thread for each stream that waits for its next chunk. Bare",
+        "AsyncClient opens a thousand at a time, in threads, and waits for the chunks of an open stream in the event loop. Bare",
         "aiohttp decodes the JSON of each chunk; it merges nothing and repeats nothing.",
     ]
 

@@ -42,6 +42,24 @@ class PlainChunksPool(fast.FastPool):
     ConnectionCls = PlainChunks
 
 
+class MailHeadersResponse(fast.FastHTTPResponse):
+    """A response that differs from FastHTTPResponse only in leaving the headers to http.client."""
+
+    _read_head = connection.StrictHTTPResponse._read_head
+
+
+class MailHeaders(fast.FastConnection):
+    """A connection for them."""
+
+    response_class = MailHeadersResponse
+
+
+class MailHeadersPool(fast.FastPool):
+    """A pool of them."""
+
+    ConnectionCls = MailHeaders
+
+
 def make_client(url: str, adapter: Any, pool: Any) -> rawchat.Client:
     """A client with this adapter and this pool, whose connection is open."""
     transport.Adapter, transport.POOL_CLASSES = adapter, {"http": pool}
@@ -100,11 +118,13 @@ def main() -> None:
         quick = make_client(url, fast.FastAdapter, fast.FastPool)
         chunks = make_client(url, fast.FastAdapter, PlainChunksPool)
         packets = make_client(url, fast.FastAdapter, TwoPacketsPool)
+        mail = make_client(url, fast.FastAdapter, MailHeadersPool)
         adapter = make_client(url, connection.StrictAdapter, fast.FastPool)
         compare(
             "decode_chunked", fast=lambda: read_stream(quick), plain=lambda: read_stream(chunks)
         )
         compare("FastConnection", fast=lambda: make_calls(quick), plain=lambda: make_calls(packets))
+        compare("read_headers", fast=lambda: make_calls(quick), plain=lambda: make_calls(mail))
         compare("FastAdapter", fast=lambda: make_calls(quick), plain=lambda: make_calls(adapter))
         compare(
             "IdleQueue",

@@ -382,8 +382,8 @@ class Client:
 
         Raises DeadlineExceededError if none are.
         """
-        # A caller may have given a dict.
-        request = request._replace(headers=Headers(request.headers))
+        if not isinstance(request.headers, Headers):  # a caller may have given a dict
+            request = request._replace(headers=Headers(request.headers))
         if left == math.inf:
             return request
         if left <= 0:

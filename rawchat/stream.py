@@ -24,12 +24,16 @@ from .keys.redaction import redact_error, request_secrets
 from .merge import MessageAccumulator
 from .reply import Chunk as Chunk
 from .reply import Reply, decode_event, iter_texts, with_metadata
-from .reply.other_form import NOT_A_STREAM, chunk_from_reply, events_of_lines
+from .reply.other_form import NOT_A_STREAM, chunk_from_reply, collect, events_of_lines
+from .sse import NO_EVENT
 from .sse import events as events
 from .sse.joined_events import is_done, split_joined
 from .sse.pieces import peek, read_until_over
-from .wire import MAX_BYTES, Response
+from .wire import MAX_BYTES, NOTHING_YET, Response
 from .wire.json_text import mend
+
+#: What stands for NOTHING_YET among the chunks, of a response that is read without waiting; known by its identity.
+NO_CHUNK = Chunk({})
 
 
 class Stream:
@@ -53,7 +57,7 @@ class Stream:
         the request asked for).  `on_reply` is called once with the finished Reply.
         """
         self.request_id: Optional[str] = response.headers.get("x-request-id")
-        self._response = response
+        self.response = response
         self._limit = limit
         self._n_choices = choices or response.request.n_choices
         self._on_reply = on_reply
@@ -69,7 +73,7 @@ class Stream:
             state = "finished"
         elif self._closed:
             state = "closed"
-        return f"<Stream {self._response.summary}: {state}, {self._count} chunks>"
+        return f"<Stream {self.response.summary}: {state}, {self._count} chunks>"
 
     def __iter__(self) -> Iterator[Chunk]:
         try:
@@ -104,7 +108,7 @@ class Stream:
         """Free the connection, from any thread; what has not been read is lost."""
         # First the response: it ends a read that another thread is blocked in.
         self._closed = True
-        self._response.close()
+        self.response.close()
         # ValueError: the generator is running in that thread, and ends there.
         with contextlib.suppress(ValueError):
             self._chunks.close()
@@ -120,6 +124,9 @@ class Stream:
         failure: Optional[APIError] = None
         try:
             for chunk in self._iter_chunks():
+                if chunk is NO_CHUNK:
+                    yield chunk
+                    continue
                 repeats = self._merge.repeats
                 self._merge.add(chunk)
                 if self._merge.repeats > repeats:
@@ -132,7 +139,7 @@ class Stream:
             failure = error
         finally:
             self._closed = True
-            self._response.close()
+            self.response.close()
         # A connection that breaks after the last finish_reason takes nothing from the reply.
         if isinstance(failure, APIConnectionError) and self._is_finished():
             failure = None
@@ -144,10 +151,13 @@ class Stream:
 
     def _iter_chunks(self) -> Iterator[Chunk]:
         """Yield the chunks up to `[DONE]`; raise an APIError if the stream ends before the reply is whole."""
-        response = self._response
+        response = self.response
         first, pieces = peek(read_until_over(response, self._finished_chunks))
+        while first is NOTHING_YET:
+            yield NO_CHUNK
+            first, pieces = peek(pieces)
         if first in NOT_A_STREAM:
-            response.pieces = pieces
+            response.pieces = yield from collect(pieces, self._limit, NO_CHUNK)
             body = response.read(self._limit)
             stream = events_of_lines(body)
             if stream is None:
@@ -156,6 +166,9 @@ class Stream:
             pieces = [stream]
         data = ""
         for event in split_joined(events(pieces, self._limit, error_field=True)):
+            if event is NO_EVENT:
+                yield NO_CHUNK
+                continue
             if is_done(event.data):
                 if self._count == 0:
                     raise APIResponseValidationError(
@@ -186,14 +199,14 @@ class Stream:
 
     def _partial_reply(self) -> Reply:
         """Return the Reply so far."""
-        return with_metadata(Reply(mend(self._merge.build())), self._response)
+        return with_metadata(Reply(mend(self._merge.build())), self.response)
 
     def _with_partial(self, error: APIError) -> APIError:
         """Return `error` as an error of a stream, with the Reply so far and the response's fields, without keys."""
-        error = as_stream_error(error, self._response.request.timeout[1])
-        self._response.annotate(error)
+        error = as_stream_error(error, self.response.request.timeout[1])
+        self.response.annotate(error)
         error.partial = self._partial_reply()
-        redact_error(request_secrets(self._response.request), error)
+        redact_error(request_secrets(self.response.request), error)
         return error
 
 

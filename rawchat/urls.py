@@ -120,6 +120,7 @@ def is_secure(base_url: str) -> bool:
     return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
+@functools.lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Return True for a name or an address of this machine: 127.0.0.0/8, ::1, localhost, *.localhost (RFC 6761, 6.3)."""
     name = host.lower().rstrip(".")

@@ -81,8 +81,8 @@ PATH_OF_ONE_CALL = [
     "client",
 ]
 #: bounds on their lines: of code, without blank lines, comments and docstrings; and of all
-MAX_PATH_CODE_LINES = 1_575
-MAX_PATH_LINES = 2_610
+MAX_PATH_CODE_LINES = 1_612
+MAX_PATH_LINES = 2_660
 
 
 class Import(NamedTuple):

@@ -257,7 +257,7 @@ def test_a_key_that_the_stream_echoes_is_not_told() -> None:
 def test_leaving_frees_the_connection_and_a_second_look_yields_nothing() -> None:
     for leave in ("break", "close", "with", "end"):
         stream, closed = stream_of(HELLO), list[int]()
-        stream._response.close = lambda closed=closed: closed.append(1)  # type: ignore[misc]
+        stream.response.close = lambda closed=closed: closed.append(1)  # type: ignore[misc]
         if leave == "break":
             for _ in stream:
                 break
@@ -330,7 +330,7 @@ class Clock:
     def stream(self, events: Iterable[bytes]) -> Stream:
         """Return a stream of these events, a second for each."""
         stream = stream_of(self.pieces(events))
-        stream._response.set_read_timeout = self.timeouts.append
+        stream.response.set_read_timeout = self.timeouts.append
         return stream
 
 

@@ -1,7 +1,8 @@
 """`AsyncClient`: Client's verbs, awaited.
 
-They run in threads around one `Client`, so there is no second implementation.  A call that is cancelled cancels its
-`CancelToken`, which shuts the socket down: the thread ends at once, and the server sees the connection close.
+They run in threads around one `Client`, so there is no second implementation.  For the chunks of a stream that is open
+the event loop waits, where it can: see `watch`.  A call that is cancelled cancels its `CancelToken`, which shuts the
+socket down: the thread ends at once, and the server sees the connection close.
 
 >>> async def hello():
 ...     async with AsyncClient(model="gpt-4o") as client:
@@ -82,7 +83,8 @@ async def await_job(token: CancelToken, future: "asyncio.Future[Result]") -> Res
 class AsyncClient:
     """A `Client` whose verbs are awaited.
 
-    At most `max_concurrency` calls are made at the same time; further ones wait.  A stream counts until it is open.  A call
+    At most `max_concurrency` calls are made at the same time; further ones wait.  A stream counts until it is open, and
+    its `on_reply` is called in the event loop.  A call
     that is cancelled shuts its socket down at once, and is not tried again.  The verbs take and return what Client's do,
     and raise its errors.
     """

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Callable, Generic, NoReturn, Optional, Ty
 
 from ..deadline import CancelToken
 from ..reply import Chunk, Reply
+from ..stream import NO_CHUNK
 from ..wire.json_text import hold_half
+from .watch import BodyWatch, watch_body
 
 if TYPE_CHECKING:
     from . import AsyncClient
@@ -78,7 +80,41 @@ class AsyncTextReader(AsyncReader[Item]):
 
 
 class AsyncStream(AsyncTextReader[Chunk]):
-    """A `Stream` for `async for`."""
+    """A `Stream` for `async for`.
+
+    The event loop waits for its bytes where it can: see `watch`.
+    """
+
+    _watch: Optional[BodyWatch] = None
+
+    async def __aiter__(self) -> AsyncIterator[Chunk]:
+        if self._watch is None:
+            self._watch = watch_body(self._stream)
+        if self._watch is None:
+            async for chunk in super().__aiter__():
+                yield chunk
+            return
+        try:
+            for chunk in self._stream:
+                if chunk is NO_CHUNK:
+                    await self._watch.wait()
+                else:
+                    yield chunk
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Free the connection; what has not been read is lost."""
+        # First this: another request may use the socket, or its number, at once.
+        if self._watch:
+            self._watch.close()
+        super().close()
+
+    async def reply(self) -> Reply:
+        """Return the Reply that a plain call would have returned; read on to the end if need be."""
+        async for _ in self:
+            pass
+        return self._read_reply()
 
 
 class StreamOpening(Coroutine[Any, Any, Opened]):

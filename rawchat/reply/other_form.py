@@ -1,10 +1,11 @@
 """Read a reply in the form that was not asked for: an event stream for a plain call, and plain JSON for a stream."""
 
+from collections.abc import Generator, Iterable
 from typing import Any, Optional
 
 from ..compat.error_responses import no_choice_error, not_json_error
 from ..merge import MessageAccumulator
-from ..wire import Response
+from ..wire import NOTHING_YET, Response
 from ..wire.json_text import is_json_object, mend
 from . import Chunk, decode_event, decode_reply
 
@@ -73,6 +74,23 @@ def events_of_lines(body: bytes) -> Optional[bytes]:
 
 
 # ---- plain JSON for a stream
+
+
+def collect(
+    pieces: Iterable[bytes], limit: int, waiting: Chunk
+) -> Generator[Chunk, None, list[bytes]]:
+    """Return the pieces of a plain body, up to more than `limit` bytes; yield `waiting` for each NOTHING_YET."""
+    collected = []
+    size = 0
+    for piece in pieces:
+        if piece is NOTHING_YET:
+            yield waiting
+            continue
+        collected.append(piece)
+        size += len(piece)
+        if size > limit:
+            break
+    return collected
 
 
 def chunk_from_reply(body: bytes, response: Response) -> Chunk:

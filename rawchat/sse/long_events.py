@@ -7,7 +7,7 @@ some lines at a time, and a long line not at all.
 import io
 from collections.abc import Iterable, Iterator
 
-from . import LONG_EVENT, Event, parse_short_events
+from . import LONG_EVENT, Event, decode_data_line, parse_short_events
 
 #: Lines that sseclient is given at once; its time is quadratic in them.
 LINES_PER_PARSE = 100
@@ -54,10 +54,3 @@ def group_lines(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
             group.append(line)
     if group:
         yield group
-
-
-def decode_data_line(line: bytes) -> str:
-    """Return the value of a line of data: what follows "data:" and one blank (WHATWG, 9.2.6)."""
-    start = len(b"data: ") if line.startswith(b"data: ") else len(b"data:")
-    # No second copy of the bytes: a picture may have sixty megabytes.
-    return str(memoryview(line)[start:], "utf-8", "replace")

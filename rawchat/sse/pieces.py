@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Callable
 
-from ..wire import Response
+from ..wire import NOTHING_YET, Response
 from . import BOM
 
 #: Seconds that a stream is read on after its last finish_reason and its last chunk, for the usage and [DONE].
@@ -18,9 +18,14 @@ AFTER_FINISH = 10.0
 
 
 def peek(pieces: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
-    """Return the first byte that is not blank, and the pieces from its piece on; b"" if all are blank."""
+    """Return the first byte that is not blank, and the pieces from its piece on; b"" if all are blank.
+
+    Returns NOTHING_YET, and the pieces that come later, if it has not arrived.
+    """
     iterator = iter(pieces)
     for piece in iterator:
+        if piece is NOTHING_YET:
+            return piece, iterator
         if piece.lstrip(BOM + b"\r\n"):
             first = piece.lstrip(BOM + b" \t\r\n")[:1]
             return first, chain([piece], iterator)
@@ -40,6 +45,8 @@ def read_until_over(response: Response, finished_chunks: Callable[[], int]) -> I
         if known and time.monotonic() > end:
             return
         yield piece
+        if piece is NOTHING_YET:
+            continue
         # By now the events in the piece are merged.  Nearly every piece ends with a choice that goes on: a call is saved.
         if not known and b"null" in piece.rpartition(b'"finish_reason":')[2][:6]:
             continue

@@ -174,6 +174,7 @@ class Http:
         response = Response(received.status_code, received.headers, body, end.close, end.release)
         response.connection_reused = exchange.reused
         response.set_read_timeout = end.set_read_timeout
+        response.set_nonblocking = end.set_nonblocking
         # A header block that the deadline has cut off passes for that of an empty 200.
         if deadline.has_expired():
             response.close()

@@ -11,10 +11,11 @@ import base64
 import contextlib
 import queue
 import socket
+import threading
 import weakref
 from collections.abc import Iterator
 from contextvars import ContextVar, Token
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import urllib3
@@ -22,7 +23,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..deadline import Deadline, shutdown_socket
+from ..wire import NOTHING_YET
 from .responses import StrictHTTPResponse
+
+if TYPE_CHECKING:
+    from .nonblocking import SocketBody
 
 #: Seconds to read on after `[DONE]`, so that the connection can be used again.
 AFTER_DONE = 0.1
@@ -218,9 +223,23 @@ class ResponseEnd:
         self._deadline = exchange.deadline
         # Now: a connection that is closed after its response gives it away.
         self._sock = exchange.sock
+        self._read_timeout = exchange.read_timeout
+        self._nonblocking: Optional[SocketBody] = None
+        self._is_releasing = False
+
+    def set_nonblocking(self) -> "Optional[SocketBody]":
+        """Read the body without waiting; return None where that is not possible."""
+        response: Any = getattr(self._raw, "_original_response", None)
+        if self._sock and hasattr(response, "set_nonblocking"):
+            self._nonblocking = response.set_nonblocking(self._sock, self._read_timeout)
+        return self._nonblocking
 
     def close(self) -> None:
         """Close the response, even while another thread reads from it."""
+        if not self._is_releasing:
+            self._close()
+
+    def _close(self) -> None:
         self._deadline.disarm()
         if self._sock and not self._raw.closed:
             shutdown_socket(self._sock)  # else a thread that is reading would hold this one up
@@ -228,18 +247,38 @@ class ResponseEnd:
 
     def set_read_timeout(self, seconds: float) -> None:
         """Bound each read that is still to come."""
+        if self._nonblocking:
+            self._nonblocking.timeout = seconds
+            return
         with contextlib.suppress(OSError):  # closed by another thread
             if self._sock:
                 self._sock.settimeout(seconds)
 
     def release(self) -> None:
-        """Read on for a moment, so that the connection can be used again; then close."""
+        """Read on for a moment, so that the connection can be used again; then close.
+
+        Where the caller may not wait, a thread does.
+        """
+        if self._nonblocking and not self._has_arrived():
+            self._is_releasing = True
+            threading.Thread(target=self._finish, daemon=True).start()
+            return
+        self._finish()
+
+    def _has_arrived(self) -> bool:
+        """Read what has arrived of the body; return True if no more is to come."""
+        with contextlib.suppress(Exception):
+            return all(piece is not NOTHING_YET for piece in self._body)
+        return True
+
+    def _finish(self) -> None:
+        """Read the rest of the body, and close."""
         # A body that ends with its connection leaves no connection to be used again, and no socket.
         if self._sock:
             # The response is complete already, so no failure matters.
             with contextlib.suppress(Exception):
                 self._raw._original_response.read_to_end(self._body, self._sock, AFTER_DONE)
-        self.close()
+        self._close()
 
 
 Adapter = StrictAdapter

@@ -98,7 +98,7 @@ class StrictHTTPResponse(HTTPResponse):
         """Read the status line and the headers."""
         lines = LastLineReader(self.fp)
         self.fp = lines  # type: ignore[assignment]
-        super().begin()
+        self._read_head()
         if lines.last == b"":
             raise HTTPException(
                 "connection closed before the response was complete (in the headers)"
@@ -107,6 +107,10 @@ class StrictHTTPResponse(HTTPResponse):
             self.fp = lines.file
             if not self.chunked:
                 self._check_length()
+
+    def _read_head(self) -> None:
+        """Read the status line and the headers, and work out how the body ends."""
+        super().begin()
 
     def _read_status(self) -> tuple[str, int, str]:
         """Return version, status and reason of the final response; interim ones before it are read and dropped."""
@@ -168,9 +172,20 @@ def iter_available(raw: Any) -> Iterator[bytes]:
 
     `read1` does so; `read` and `stream` wait for full blocks.
     """
+    body = getattr(getattr(raw, "_original_response", None), "nonblocking_body", None)
+    if body:
+        return iter_nonblocking(raw, body)
     if hasattr(raw, "read1"):
         return iter(partial(raw.read1, READ_SIZE, decode_content=True), b"")
     return iter_available_urllib3_v1(raw)
+
+
+def iter_nonblocking(raw: Any, body: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield `body`, which is read in the place of urllib3's response `raw`, and end that as urllib3 would."""
+    # Gives the connection back at the end, and closes it after anything else.
+    with raw._error_catcher():
+        yield from body
+        raw._fp.close()
 
 
 def iter_available_urllib3_v1(raw: Any) -> Iterator[bytes]:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Union
 from ..errors import APIError, APIResponseValidationError, one_line
 from ..urls import strip_userinfo
 from .headers import Headers as Headers
+from .nonblocking import NOTHING_YET as NOTHING_YET
+from .nonblocking import NonblockingBody as NonblockingBody
 from .tap import Ending as Ending
 from .tap import Tap
 
@@ -64,7 +66,7 @@ class Request(NamedTuple):
 
 
 def do_nothing(*_: object) -> None:
-    """Close a response that holds no connection, or bound its reads."""
+    """Close a response that holds no connection, bound its reads, or find that they cannot but wait."""
 
 
 class Response:
@@ -87,9 +89,10 @@ class Response:
         self.pieces = pieces
         self.close = close
         self.release = release or close
-        # The transport sets these, if it knows.
+        # The transport sets these, if it knows, and if it can.
         self.connection_reused: Optional[bool] = None
         self.set_read_timeout: Callable[[float], None] = do_nothing
+        self.set_nonblocking: Callable[[], Optional[NonblockingBody]] = do_nothing
         self.record_attempt(Request("?", "?"), 0, float)
 
     def record_attempt(self, request: Request, retries: int, elapsed: Callable[[], float]) -> None:

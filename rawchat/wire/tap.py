@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Callable, NamedTuple, Optional
 
+from .nonblocking import NOTHING_YET
+
 if TYPE_CHECKING:
     from . import Response
 
@@ -38,7 +40,7 @@ class Tap:
         """Yield the pieces of the body, each after `on_piece` was called with it."""
         try:
             for piece in self._pieces:
-                if self._on_piece:
+                if self._on_piece and piece is not NOTHING_YET:
                     self._on_piece(piece)
                 yield piece
             self._exhausted = True

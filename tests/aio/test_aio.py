@@ -1,6 +1,7 @@
 """The same verbs, awaited: what is cancelled ends at once, on the wire too."""
 
 import asyncio
+import collections
 import gc
 import inspect
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 import rawchat
 from rawchat.aio import AsyncClient, AsyncHistory
+from rawchat.aio import workers as workers_module
 from rawchat.aio.workers import ResultQueue, WorkerPool
 from rawchat.history import History
 
@@ -383,6 +385,65 @@ def test_an_idle_thread_is_let_go_and_another_one_made(monkeypatch: pytest.Monke
         workers.close()
 
     asyncio.run(asyncio.wait_for(use(), PATIENCE))
+
+
+class Clocks:
+    """The clocks of a pool, of which a second passes with each look at them."""
+
+    def __init__(self, share: float):
+        self.share = share  #: the part of a core that the process uses
+        self.seconds = self.cpu = 0.0
+        self.on_look: Callable[[], None] = lambda: None
+
+    def monotonic(self) -> float:
+        self.seconds += 1.0
+        return self.seconds
+
+    def process_time(self) -> float:
+        self.on_look()
+        self.cpu += self.share
+        return self.cpu
+
+
+def count_threads(share: float, is_busy: bool, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return how many of a hundred calls that wait for a server are begun; with `is_busy`, others end all the time."""
+    clocks = Clocks(share)
+    monkeypatch.setattr(workers_module, "time", clocks)
+    free = threading.Event()
+    begun = collections.deque[None]()
+
+    def wait() -> None:
+        begun.append(None)
+        free.wait(PATIENCE)
+
+    async def whole() -> int:
+        workers = WorkerPool(1000)
+
+        def finish_one() -> None:
+            workers._threads._n_finished += is_busy
+
+        clocks.on_look = finish_one
+        waiting = [workers.submit(wait) for _ in range(100)]
+        while clocks.seconds < 20:
+            await asyncio.sleep(workers_module.GROWTH_SECONDS)
+            if len(begun) == len(waiting):
+                break
+        count = len(begun)
+        free.set()
+        await asyncio.gather(*waiting)
+        workers.close()
+        return count
+
+    return asyncio.run(whole())
+
+
+def test_calls_get_threads_while_the_process_uses_less_than_a_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert count_threads(0.5, True, monkeypatch) == 100
+    assert count_threads(0.95, True, monkeypatch) == workers_module.FIRST_THREADS
+    # A core is in use, but by something else, as no call ends.
+    assert count_threads(0.95, False, monkeypatch) == 100
 
 
 def test_where_no_thread_can_be_started_jobs_wait_for_those_that_there_are(

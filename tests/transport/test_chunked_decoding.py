@@ -5,7 +5,7 @@ from http.client import HTTPException
 
 import pytest
 
-from rawchat.transport.fast import MAX_SIZE_LINE, MAX_TRAILER, decode_chunked
+from rawchat.transport.fast_responses import MAX_SIZE_LINE, MAX_TRAILER, decode_chunked
 
 from ..test_stream import cut
 

@@ -1,0 +1,93 @@
+"""Read the body of a response without waiting for it, so that one thread can wait for many of them.
+
+An event loop knows which sockets have something to read.  `Response.set_nonblocking` puts a `SocketBody` in the
+place of the file that http.client reads from: the loop calls `receive` when the socket has something to read, and the
+body's pieces are made of what was received.  While nothing has arrived, the next piece is NOTHING_YET, which passes
+through all that reads the body (see `wire.tap`) and says: ask again later.
+
+Only a chunked body without compression is read so.  That is what servers send for a stream; everything else is read by
+a thread that waits.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from typing import Any, Optional
+
+from ..wire import NOTHING_YET
+from .responses import READ_SIZE
+
+#: What a socket raises that has nothing to read, TLS's in the middle of a record.
+NOT_READY = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class SocketBody:
+    """The bytes of a body that arrive on `sock`, which only this object reads from here on.
+
+    Neither `receive` nor `pieces` ever waits; `read_to_end` does.
+    """
+
+    def __init__(self, file: Any, sock: socket.socket, timeout: float):
+        """Take the bytes that `file`, through which the headers were read, has in its buffer."""
+        self.timeout = timeout
+        self._sock = sock
+        self._failure: Optional[OSError] = None
+        self._received: Optional[bytes] = None  # b"": the connection is closed
+        sock.settimeout(0)
+        try:
+            # It may read from the socket once, so nothing is left in its buffer afterwards.
+            self._received = file.read1(len(file.peek())) or None
+        except NOT_READY:
+            pass
+        except OSError as error:
+            self._failure = error
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket, for a selector."""
+        return self._sock.fileno()
+
+    def receive(self) -> bool:
+        """Take what has arrived; return False if the reader has not asked for the piece before, so nothing is taken."""
+        if self._received is not None or self._failure:
+            return False
+        try:
+            self._received = self._sock.recv(READ_SIZE)
+        except NOT_READY:
+            pass
+        except OSError as error:
+            self._failure = error
+        return True
+
+    def time_out(self) -> None:
+        """Let the reader's next question raise a timeout."""
+        self._failure = socket.timeout("timed out")
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what was received, with NOTHING_YET while there is nothing, up to the end of the connection."""
+        pending = getattr(self._sock, "pending", None)
+        while True:
+            if self._failure:
+                raise self._failure
+            piece = self._received
+            self._received = None
+            if piece:
+                yield piece
+            elif piece is not None:
+                return
+            elif pending is not None and pending():
+                self.receive()  # TLS has decrypted more than was taken, which no selector sees
+            else:
+                yield NOTHING_YET
+
+    def read_to_end(self, body: Iterator[bytes], seconds: float) -> None:
+        """Read what is left of `body`, which is made of these pieces; raise TimeoutError after `seconds`."""
+        end = time.monotonic() + seconds
+        for piece in body:
+            if piece is not NOTHING_YET:
+                continue
+            remaining = end - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError("no time left for the rest of the body")
+            self._sock.settimeout(remaining)
+            self._received = self._sock.recv(READ_SIZE)

@@ -1,0 +1,356 @@
+"""Streams of an AsyncClient for which the event loop waits, and no thread."""
+
+import asyncio
+import contextlib
+import gzip
+import pathlib
+import selectors
+import socket
+import ssl
+import threading
+from collections.abc import Awaitable, Iterator
+from typing import Any, Callable
+
+import pytest
+
+import rawchat
+from rawchat.aio import AsyncClient
+from rawchat.aio.watch import BodyWatch
+from rawchat.errors import APITimeoutError, DeadlineExceededError, StreamInterruptedError
+from rawchat.transport import over_http
+
+from ..server import CLOSE, HELLO, PATIENCE, Server, Step, answer, completion, serving, streamed
+
+TLS = pathlib.Path(__file__).parent.parent / "tls"
+
+
+def play(use: Callable[[AsyncClient], Awaitable[Any]], server: Server, **settings: Any) -> Any:
+    """Return what `use` returns with a client of `server`."""
+
+    async def whole() -> Any:
+        async with AsyncClient(base_url=server.url, environ={}, **settings) as client:
+            return await use(client)
+
+    return asyncio.run(whole())
+
+
+async def read(client: AsyncClient, **params: Any) -> str:
+    """Return the text of a stream, read chunk by chunk."""
+    async with client.stream_chat("Hi", **params) as stream:
+        return "".join([chunk.text async for chunk in stream])
+
+
+@contextlib.contextmanager
+def serving_silence(*script: Any) -> Iterator[Server]:
+    """Serve a stream that is silent after its second chunk, and then `script`."""
+    over = threading.Event()
+    with serving(streamed([*HELLO[:2], over, *HELLO[2:]]), *script) as server:
+        try:
+            yield server
+        finally:
+            over.set()
+
+
+def test_a_hundred_silent_streams_take_no_threads() -> None:
+    """Only to open them takes some, one after the other here."""
+    silence = threading.Event()
+    before = threading.active_count()
+
+    async def use(client: AsyncClient) -> tuple[int, set[str]]:
+        streams = [await client.stream_chat("Think") for _ in range(100)]
+        reads = [asyncio.ensure_future(stream.reply()) for stream in streams]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        n_threads = threading.active_count() - before - server.connections
+        silence.set()
+        return n_threads, {(await read).text for read in reads}
+
+    with serving(streamed([*HELLO[:2], silence, *HELLO[2:]])) as server:
+        n_threads, texts = play(use, server)
+    assert texts == {"Hello"}
+    assert n_threads <= 3  # of the client and of the server, which has one for each connection
+
+
+@pytest.mark.parametrize("framing", ["chunked", "length", "close"])
+def test_every_framing_gives_the_same(framing: str) -> None:
+    with serving(streamed(framing=framing)) as server:
+        assert play(read, server) == "Hello"
+
+
+def test_a_compressed_stream_gives_the_same() -> None:
+    body = gzip.compress(b"".join(e for e in HELLO if isinstance(e, bytes)))
+    with serving(streamed([body], headers={"Content-Encoding": "gzip"})) as server:
+        assert play(read, server) == "Hello"
+
+
+def test_streams_one_after_the_other_use_one_connection() -> None:
+    async def use(client: AsyncClient) -> list[str]:
+        return [await read(client) for _ in range(3)] + [(await client.chat("Hi")).text]
+
+    with serving(*[streamed()] * 3, answer(completion("plain"))) as server:
+        assert play(use, server) == ["Hello", "Hello", "Hello", "plain"]
+        assert server.connections == 1
+
+
+def test_a_plain_call_waits_as_it_should_on_the_connection_of_a_stream() -> None:
+    """The socket of a stream does not wait; that of the call after it does."""
+    asked = threading.Event()
+
+    async def use(client: AsyncClient) -> tuple[str, str]:
+        first = await read(client)
+        call = asyncio.ensure_future(client.chat("Hi"))
+        while len(server.requests) < 2:
+            await asyncio.sleep(0.001)
+        asked.set()
+        return first, (await call).text
+
+    with serving(streamed(), [asked, answer(completion("late"))]) as server:
+        assert play(use, server) == ("Hello", "late")
+        assert server.connections == 1
+
+
+@contextlib.contextmanager
+def serving_tls(*script: Any) -> Iterator[Server]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "loopback.pem")
+
+    class TLSServer(Server):
+        def serve(self, connection: socket.socket, number: int) -> None:
+            with contextlib.suppress(OSError):
+                super().serve(context.wrap_socket(connection, server_side=True), number)
+
+    with TLSServer(script) as server:
+        server.origin = server.origin.replace("http:", "https:")
+        yield server
+
+
+def test_a_stream_over_tls_may_hold_more_than_the_socket_shows() -> None:
+    """One record of TLS is decrypted as a whole: what was not taken of it is in no socket any more."""
+    record = b"".join(e for e in streamed([HELLO[0], *[HELLO[1]] * 150]) if isinstance(e, bytes))
+    rest = b"".join(e for e in streamed(HELLO[2:])[1:] if isinstance(e, bytes))
+    assert len(record) > 16384
+    with serving_tls([record[:-5] + rest]) as server:
+        text = play(read, server, ca_bundle=str(TLS / "ca.pem"))
+    assert text == "Hel" * 150 + "lo"
+
+
+def test_silence_is_bounded_by_the_timeout_of_a_read() -> None:
+    async def use(client: AsyncClient) -> None:
+        async with client.stream_chat("Hi", timeout=(5, 0.05)) as stream:
+            async for _ in stream:
+                pass
+
+    with serving_silence() as server, pytest.raises(APITimeoutError) as caught:
+        play(use, server)
+    assert caught.value.partial.text == "Hel"
+
+
+def test_the_timeout_counts_from_the_last_chunk() -> None:
+    class Loop:
+        """What a watch needs of a loop, with a clock of its own."""
+
+        now = 0.0
+        timers: list[Any]
+
+        def __init__(self) -> None:
+            self.timers = []
+
+        def time(self) -> float:
+            return self.now
+
+        def create_future(self) -> "asyncio.Future[None]":
+            return asyncio.get_running_loop().create_future()
+
+        def call_at(self, when: float, callback: Callable[[], None]) -> Any:
+            self.timers.append((when, callback))
+            return Timer(when)
+
+        def add_reader(self, descriptor: int, callback: Callable[[], None]) -> None:
+            self.on_readable = callback
+
+        def remove_reader(self, descriptor: int) -> None:
+            del self.on_readable
+
+    class Body:
+        given_up = 0
+        timeout = 10.0
+
+        def fileno(self) -> int:
+            return 3
+
+        def receive(self) -> bool:
+            return True
+
+        def time_out(self) -> None:
+            self.given_up += 1
+
+    class Timer:
+        """A timer at a moment of that clock."""
+
+        def __init__(self, when: float):
+            self._when = when
+
+        def when(self) -> float:
+            return self._when
+
+        def cancel(self) -> None:
+            pass
+
+    async def use() -> None:
+        loop, body = Loop(), Body()
+        watch = BodyWatch(body, loop)  # type: ignore[arg-type]
+        first = asyncio.ensure_future(watch.wait())
+        await asyncio.sleep(0)
+        loop.now = 9.0
+        loop.on_readable()
+        await first
+        second = asyncio.ensure_future(watch.wait())
+        await asyncio.sleep(0)
+        (when, check) = loop.timers.pop()
+        assert when == 10.0
+        loop.now = 10.0
+        check()
+        assert body.given_up == 0
+        (when, check) = loop.timers.pop()
+        assert when == 19.0
+        loop.now = 19.0
+        check()
+        await second
+        assert body.given_up == 1
+        watch.close()
+
+    asyncio.run(use())
+
+
+def test_a_deadline_ends_a_stream_that_is_silent() -> None:
+    with serving_silence() as server, pytest.raises(DeadlineExceededError) as caught:
+        play(read, server, deadline=0.2)
+    assert caught.value.partial.text == "Hel"
+
+
+def test_a_stream_that_breaks_is_an_error_with_what_came() -> None:
+    broken = streamed([*HELLO[:2], CLOSE])
+    with serving(broken) as server, pytest.raises(StreamInterruptedError) as caught:
+        play(read, server)
+    assert caught.value.partial.text == "Hel"
+
+
+def test_a_read_that_is_cancelled_leaves_the_loop_nothing_to_watch() -> None:
+    async def use(client: AsyncClient) -> None:
+        stream = await client.stream_chat("Hi")
+        reading = asyncio.ensure_future(stream.reply())
+        while not (stream._watch and stream._watch._is_watching):
+            await asyncio.sleep(0)
+        descriptor = stream._watch._descriptor
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert not asyncio.get_running_loop().remove_reader(descriptor)
+        assert (await client.chat("Hi")).text == "Hello"
+
+    with serving_silence(answer(completion())) as server:
+        play(use, server)
+
+
+def test_to_close_a_stream_ends_the_read_of_another_task() -> None:
+    async def use(client: AsyncClient) -> str:
+        stream = await client.stream_chat("Hi")
+        reading = asyncio.ensure_future(stream.reply())
+        while not (stream._watch and stream._watch._is_watching):
+            await asyncio.sleep(0)
+        stream.close()
+        return (await reading).text
+
+    with serving_silence() as server:
+        assert play(use, server) in ("", "Hel")
+
+
+def test_a_loop_that_is_left_early_frees_the_connection() -> None:
+    hung_up = threading.Event()
+
+    def wait_for_the_end(connection: socket.socket) -> None:
+        connection.settimeout(PATIENCE)
+        if not connection.recv(1):
+            hung_up.set()
+
+    async def use(client: AsyncClient) -> None:
+        stream = await client.stream_chat("Hi")
+        async for chunk in stream:
+            if chunk.text:
+                break
+        assert await asyncio.to_thread(hung_up.wait, PATIENCE)
+
+    with serving(streamed([*HELLO[:2], wait_for_the_end, CLOSE])) as server:
+        play(use, server)
+
+
+def test_a_reader_that_is_slow_holds_the_server_up() -> None:
+    """What the client has not asked for stays in the sockets, whose buffers are full at last."""
+    stuck = threading.Event()
+    chunk = streamed([HELLO[1]])[1]
+    assert isinstance(chunk, bytes)
+
+    def send_much(connection: socket.socket) -> None:
+        connection.settimeout(0.2)
+        try:
+            for _ in range(5000):
+                connection.sendall(chunk * 100)
+        except socket.timeout:
+            stuck.set()
+
+    async def use(client: AsyncClient) -> None:
+        async with client.stream_chat("Hi") as stream:
+            async for _ in stream:
+                assert await asyncio.to_thread(stuck.wait, PATIENCE)
+                break
+
+    steps: list[Step] = [streamed([])[0], send_much, CLOSE]
+    with serving(steps) as server:
+        play(use, server)
+
+
+def test_a_transport_of_ones_own_is_read_by_a_thread() -> None:
+    with serving(streamed()) as server:
+        http = over_http(server.url, environ={})
+
+        def plain(request: Any) -> Any:
+            response = http(request)
+            return rawchat.Response(
+                response.status, response.headers, response.pieces, response.close, response.release
+            )
+
+        assert play(read, server, transport=plain) == "Hello"
+
+
+@pytest.mark.parametrize("kind", ["no readers", "few readers"])
+def test_the_loops_of_windows_give_the_work_to_a_thread(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default one has no readers, and the other one at most 512."""
+    loop = asyncio.SelectorEventLoop()
+    if kind == "no readers":
+        monkeypatch.setattr(type(loop), "add_reader", asyncio.AbstractEventLoop.add_reader)
+    else:
+        loop.close()
+        loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
+
+    async def use() -> str:
+        client = AsyncClient(base_url=server.url, environ={})
+        async with client, client.stream_chat("Hi") as stream:
+            text = "".join([chunk.text async for chunk in stream])
+            assert stream._watch is None
+            return text
+
+    with serving(streamed()) as server, contextlib.closing(loop):
+        assert loop.run_until_complete(use()) == "Hello"
+
+
+def test_a_stream_that_is_held_open_after_its_end_is_over_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """musistudio/claude-code-router#1271: no [DONE], and no end of the body; `sse.pieces` bounds the wait."""
+    monkeypatch.setattr("rawchat.sse.pieces.AFTER_FINISH", 0.05)
+    held = threading.Event()
+    with serving(streamed([*HELLO[:-1], held], end=False)) as server:
+        assert play(read, server) == "Hello"
+        held.set()
