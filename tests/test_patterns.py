@@ -83,25 +83,26 @@ class Use(NamedTuple):
 
 def uses() -> Iterator[Use]:
     """Yield every pattern that the package gives to `re`."""
-    trees = {
-        path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))
+    nodes = {
+        path: list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        for path in sorted(PACKAGE.rglob("*.py"))
     }
     by_name: dict[str, set[str]] = {}  # of compiled patterns, by the names that they have
-    for tree in trees.values():
-        for node in ast.walk(tree):
+    for nodes_of_file in nodes.values():
+        for node in nodes_of_file:
             if isinstance(node, ast.Attribute) and node.attr in METHODS:
                 owner = node.value
                 name = ast.unparse(owner).rpartition(".")[2]
                 by_name.setdefault(name, set()).add(node.attr)
-    for path, tree in trees.items():
+    for path, nodes_of_file in nodes.items():
         names = {
             id(node.value): target.id
-            for node in ast.walk(tree)
+            for node in nodes_of_file
             if isinstance(node, ast.Assign)
             for target in node.targets
             if isinstance(target, ast.Name)
         }
-        for node in ast.walk(tree):
+        for node in nodes_of_file:
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             method, owner = node.func.attr, node.func.value
