@@ -88,7 +88,8 @@ class Event(NamedTuple):
 def split_body(body: bytes) -> list[Event]:
     """Return the events of a stream's body; LF stands for its line ends."""
     events = []
-    for text in body.decode().replace("\r\n", "\n").split("\n\n"):
+    # Baseten sends one line end, not two, between events.
+    for text in re.split(r"\n\n|\n(?=data: [\[{])", body.decode().replace("\r\n", "\n")):
         if text.strip():
             found = DATA_LINE.search(text)
             payload = None

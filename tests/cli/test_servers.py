@@ -15,6 +15,7 @@ CODES = {401: 3, 403: 3, 429: 6}
 #: Errors under a status of 200: by the status that their code names (6), or by the stream that they broke (8).
 CODES_OF_200 = {
     "baidu/error-stream": 8,
+    "fastchat/error-stream": 8,
     "groq/error-stream": 8,
     "gemini/error-stream": 5,
     "openrouter/error-200": 6,
