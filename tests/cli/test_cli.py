@@ -42,6 +42,7 @@ from ..server import (
     serving,
     streamed,
 )
+from ..test_tls_proxy import CA, listening
 
 KEY = "sk-secret-0123456789"
 row = pytest.mark.row
@@ -331,6 +332,23 @@ def test_a_proxy_is_named_by_an_option_for_this_machine_too(run: Run, hello: Ser
     target = "http://127.0.0.1:9/v1"
     assert run("--base-url", target, "--proxy", proxy, "Q") == (0, b"Hello\n", "")
     assert hello.requests[0].target == f"{target}/chat/completions"
+
+
+def test_an_empty_proxy_is_none(run: Run, hello: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAWCHAT_PROXY", "http://127.0.0.1:9")
+    argv = ["--base-url", hello.url, "--retries", "0", "Q"]
+    assert run(*argv).code == 7
+    assert run("--proxy", "", *argv) == (0, b"Hello\n", "")
+
+
+def test_a_file_of_certificates_is_trusted_and_the_systems_may_be_named(run: Run) -> None:
+    with listening(answer(completion())) as server:
+        url = f"https://127.0.0.1:{server.port}/v1"
+        argv = ["--base-url", url, "--retries", "0", "--no-stream", "Q"]
+        assert run("--cacert", CA, *argv) == (0, b"Hello\n", "")
+        result = run("--cacert", "system", *argv)
+    assert result.code == 7
+    assert "certificate" in line(result)
 
 
 def test_a_file_of_certificates_that_does_not_exist_is_2(run: Run) -> None:

@@ -304,6 +304,7 @@ def test_a_name_that_does_not_resolve_is_named(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
+        ({"REQUESTS_CA_BUNDLE": CA, "SSL_CERT_FILE": "/nowhere"}, CA),
         ({"CURL_CA_BUNDLE": CA}, CA),
         ({"CURL_CA_BUNDLE": "/nowhere", "SSL_CERT_FILE": CA}, CA),
         ({"SSL_CERT_FILE": CA, "SSL_CERT_DIR": "/"}, CA),
@@ -323,6 +324,28 @@ def test_a_client_is_given_its_certificates() -> None:
         assert rawchat.Client(KEY, url, environ={}, ca_bundle=CA).chat("Hi").text == "Hello"
         error = fail(url, ca_bundle="system")
     assert "certificate" in str(error)
+
+
+@row("12.5")
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        # requests verifies nothing with this one empty (psf/requests#2255).
+        {"CURL_CA_BUNDLE": "", "REQUESTS_CA_BUNDLE": "", "SSL_CERT_FILE": "", "SSL_CERT_DIR": ""},
+        {"PYTHONHTTPSVERIFY": "0", "CURL_INSECURE": "1", "SSL_VERIFY": "0", "CURL_CA_BUNDLE": "0"},
+    ],
+)
+def test_no_variable_disables_verification(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with listening(answer(completion())) as server:
+        client = rawchat.Client(KEY, f"https://127.0.0.1:{server.port}/v1", environ=environ)
+        with pytest.raises((APIConnectionError, ConfigError), match=r"certificate|no such CA"):
+            client.chat("Hi")
+        assert server.heads == []
 
 
 @row("12.7")
