@@ -6,15 +6,18 @@
 """
 
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from ..wire.json_text import mend
+from ..wire.json_text import DECODER, mend
 
 #: Types of the parts of a content that are the answer's text; None is a part without a type.
 TEXT_PARTS = ("text", "output_text", None)
 
+#: Empty objects before another one.
+EMPTY_OBJECTS = re.compile(r"^(?:\{\}\s*)+(?=\{)")
 
 # ---- messages
 
@@ -128,12 +131,39 @@ def normalise_call(call: dict[str, Any], position: int) -> dict[str, Any]:
         for name in ("name", "arguments"):
             if name in function:
                 function[name] = as_text(function[name])
+        if function.get("arguments"):
+            function["arguments"] = mend_arguments(function["arguments"])
         result["function"] = function
         if not result.get("type"):
             result["type"] = "function"
     if not result.get("id"):
         result["id"] = make_id(result, position)
     return result
+
+
+def mend_arguments(text: str) -> str:
+    """Return the arguments of a call, a JSON object, without what some servers put before and behind it.
+
+    {} before an object does not count (BerriAI/litellm#4537), nor does an object that is sent twice
+    (decolua/9router#2869), nor what follows one and holds no other: a mark of the model's format (nearai/ironclaw#5951),
+    or quotes (UKGovernmentBEIS/inspect_ai#4822).  Strict servers refuse such a call when it comes back to them.
+
+    >>> mend_arguments('{}{"x": 1}</tool_call>')
+    '{"x": 1}'
+    """
+    start = EMPTY_OBJECTS.sub("", text.lstrip())
+    if not start.startswith("{"):
+        return text
+    try:
+        _, end = DECODER.raw_decode(start)
+    except (ValueError, RecursionError):
+        return text
+    if start[:end] == text.strip():
+        return text
+    rest = start[end:].strip()
+    if rest and rest != start[:end] and "{" in rest:
+        return text
+    return start[:end]
 
 
 def make_id(call: dict[str, Any], position: int) -> str:

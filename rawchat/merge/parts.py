@@ -3,6 +3,8 @@
 import re
 from typing import Any, Optional
 
+from ..wire.json_text import is_json_object
+
 #: Parts of a text that are joined to one: a short string takes ten times the memory of its characters.
 PARTS_PER_JOIN = 1000
 
@@ -56,6 +58,18 @@ class Arguments(TextParts):
             self._scan(self[self._scanned])
             self._scanned += 1
         return self._complete
+
+    def join(self) -> str:
+        """Return the arguments.
+
+        Some servers send all that there is so far with each part (decolua/9router#2869): then the last part alone is an
+        object, and the parts together are none.
+        """
+        text = "".join(self)
+        parts = [part for part in self if part]
+        if len(parts) < 2 or not all(map(str.startswith, parts[1:], parts)):
+            return text
+        return text if is_json_object(text) or not is_json_object(parts[-1]) else parts[-1]
 
     def _join_last(self) -> None:
         self.is_complete()

@@ -226,6 +226,8 @@ def merge_function(function: dict[str, Any], delta: dict[str, Any]) -> None:
 
 def finalize(value: Any) -> Any:
     """Return a copy of a value under way with its texts joined and its tool calls in order."""
+    if isinstance(value, Arguments):
+        return mend(value.join())
     if isinstance(value, TextParts):
         # Servers that count in UTF-16 may cut a character in two: join its halves.
         return mend("".join(value))

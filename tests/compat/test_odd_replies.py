@@ -312,6 +312,69 @@ def test_a_wait_that_only_the_body_names_is_kept(payload: Any, seconds: float) -
     assert seconds <= waited < seconds * 1.3
 
 
+# ---- arguments with something around them
+
+
+@row("11.2")
+@pytest.mark.parametrize(
+    ("said", "arguments"),
+    [
+        ('{}{"city": "Paris"}', '{"city": "Paris"}'),  # BerriAI/litellm#4537
+        ('{} {}\n{"city": "Paris"}', '{"city": "Paris"}'),
+        ('{"city": "Paris"}{"city": "Paris"}', '{"city": "Paris"}'),  # decolua/9router#2869
+        ('{"city": "Paris"}\n</tool_call>', '{"city": "Paris"}'),  # nearai/ironclaw#5951
+        ('{}""', "{}"),  # UKGovernmentBEIS/inspect_ai#4822
+    ],
+)
+def test_what_stands_around_the_arguments_is_dropped(said: str, arguments: str) -> None:
+    call = {"id": "c0", "type": "function", "function": {"name": "f", "arguments": said}}
+    plain = answered(message_json({"tool_calls": [call]})).chat("Hi")
+    stream = event(delta({"tool_calls": [{"index": 0, **call}]})) + event(delta(None, "tool_calls"))
+    streamed = answered(stream + DONE, type="text/event-stream").stream_chat("Hi").reply
+    for reply in (plain, streamed):
+        assert reply.tool_calls[0]["function"]["arguments"] == arguments
+
+
+@row("11.2")
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"city": "Paris"}{"city": "Oslo"}',  # which of them is meant?
+        '{"city": "Paris"',
+        ' {"city": "Paris"}\n',
+        '[{"city": "Paris"}]',
+        '"{} {"',
+        "{}",
+        "",
+    ],
+)
+def test_other_arguments_are_left_alone(said: str) -> None:
+    call = {"id": "c0", "type": "function", "function": {"name": "f", "arguments": said}}
+    reply = answered(message_json({"tool_calls": [call]})).chat("Hi")
+    assert reply.tool_calls == [call]
+
+
+@row("11.1")
+@pytest.mark.parametrize(
+    ("parts", "arguments"),
+    [
+        (['{"ci', '{"city": ', '{"city": "Paris"}'], '{"city": "Paris"}'),  # decolua/9router#2869
+        (['{"city": ', '{"city": "Paris"}', "}"], '{"city": {"city": "Paris"}}'),
+        (['{"city": ', '{"city": "Paris"}}'], '{"city": {"city": "Paris"}}'),
+        (['{"ci', '{"city": '], '{"ci{"city": '),
+    ],
+)
+def test_arguments_that_each_part_repeats_from_their_beginning(
+    parts: list[str], arguments: str
+) -> None:
+    calls = [{"index": 0, "function": {"arguments": part}} for part in parts]
+    calls[0]["function"] = {"name": "f", "arguments": parts[0]}
+    chunks = [event(delta({"tool_calls": [call]})) for call in calls]
+    stream = b"".join([*chunks, event(delta(None, "tool_calls")), DONE])
+    reply = answered(stream, type="text/event-stream").stream_chat("Hi").reply
+    assert [call["function"]["arguments"] for call in reply.tool_calls] == [arguments]
+
+
 # ---- tool calls without an id
 
 
