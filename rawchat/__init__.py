@@ -5,12 +5,12 @@ to the chapters behind it:
 
     errors      the tree of exceptions, and which of them are worth a retry
     wire/       Request, Response: the interface between client and transport (headers, tap, json_text)
-    urls        the base URL, its origin, redirects
+    urls/       the base URL, paths and queries (origins: where a key may go, redirects)
     keys/       API keys: validate one, send it (pool: choose among several; credentials; redaction)
     config/     settings: arguments > environment > .env > defaults (dotenv, checks, misnamed)
     endpoints   one function per endpoint -> Request
     backoff     the whole retry decision, and its delays
-    deadline    a bound on the whole call, and cancellation
+    deadline/   a bound on the whole call (cancel: from another thread)
     sse         bytes -> server-sent events
     reply/      Reply, Chunk, or the error in their place (other_form: a stream for a plain call, and the reverse)
     merge/      deltas -> one message (values, tool_calls)

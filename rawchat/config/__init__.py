@@ -2,7 +2,7 @@
 
 They are read once, when a client is made, and never change afterwards.
 
-    dotenv      the `.env` file
+    dotenv      the `.env` file, and which credentials go to a base_url that it names
     checks      checks of single values
     misnamed    a parameter of a body that is probably meant to be a setting
 """
@@ -12,19 +12,14 @@ from typing import Any, NamedTuple, Optional, Union
 
 from ..errors import MissingKeyError
 from ..keys import KeySource, key_source
-from ..keys.credentials import (
-    dotenv_error,
-    refuse_credentials,
-    refuse_unencrypted,
-    unencrypted_error,
-)
+from ..keys.credentials import refuse_unencrypted, unencrypted_error
 from ..keys.redaction import redact_url
 from ..urls import DEFAULT_BASE_URL, is_secure, network_settings, validate_base_url
 from ..wire import MAX_BYTES, TIMEOUT
 from ..wire.headers import parse_header_lines
 from .checks import Timeout as Timeout
 from .checks import check_count, check_seconds, check_timeout
-from .dotenv import read_dotenv
+from .dotenv import check_dotenv_credentials, read_dotenv
 
 #: the model of a chat if none is given: small, cheap, available to every account
 DEFAULT_CHAT_MODEL = "gpt-4o-mini"
@@ -163,19 +158,3 @@ def header_layers(
     }
     custom = parse_header_lines(environ.get("OPENAI_CUSTOM_HEADERS", ""), "OPENAI_CUSTOM_HEADERS")
     return account, custom, settings.get("default_headers") or {}
-
-
-def check_dotenv_credentials(
-    settings: Mapping[str, Any],
-    sources: Mapping[str, str],
-    keys: Optional[KeySource],
-    environ: Mapping[str, str],
-) -> None:
-    """Raise ConfigError if a credential that is not from .env would be sent to a base_url that is."""
-    if keys and sources["api_key"] != ".env":
-        raise dotenv_error(f"the key from {sources['api_key']}")
-    if environ.get("OPENAI_CUSTOM_HEADERS"):
-        raise dotenv_error("the key from the environment (OPENAI_CUSTOM_HEADERS)")
-    headers = settings.get("default_headers") or {}
-    query = settings.get("default_query") or {}
-    refuse_credentials(headers, query, "the arguments")

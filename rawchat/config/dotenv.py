@@ -4,9 +4,12 @@ import codecs
 import os
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any, Optional
 
 from ..errors import ConfigError
+from ..keys import KeySource
+from ..keys.credentials import dotenv_error, refuse_credentials
 
 #: bytes of a .env file; no file of settings is larger
 MAX_DOTENV_BYTES = 2**20
@@ -123,3 +126,22 @@ def dotenv_value(match: "re.Match[str]") -> str:
 def unescape(escape: "re.Match[str]") -> str:
     """Return the character of an escape: a control character, else the character itself."""
     return ESCAPES.get(escape[1], escape[1])
+
+
+# ---- a base_url from .env
+
+
+def check_dotenv_credentials(
+    settings: Mapping[str, Any],
+    sources: Mapping[str, str],
+    keys: Optional[KeySource],
+    environ: Mapping[str, str],
+) -> None:
+    """Raise ConfigError if a credential that is not from .env would be sent to a base_url that is."""
+    if keys and sources["api_key"] != ".env":
+        raise dotenv_error(f"the key from {sources['api_key']}")
+    if environ.get("OPENAI_CUSTOM_HEADERS"):
+        raise dotenv_error("the key from the environment (OPENAI_CUSTOM_HEADERS)")
+    headers = settings.get("default_headers") or {}
+    query = settings.get("default_query") or {}
+    refuse_credentials(headers, query, "the arguments")
