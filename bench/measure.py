@@ -106,6 +106,32 @@ def measure_plain(who: str, url: str) -> float:
     return (time.process_time() - start) / CALLS * 1e6
 
 
+def measure_send(who: str, url: str) -> float:
+    """CPU microseconds from a call to the first byte that it gives to the socket of an open connection."""
+    import socket
+
+    plain, _ = asker(who, url)
+    plain()
+    first_bytes: list[float] = []
+
+    def watched(plain_send: Callable[..., Any]) -> Callable[..., Any]:
+        def send(*args: Any) -> Any:
+            first_bytes.append(time.process_time())
+            return plain_send(*args)
+
+        return send
+
+    socket.socket.send = watched(socket.socket.send)  # type: ignore[method-assign]
+    socket.socket.sendall = watched(socket.socket.sendall)  # type: ignore[method-assign]
+    spent = 0.0
+    for _ in range(CALLS):
+        first_bytes.clear()
+        start = time.process_time()
+        plain()
+        spent += first_bytes[0] - start
+    return spent / CALLS * 1e6
+
+
 def measure_chunk(who: str, url: str) -> float:
     """CPU microseconds of a streamed chunk; rawchat's are merged into the reply as well."""
     _, stream = asker(who, url)
