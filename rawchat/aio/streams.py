@@ -98,8 +98,11 @@ class AsyncStream(AsyncTextReader[Chunk]):
             for chunk in self._stream:
                 if chunk is NO_CHUNK:
                     await self._watch.wait()
-                else:
-                    yield chunk
+                    continue
+                # The last chunk may come when the body has ended, and another request uses the socket.
+                if self._watch.is_over:
+                    self._watch.close()
+                yield chunk
         finally:
             self.close()
 

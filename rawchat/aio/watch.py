@@ -14,20 +14,27 @@ if TYPE_CHECKING:
 
 
 class BodyWatch:
-    """Lets one coroutine wait for the next piece of `body`, for at most `body.timeout` seconds each time."""
+    """Lets coroutines wait for the next piece of `body`, for at most `body.timeout` seconds each time.
+
+    Usually one waits.  Of two that read the same stream, the first to be resumed takes what has arrived.
+    """
 
     def __init__(self, body: "NonblockingBody", loop: asyncio.AbstractEventLoop):
         self._body = body
         self._loop = loop
-        self._waiter: Optional[asyncio.Future[None]] = None
+        self._waiters: list[asyncio.Future[None]] = []
         self._is_watching = False
         self._descriptor = -1
         self._give_up_at = 0.0
         self._timer: Optional[asyncio.TimerHandle] = None
 
+    @property
+    def is_over(self) -> bool:
+        """True when there is nothing left to wait for."""
+        return self._body.is_over
+
     async def wait(self) -> None:
         """Return when something has arrived, or the time is over: the next question to the body shows which."""
-        self._waiter = self._loop.create_future()
         self._give_up_at = self._loop.time() + self._body.timeout
         if not self._is_watching:
             self._descriptor = self._body.fileno()
@@ -35,10 +42,12 @@ class BodyWatch:
             self._is_watching = True
         if self._timer is None or self._timer.when() > self._give_up_at:
             self._set_timer()
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
         try:
-            await self._waiter
+            await waiter
         finally:
-            self._waiter = None
+            self._waiters.remove(waiter)
 
     def on_readable(self) -> None:
         """Take what has arrived."""
@@ -49,6 +58,8 @@ class BodyWatch:
 
     def close(self) -> None:
         """Leave the socket alone, as another request may use it; a coroutine that waits waits no longer."""
+        if self._loop.is_closed():
+            return  # it watches nothing any more, and would raise RuntimeError
         self._ignore()
         self._wake()
         if self._timer:
@@ -58,7 +69,7 @@ class BodyWatch:
     def _check_time(self) -> None:
         """Give up, or set the timer anew: one timer serves many waits, as most of them are short."""
         self._timer = None
-        if self._waiter is None:
+        if not self._waiters:
             return
         if self._loop.time() < self._give_up_at:
             self._set_timer()
@@ -72,8 +83,9 @@ class BodyWatch:
         self._timer = self._loop.call_at(self._give_up_at, self._check_time)
 
     def _wake(self) -> None:
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _ignore(self) -> None:
         if self._is_watching:

@@ -209,8 +209,13 @@ class FastHTTPResponse(StrictHTTPResponse):
         if not isinstance(sock, socket.socket):
             return None  # TLS inside TLS
         self._nonblocking = SocketBody(self.fp, sock, timeout)
-        self.nonblocking_body = decode_chunked(self._nonblocking.pieces())
+        self.nonblocking_body = self._decode_received(self._nonblocking)
         return self._nonblocking
+
+    def _decode_received(self, received: SocketBody) -> Iterator[bytes]:
+        """Yield the body without its coding, and take note of its end before the connection can be used again."""
+        yield from decode_chunked(received.pieces())
+        received.is_over = True
 
     def _read_coded(self) -> bytes:
         """Return what has arrived of a chunked body, still coded."""

@@ -31,6 +31,7 @@ class SocketBody:
     def __init__(self, file: Any, sock: socket.socket, timeout: float):
         """Take the bytes that `file`, through which the headers were read, has in its buffer."""
         self.timeout = timeout
+        self.is_over = False
         self._sock = sock
         self._failure: Optional[OSError] = None
         self._received: Optional[bytes] = None  # b"": the connection is closed
@@ -60,8 +61,12 @@ class SocketBody:
         return True
 
     def time_out(self) -> None:
-        """Let the reader's next question raise a timeout."""
-        self._failure = socket.timeout("timed out")
+        """Let the reader's next question raise a timeout, unless something has arrived.
+
+        A loop that was busy with other things for long may call this before it looks at its sockets.
+        """
+        if self.receive() and self._received is None and not self._failure:
+            self._failure = socket.timeout("timed out")
 
     def pieces(self) -> Iterator[bytes]:
         """Yield what was received, with NOTHING_YET while there is nothing, up to the end of the connection."""

@@ -19,6 +19,7 @@ from ..urls import strip_userinfo
 from .headers import Headers as Headers
 from .nonblocking import NOTHING_YET as NOTHING_YET
 from .nonblocking import NonblockingBody as NonblockingBody
+from .nonblocking import ReplaceablePieces
 from .tap import Ending as Ending
 from .tap import Tap
 
@@ -66,10 +67,10 @@ class Request(NamedTuple):
 
 
 def do_nothing(*_: object) -> None:
-    """Close a response that holds no connection, bound its reads, or find that they cannot but wait."""
+    """Close a response that holds no connection, or bound its reads."""
 
 
-class Response:
+class Response(ReplaceablePieces):
     """Status, headers, and the body in pieces as they arrive, already decompressed.
 
     `close` frees the connection at once.  `release` declares that the body is complete: it may read on for a moment,
@@ -89,10 +90,9 @@ class Response:
         self.pieces = pieces
         self.close = close
         self.release = release or close
-        # The transport sets these, if it knows, and if it can.
+        # The transport sets these, if it knows.
         self.connection_reused: Optional[bool] = None
         self.set_read_timeout: Callable[[float], None] = do_nothing
-        self.set_nonblocking: Callable[[], Optional[NonblockingBody]] = do_nothing
         self.record_attempt(Request("?", "?"), 0, float)
 
     def record_attempt(self, request: Request, retries: int, elapsed: Callable[[], float]) -> None:
@@ -166,7 +166,7 @@ class Response:
         b'Hello, world'
         """
         tap = Tap(self, on_piece, on_end)
-        self.pieces = tap.pieces()
+        self._pieces = tap.pieces()  # it passes NOTHING_YET on
         self.close = tap.close
         self.release = tap.release
         return self

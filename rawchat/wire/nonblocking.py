@@ -1,6 +1,7 @@
 """The interface of a body that is read without waiting: see `transport.nonblocking`, which reads it."""
 
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Callable, Optional, Protocol
 
 
 class NothingYet(bytes):
@@ -17,6 +18,7 @@ class NonblockingBody(Protocol):
     """What an event loop needs to know of a body: when to read from its socket, and how to end in time."""
 
     timeout: float  #: seconds to wait for each piece, at most
+    is_over: bool  #: True when the body has ended, and its socket may serve another request
 
     def fileno(self) -> int:
         """Return the descriptor of the socket, for a selector."""
@@ -25,4 +27,30 @@ class NonblockingBody(Protocol):
         """Take what has arrived; return False, and take nothing, while the last piece has not been read."""
 
     def time_out(self) -> None:
-        """Let the next question for a piece raise a timeout."""
+        """Let the next question for a piece raise a timeout, unless something has arrived."""
+
+
+class ReplaceablePieces:
+    """The body of a `Response`: its pieces as they arrive, and the way to read them without waiting.
+
+    A wrapper of a transport may put other pieces in their place.  It may have read some of the body for that, and does
+    not know NOTHING_YET, so from then on the body can be read only by a thread that waits.
+    """
+
+    _pieces: Iterable[bytes]
+    #: Begins to read the body without waiting, or returns None.  The transport sets it, if it can do so.
+    set_nonblocking: Callable[[], Optional[NonblockingBody]]
+
+    @property
+    def pieces(self) -> Iterable[bytes]:
+        """The body, in pieces of any size."""
+        return self._pieces
+
+    @pieces.setter
+    def pieces(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = pieces
+        self.set_nonblocking = cannot_but_wait
+
+
+def cannot_but_wait() -> None:
+    """Return None, which says that a body cannot be read without waiting."""

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import gzip
+import json
 import pathlib
+import select
 import selectors
 import socket
 import ssl
@@ -19,7 +21,20 @@ from rawchat.aio.watch import BodyWatch
 from rawchat.errors import APITimeoutError, DeadlineExceededError, StreamInterruptedError
 from rawchat.transport import over_http
 
-from ..server import CLOSE, HELLO, PATIENCE, Server, Step, answer, completion, serving, streamed
+from ..server import (
+    CLOSE,
+    HELLO,
+    PATIENCE,
+    Server,
+    Step,
+    answer,
+    completion,
+    delta,
+    event,
+    head,
+    serving,
+    streamed,
+)
 
 TLS = pathlib.Path(__file__).parent.parent / "tls"
 
@@ -154,6 +169,9 @@ def test_the_timeout_counts_from_the_last_chunk() -> None:
 
         def __init__(self) -> None:
             self.timers = []
+
+        def is_closed(self) -> bool:
+            return False
 
         def time(self) -> float:
             return self.now
@@ -354,3 +372,147 @@ def test_a_stream_that_is_held_open_after_its_end_is_over_in_time(
     with serving(streamed([*HELLO[:-1], held], end=False)) as server:
         assert play(read, server) == "Hello"
         held.set()
+
+
+UNENDED = [*HELLO[:3], event(delta(finish="stop")).rstrip(b"\n")]
+PLAIN = json.dumps(completion()).encode()
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(streamed(UNENDED), id="an event without its blank line"),
+        pytest.param(
+            [
+                head(200, {"Transfer-Encoding": "chunked"}),
+                b"%x\r\n%s\r\n" % (len(PLAIN), PLAIN),
+                b"0\r\n\r\n",
+            ],
+            id="plain JSON",
+        ),
+    ],
+)
+def test_the_last_chunk_may_follow_the_end_of_the_body(steps: list[Step]) -> None:
+    """By then another request may use the connection, whose response must not be taken for the stream's."""
+    go_on = threading.Event()
+
+    async def use(client: AsyncClient) -> str:
+        stream = await client.stream_chat("Hi")
+        reading = stream.__aiter__()
+        chunk = asyncio.ensure_future(reading.__anext__())
+        while not (stream._watch and stream._watch._is_watching):
+            await asyncio.sleep(0)
+        descriptor = stream._watch._descriptor
+        go_on.set()
+        while not (await chunk)["choices"][0]["finish_reason"]:
+            chunk = asyncio.ensure_future(reading.__anext__())
+        assert not asyncio.get_running_loop().remove_reader(descriptor)
+        text = (await client.chat("Hi")).text
+        assert [chunk async for chunk in reading] == []
+        return text
+
+    with serving([steps[0], go_on, *steps[1:]], answer(completion("plain"))) as server:
+        assert play(use, server, timeout=(5, 5), max_retries=0) == "plain"
+        assert server.connections == 1
+
+
+def test_a_body_of_which_a_part_was_read_before_is_read_by_a_thread() -> None:
+    """Behind an HTTP proxy, the start of a body without a type of events is searched for the proxy's own page."""
+    go_on = threading.Event()
+    steps = streamed([*HELLO[:2], go_on, *HELLO[2:]], headers={"Content-Type": "text/plain"})
+
+    async def use(client: AsyncClient) -> str:
+        async with client.stream_chat("Hi") as stream:
+            go_on.set()
+            return "".join([chunk.text async for chunk in stream])
+
+    with serving(steps) as server:
+        server_behind = Server([])
+        server_behind.origin = "http://model.test"
+        assert play(use, server_behind, proxy=server.origin, allow_http=True) == "Hello"
+
+
+def test_pieces_that_others_were_made_of_are_read_by_a_thread() -> None:
+    """What makes them knows nothing of a piece that says that none has arrived."""
+    go_on = threading.Event()
+
+    def shout(pieces: Any) -> Iterator[bytes]:
+        for piece in pieces:
+            yield piece.replace(b"lo", b"LO")
+
+    async def use(client: AsyncClient) -> str:
+        async with client.stream_chat("Hi") as stream:
+            asyncio.get_running_loop().call_later(0.01, go_on.set)
+            return "".join([chunk.text async for chunk in stream])
+
+    with serving(streamed([*HELLO[:2], go_on, *HELLO[2:]])) as server:
+        http = over_http(server.url, environ={})
+
+        def transport(request: Any) -> Any:
+            response = http(request)
+            response.pieces = shout(response.pieces)
+            return response
+
+        assert play(use, server, transport=transport) == "HelLO"
+
+
+def test_two_tasks_may_share_a_stream() -> None:
+    async def use(client: AsyncClient) -> str:
+        stream = await client.stream_chat("Hi")
+        reads = [asyncio.ensure_future(stream.reply()) for _ in range(2)]
+        while not (stream._watch and stream._watch._is_watching):
+            await asyncio.sleep(0)
+        go_on.set()
+        first, second = await asyncio.wait_for(asyncio.gather(*reads), PATIENCE)
+        assert first == second
+        return str(first.text)
+
+    go_on = threading.Event()
+    with serving(streamed([*HELLO[:2], go_on, *HELLO[2:]])) as server:
+        assert play(use, server) == "Hello"
+
+
+def test_a_loop_that_was_busy_for_long_does_not_take_its_own_time_for_silence() -> None:
+    """What has arrived in the meantime is read, whether the loop looks at its sockets or at its timers first."""
+
+    async def use(client: AsyncClient) -> str:
+        stream = await client.stream_chat("Hi")
+        reading = asyncio.ensure_future(stream.reply())
+        while not (stream._watch and stream._watch._is_watching):
+            await asyncio.sleep(0)
+        watch = stream._watch
+        go_on.set()
+        assert select.select([watch._descriptor], [], [], PATIENCE)[0]
+        watch._give_up_at = 0.0
+        watch._check_time()
+        return (await reading).text
+
+    go_on = threading.Event()
+    with serving(streamed([*HELLO[:2], go_on, *HELLO[2:]])) as server:
+        assert play(use, server) == "Hello"
+
+
+def test_a_stream_can_be_closed_after_its_loop() -> None:
+    """Even if a task waits for it, which never ends then."""
+    hung_up = threading.Event()
+
+    def wait_for_the_end(connection: socket.socket) -> None:
+        connection.settimeout(PATIENCE)
+        if not connection.recv(1):
+            hung_up.set()
+
+    async def begin_to_read() -> Any:
+        stream = await client.stream_chat("Hi")
+        reading = asyncio.ensure_future(stream.reply())
+        while not (stream._watch and stream._watch._is_watching):
+            await asyncio.sleep(0)
+        return stream, reading
+
+    with serving([*streamed([wait_for_the_end], end=False), CLOSE]) as server:
+        client = AsyncClient(base_url=server.url, environ={})
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            stream, reading = loop.run_until_complete(begin_to_read())
+        stream.close()
+        assert hung_up.wait(PATIENCE)
+        client.client.close()
+        reading._log_destroy_pending = False
