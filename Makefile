@@ -11,8 +11,8 @@ SDK := .venv-parity
 READ := errors wire urls keys config endpoints backoff deadline sse reply merge stream client
 PATH_TESTS := $(wildcard $(READ:%=tests/test_%.py)) tests/keys tests/config tests/merge tests/compat tests/test_layers.py
 BESIDE := wire/json_text wire/printable wire/headers wire/nonblocking wire/tap wire/upload urls/origins keys/redaction keys/credentials keys/pool deadline/cancel sse/long_events sse/joined_events sse/pieces config/dotenv config/checks \
-	config/misnamed reply/other_form merge/parts merge/tool_calls merge/values compat/error_responses \
-	compat/error_bodies compat/wordings compat/waits compat/normalise compat/unsupported compat/answer_fields cache images usage
+	config/misnamed endpoints/others reply/other_form merge/parts merge/tool_calls merge/values compat/error_responses \
+	compat/error_bodies compat/wordings compat/waits compat/normalise compat/unsupported compat/answer_fields client/verbs client/default cache images usage
 
 # Compiled files are kept, whatever the environment says: without them, each run compiles all tests anew, and each
 # process that a test starts compiles rawchat.

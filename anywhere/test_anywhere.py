@@ -99,7 +99,7 @@ def pyz() -> Iterator[pathlib.Path]:
 
 
 def test_one_file_is_the_same_each_time(pyz: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    os.utime(checkout() / "rawchat/client.py")
+    os.utime(checkout() / "rawchat/client/__init__.py")
     run(sys.executable, checkout() / "anywhere/pyz.py", tmp_path, umask=0o077)
     assert (tmp_path / "rawchat.pyz").read_bytes() == pyz.read_bytes()
 
@@ -199,7 +199,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def test_the_release_is_the_same_each_time(dist: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    os.utime(checkout() / "rawchat/client.py")
+    os.utime(checkout() / "rawchat/client/__init__.py")
     run(sys.executable, checkout() / "anywhere/release.py", tmp_path)
     assert sorted(path.suffix for path in dist.iterdir()) == [".gz", ".whl"]
     for path in dist.iterdir():

@@ -8,14 +8,14 @@ to the chapters behind it:
     urls/       the base URL, paths and queries (origins: where a key may go, redirects)
     keys/       API keys: validate one, send it (pool: choose among several; credentials; redaction)
     config/     settings: arguments > environment > .env > defaults (dotenv, checks, misnamed)
-    endpoints   one function per endpoint -> Request
+    endpoints/  chat -> Request (others: one function for each other endpoint)
     backoff     the whole retry decision, and its delays
     deadline/   a bound on the whole call (cancel: from another thread)
     sse         bytes -> server-sent events
     reply/      Reply, Chunk, or the error in their place (other_form: a stream for a plain call, and the reverse)
     merge/      deltas -> one message (values, tool_calls)
     stream      Stream: a reply read while it is generated
-    client      the verbs, and `send`
+    client/     chat, stream_chat and `send` (verbs: the other verbs)
     transport/  the network: over_http (connection, responses, failures, proxies, fast)
 
 Beside it `compat/`: all that servers do differently, from the spelling of an error to what they refuse; `cache` (the
@@ -196,7 +196,7 @@ HOMES = {
 
 def default_client() -> "Client":
     """Return the client behind the functions of this module, made at the first call from the environment."""
-    from .client import default_client
+    from .client.default import default_client
 
     return default_client()
 

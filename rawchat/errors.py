@@ -152,7 +152,9 @@ class APIConnectionError(APIError):
     """No complete response was received."""
 
     hint = "check base_url, the network and the proxy settings; " + DOCTOR
-    permanent = False  #: True if the next attempt would fail alike: an untrusted certificate, a wrong protocol
+    permanent = (
+        False  #: True if another attempt cannot help: an untrusted certificate, a wrong protocol
+    )
 
     @property
     def retryable(self) -> bool:
@@ -163,10 +165,7 @@ class APIConnectionError(APIError):
 class CircuitOpenError(APIConnectionError):
     """Nothing was sent: the last attempts failed, and the circuit breaker is open."""
 
-    @property
-    def retryable(self) -> bool:
-        """Return False: fail fast is what a circuit breaker is for."""
-        return False
+    permanent = True  # fail fast is what a circuit breaker is for
 
 
 class APITimeoutError(APIConnectionError):
@@ -179,11 +178,7 @@ class DeadlineExceededError(APITimeoutError):
     """The whole call took longer than its `deadline`."""
 
     hint = "a larger deadline may help"
-
-    @property
-    def retryable(self) -> bool:
-        """Return False: no time is left."""
-        return False
+    permanent = True  # no time is left
 
 
 class StreamInterruptedError(APIConnectionError):

@@ -4,7 +4,7 @@
 
 In a page, a comment stands above each block that is filled:
 
-    <!-- code: rawchat/client.py Client.send -->     the source of a function or class, without its docstring;
+    <!-- code: rawchat/stream.py Stream.close -->    the source of a function or class, without its docstring;
                                                      several names are allowed, separated by spaces
     <!-- run -->                                     a program; the ```text block after it gets what it prints
     <!-- run: NAME -->                               a program that gets its output in comments that begin with #>;

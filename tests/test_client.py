@@ -549,7 +549,7 @@ def test_the_verbs_of_the_module_use_one_client_made_at_the_first_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with serving(OK, streamed(), OK) as server:
-        monkeypatch.setattr("rawchat.client._client", None)
+        monkeypatch.setattr("rawchat.client.default._client", None)
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("MODEL_NAME", "mine")
         assert rawchat.chat("Hi").text == "Hello"

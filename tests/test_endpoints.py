@@ -9,6 +9,7 @@ import pytest
 
 from rawchat import endpoints
 from rawchat.config import load_config
+from rawchat.endpoints import others
 from rawchat.errors import ConfigError
 from rawchat.wire import Request
 
@@ -36,11 +37,11 @@ def test_the_paths_stand_under_the_base(base: str) -> None:
     settings = load_config({"base_url": base}, {})
     requests = [
         endpoints.chat(settings, "x", {}),
-        endpoints.completion(settings, "x", {}),
-        endpoints.moderation(settings, "x", {}),
-        endpoints.image(settings, "x", {}),
-        endpoints.models(settings, {}),
-        endpoints.model(settings, "m", {}),
+        others.completion(settings, "x", {}),
+        others.moderation(settings, "x", {}),
+        others.image(settings, "x", {}),
+        others.models(settings, {}),
+        others.model(settings, "m", {}),
     ]
     assert [(r.method, r.url) for r in requests] == [
         ("POST", "https://h/proxy/v1/chat/completions"),
@@ -50,9 +51,7 @@ def test_the_paths_stand_under_the_base(base: str) -> None:
         ("GET", "https://h/proxy/v1/models"),
         ("GET", "https://h/proxy/v1/models/m"),
     ]
-    assert (
-        endpoints.models(load_config({"base_url": "https://h"}, {}), {}).url == "https://h/models"
-    )
+    assert others.models(load_config({"base_url": "https://h"}, {}), {}).url == "https://h/models"
 
 
 @row("1.2", "10.9")
@@ -84,8 +83,7 @@ def test_the_query_of_the_base_stays_and_more_is_added() -> None:
 )
 def test_a_model_id_is_one_segment(id: str, segment: str) -> None:
     assert (
-        endpoints.model(load_config({"base_url": BASE}, {}), id, {}).url
-        == f"{BASE}/models/{segment}"
+        others.model(load_config({"base_url": BASE}, {}), id, {}).url == f"{BASE}/models/{segment}"
     )
 
 
@@ -93,7 +91,7 @@ def test_a_model_id_is_one_segment(id: str, segment: str) -> None:
 @pytest.mark.parametrize("id", ["", ".", "..", None, 7, "\ud800"])
 def test_an_id_that_names_no_model_is_refused(id: Any) -> None:
     with pytest.raises((ValueError, TypeError), match="model id"):
-        endpoints.model(load_config({"base_url": BASE}, {}), id, {})
+        others.model(load_config({"base_url": BASE}, {}), id, {})
 
 
 @row("1.4")
@@ -107,7 +105,7 @@ def test_the_headers_of_a_request() -> None:
         "OpenAI-Organization": "o",
         "OpenAI-Project": "p",
     }
-    assert "Content-Type" not in endpoints.models(load_config({"base_url": BASE}, {}), {}).headers
+    assert "Content-Type" not in others.models(load_config({"base_url": BASE}, {}), {}).headers
 
 
 @row("1.4")
@@ -254,21 +252,21 @@ def test_streaming_is_another_verb() -> None:
 def test_the_default_model_belongs_to_chats_and_completions() -> None:
     named = load_config({"base_url": BASE, "model": "mine", "params": {"temperature": 0}}, {})
     assert body(endpoints.chat(named, "x", {}))["model"] == "mine"
-    assert body(endpoints.completion(named, "x", {}))["model"] == "mine"
-    assert body(endpoints.moderation(named, "x", {})) == {"input": "x"}
-    assert body(endpoints.image(named, "x", {"n": 2})) == {"prompt": "x", "n": 2}
+    assert body(others.completion(named, "x", {}))["model"] == "mine"
+    assert body(others.moderation(named, "x", {})) == {"input": "x"}
+    assert body(others.image(named, "x", {"n": 2})) == {"prompt": "x", "n": 2}
     assert (
-        body(endpoints.completion(load_config({"base_url": BASE}, {}), "x", {}))["model"]
+        body(others.completion(load_config({"base_url": BASE}, {}), "x", {}))["model"]
         == "gpt-3.5-turbo-instruct"
     )
 
 
 def test_a_get_has_no_body() -> None:
     settings = load_config({"base_url": BASE}, {})
-    assert endpoints.models(settings, {"extra_query": {"limit": 3}}).url == f"{BASE}/models?limit=3"
-    assert endpoints.models(settings, {}).body is None
+    assert others.models(settings, {"extra_query": {"limit": 3}}).url == f"{BASE}/models?limit=3"
+    assert others.models(settings, {}).body is None
     with pytest.raises(TypeError, match="extra_query"):
-        endpoints.models(settings, {"limit": 3})
+        others.models(settings, {"limit": 3})
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,19 @@ CORE_ORDER = [
     "__main__",
 ]
 # The folders among them: chapters that belong to one word of the life of a call.
-CORE_FOLDERS = ["wire", "urls", "compat", "config", "keys", "deadline", "merge", "reply", "sse"]
+CORE_FOLDERS = [
+    "wire",
+    "urls",
+    "compat",
+    "config",
+    "keys",
+    "endpoints",
+    "deadline",
+    "merge",
+    "reply",
+    "sse",
+    "client",
+]
 
 # What each other folder may import, beside its own files.  "root" stands for everything in CORE_ORDER.
 FOLDER_RULES = {
@@ -81,8 +93,8 @@ PATH_OF_ONE_CALL = [
     "client",
 ]
 #: bounds on their lines: of code, without blank lines, comments and docstrings; and of all
-MAX_PATH_CODE_LINES = 1_514
-MAX_PATH_LINES = 2_488
+MAX_PATH_CODE_LINES = 1_427
+MAX_PATH_LINES = 2_323
 
 
 class Import(NamedTuple):

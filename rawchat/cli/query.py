@@ -6,7 +6,7 @@ from typing import Any, Callable, NamedTuple, Optional, TextIO
 
 from .. import endpoints
 from ..config import Config
-from ..endpoints import INCLUDE_USAGE, choice_count
+from ..endpoints import INCLUDE_USAGE, choice_count, others
 from ..wire import Request
 from ..wire.json_text import Added
 from .inputs import GIVE_PROMPT, UsageError, Warn, build_prompt, expand_at_file, json_or_text
@@ -61,13 +61,13 @@ def build_request(query: Query, config: Config) -> Request:
 
         return endpoint_request(query, config)
     if query.kind == "complete":
-        return endpoints.completion(config, query.content, query.params, query.stream)
+        return others.completion(config, query.content, query.params, query.stream)
     if query.kind == "image":
-        return endpoints.image(config, query.content, query.params)
+        return others.image(config, query.content, query.params)
     if query.kind == "moderate":
-        return endpoints.moderation(config, query.content, query.params)
+        return others.moderation(config, query.content, query.params)
     if query.kind == "models":
-        return endpoints.models(config, query.params)
+        return others.models(config, query.params)
     return endpoints.chat(config, query.content, query.params, query.stream)
 
 

@@ -14,7 +14,8 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager
 from typing import Any, Callable, Optional, TypeVar, Union
 
-from ..client import Client, default_client
+from ..client import Client
+from ..client.default import default_client
 from ..compat.normalise import normalise
 from ..endpoints import INCLUDE_USAGE
 from ..errors import APIResponseValidationError, ContextLengthExceededError

@@ -15,13 +15,7 @@ from ..compat.error_responses import (
     no_choice_error,
     not_json_error,
 )
-from ..compat.normalise import (
-    as_model_list,
-    choice_index,
-    content_text,
-    find_usage,
-    normalise,
-)
+from ..compat.normalise import as_model_list, choice_index, content_text, find_usage, normalise
 from ..errors import APIResponseValidationError, one_line
 from ..wire import MAX_BYTES, Headers, Response
 from ..wire.json_text import decode_json, hold_half, mend

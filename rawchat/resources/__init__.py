@@ -24,7 +24,7 @@ from .events import EventStream, ServerEvent
 from .resource import Resource, read_resource
 
 if TYPE_CHECKING:
-    from ..client import Client
+    from ..client.verbs import Verbs
 
 __all__ = [
     "ByteStream",
@@ -40,7 +40,7 @@ __all__ = [
 MAX_PAGE = 2000
 
 
-def call(client: "Client", method: str, path: str, body: Any, params: Mapping[str, Any]) -> Any:
+def call(client: "Verbs", method: str, path: str, body: Any, params: Mapping[str, Any]) -> Any:
     """Send one request to any path, and return its answer: `Client.post`, `get` and `delete`.
 
     path      below base_url, with or without a query.  An absolute URL of another origin gets no key, and nothing else
@@ -68,7 +68,7 @@ def call(client: "Client", method: str, path: str, body: Any, params: Mapping[st
 
 
 def stream(
-    client: "Client", path: str, body: Any, params: Mapping[str, Any]
+    client: "Verbs", path: str, body: Any, params: Mapping[str, Any]
 ) -> Union[EventStream, ByteStream]:
     """Send one request to any path, and return its answer while it arrives: `Client.stream`.
 
@@ -94,7 +94,7 @@ def ask_for_stream(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def open_stream(client: "Client", request: Request) -> Union[EventStream, ByteStream]:
+def open_stream(client: "Verbs", request: Request) -> Union[EventStream, ByteStream]:
     """Send `request` and return its events, or its bytes if its content type is neither that of events nor JSON.
 
     Raises APIResponseValidationError for a web page in answer to a POST.

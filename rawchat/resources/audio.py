@@ -13,7 +13,7 @@ from .events import EventStream
 from .resource import Resource, decode_resource, is_json
 
 if TYPE_CHECKING:
-    from ..client import Client
+    from ..client.verbs import Verbs
 
 #: Characters of a text in place of audio that a message quotes.
 MAX_QUOTE = 120
@@ -23,7 +23,7 @@ NOT_AUDIO = ("text/html", "text/plain", "text/event-stream", "application/json")
 
 
 def transcribe(
-    client: "Client",
+    client: "Verbs",
     file: Any,
     model: str = "whisper-1",
     stream: bool = False,
@@ -80,7 +80,7 @@ def with_resource_metadata(payload: dict[str, Any], response: Response) -> Resou
 
 
 def speak(
-    client: "Client", text: str, voice: str = "alloy", model: str = "gpt-4o-mini-tts", **params: Any
+    client: "Verbs", text: str, voice: str = "alloy", model: str = "gpt-4o-mini-tts", **params: Any
 ) -> ByteStream:
     """Return the sound of a text while it arrives: a ByteStream, to be iterated over, saved or read.
 

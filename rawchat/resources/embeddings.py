@@ -15,7 +15,7 @@ from .build import build_request
 from .resource import decode_resource
 
 if TYPE_CHECKING:
-    from ..client import Client
+    from ..client.verbs import Verbs
 
 DEFAULT_MODEL = "text-embedding-3-small"
 
@@ -38,7 +38,7 @@ class Embeddings(Reply):
 
 
 def embed(
-    client: "Client",
+    client: "Verbs",
     input: Any,
     model: str = DEFAULT_MODEL,
     dimensions: Optional[int] = None,
@@ -80,7 +80,7 @@ def as_list(input: Any) -> Optional[list[Any]]:
 
 
 def embed_batch(
-    client: "Client",
+    client: "Verbs",
     input: Any,
     model: str,
     dimensions: Optional[int],

@@ -13,7 +13,8 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Optional, Union
 
-from ..client import Client, default_client
+from ..client import Client
+from ..client.default import default_client
 from ..endpoints import INCLUDE_USAGE, Messages, as_messages
 from ..errors import APIResponseValidationError, ToolRoundsError
 from ..history import History

@@ -102,7 +102,7 @@ def test_nobody_has_to_make_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
     assert history == []
     with serving(REPLY) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        monkeypatch.setattr("rawchat.client._client", None)
+        monkeypatch.setattr("rawchat.client.default._client", None)
         assert history.ask("Hi").text == "Hello"
 
 

@@ -250,7 +250,7 @@ def test_the_functions_of_the_module_use_the_default_client(
     vector = {"data": [{"index": 0, "embedding": [1.0]}]}
     script = [answer({"ok": 1})] * 3 + [answer(vector), typed(b"x", "audio/wav")]
     with serving(*script, typed(b"said", "text/plain"), typed(b"y", "audio/wav")) as server:
-        monkeypatch.setattr("rawchat.client._client", client(server))
+        monkeypatch.setattr("rawchat.client.default._client", client(server))
         assert [rawchat.post("/a", x=1), rawchat.get("/b"), rawchat.delete("/c")] == [{"ok": 1}] * 3
         assert rawchat.embed("a").embeddings == [[1.0]]
         assert bytes(rawchat.speak("Hi")) == b"x"

@@ -87,7 +87,7 @@ def test_what_is_no_object_comes_back_unwrapped(kind: Any, text: str, built: Any
 def test_the_module_has_the_verb_too(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(answer(completion(FAIR))) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        monkeypatch.setattr("rawchat.client._client", None)
+        monkeypatch.setattr("rawchat.client.default._client", None)
         assert rawchat.parse("?", into=Event) == BUILT
 
 

@@ -472,5 +472,5 @@ def test_results_are_text_as_it_is_or_json() -> None:
 def test_the_default_client_is_asked_if_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(DONE) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        monkeypatch.setattr("rawchat.client._client", None)
+        monkeypatch.setattr("rawchat.client.default._client", None)
         assert tools.run("Go", [temperature]).text

@@ -12,6 +12,7 @@ import rawchat
 from rawchat import endpoints, trace
 from rawchat.client import authorize
 from rawchat.config import load_config
+from rawchat.endpoints import others
 from rawchat.keys import Key
 from rawchat.trace import har
 from rawchat.transport import over_http
@@ -110,7 +111,7 @@ def test_a_request_as_text() -> None:
     assert (blank, json.loads(body)["messages"][0]["content"]) == ("", "Hi")
     assert "secret" not in text
     assert trace.format_request(
-        endpoints.models(load_config({"base_url": "http://h"}, {}), {})
+        others.models(load_config({"base_url": "http://h"}, {}), {})
     ).endswith("\n")
 
 
@@ -143,9 +144,7 @@ def test_the_curl_line_sends_the_same_bytes(messages: Any) -> None:
 
 def test_the_curl_line_of_a_get() -> None:
     line = trace.curl(
-        endpoints.models(
-            load_config({"base_url": "http://h/v1"}, {}), {"extra_query": {"a": "b c"}}
-        )
+        others.models(load_config({"base_url": "http://h/v1"}, {}), {"extra_query": {"a": "b c"}})
     )
     assert "http://h/v1/models?a=b%20c" in shlex.split(line)
     assert "--data-raw" not in line

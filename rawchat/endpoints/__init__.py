@@ -1,7 +1,8 @@
 """Endpoints: one function for each turns its arguments into a Request: URL, headers, JSON body.  Nothing is sent here.
 
-A new endpoint is a function here and a verb in `client`, `__init__` and `aio`.  The client adds the key
-(`keys.authorize`), the transport Host and Content-Length; nothing else is sent.
+Here is that of a chat; `others` has those of completions, moderations, images and models.  A new endpoint is a function
+there and a verb in `client.verbs`, `__init__` and `aio`.  The client adds the key (`keys.authorize`), the transport Host
+and Content-Length; nothing else is sent.
 
 >>> from rawchat.config import Config
 >>> request = chat(Config(keys=tuple, base_url="http://localhost:8080/v1"), "Hi", {"model": "m", "seed": 1})
@@ -14,29 +15,21 @@ b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"seed":1}'
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
-from urllib.parse import quote
 
-from .config import (
-    DEFAULT_CHAT_MODEL,
-    DEFAULT_COMPLETION_MODEL,
-    Config,
-)
-from .config.checks import check_mapping, check_timeout
-from .config.misnamed import check_call_params
-from .keys.credentials import refuse_credentials, refuse_unencrypted
-from .urls import SEGMENT_SAFE, join_url
-from .wire import Headers, Request, __version__
-from .wire.headers import validate_headers
-from .wire.json_text import Added, encode_json
+from ..config import DEFAULT_CHAT_MODEL, Config
+from ..config.checks import check_mapping, check_timeout
+from ..config.misnamed import check_call_params
+from ..keys.credentials import refuse_credentials, refuse_unencrypted
+from ..urls import join_url
+from ..wire import Headers, Request, __version__
+from ..wire.headers import validate_headers
+from ..wire.json_text import Added, encode_json
 
 Message = Mapping[str, Any]
 Messages = Union[str, Iterable[Message]]
 
 #: the `stream_options` that ask for the usage of a stream
 INCLUDE_USAGE = Added(include_usage=True)
-
-
-# ---- the endpoints
 
 
 def chat(
@@ -52,42 +45,6 @@ def chat(
         "messages": as_messages(messages),
     }
     return build_request(config, "POST", "/chat/completions", body, params, stream)
-
-
-def completion(
-    config: Config, prompt: Any, params: Mapping[str, Any], stream: bool = False
-) -> Request:
-    """Return the request to POST /completions, the older endpoint that continues a text."""
-    body = {"model": config.model or DEFAULT_COMPLETION_MODEL, **config.params, "prompt": prompt}
-    return build_request(config, "POST", "/completions", body, params, stream)
-
-
-def moderation(config: Config, input: Any, params: Mapping[str, Any]) -> Request:
-    """Return the request to POST /moderations.  The server chooses its own model unless `params` names one."""
-    return build_request(config, "POST", "/moderations", {"input": input}, params)
-
-
-def image(config: Config, prompt: str, params: Mapping[str, Any]) -> Request:
-    """Return the request to POST /images/generations."""
-    return build_request(config, "POST", "/images/generations", {"prompt": prompt}, params)
-
-
-def models(config: Config, params: Mapping[str, Any]) -> Request:
-    """Return the request to GET /models."""
-    return build_request(config, "GET", "/models", None, params)
-
-
-def model(config: Config, id: str, params: Mapping[str, Any]) -> Request:
-    """Return the request to GET /models/{id}.
-
-    The id becomes one path segment, whatever it holds.  Raises ValueError for an id that no path can hold.
-    """
-    if not isinstance(id, str) or id in ("", ".", "..") or not id.isprintable():
-        raise ValueError(f"not a model id: {id!r}")
-    return build_request(config, "GET", f"/models/{quote(id, safe=SEGMENT_SAFE)}", None, params)
-
-
-# ---- building a request
 
 
 def as_messages(messages: Messages) -> list[Message]:

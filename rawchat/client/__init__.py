@@ -1,7 +1,10 @@
-"""The client: its settings, a verb for each endpoint, and `send`, the life of a call.
+"""The client: its settings, the verbs of a chat, and `send`, the life of a call.
 
 `send` repeats a request until an attempt succeeds or is not worth repeating, waits in between as `backoff` says, chooses
 an API key for every attempt, and turns to the next model if several are given.
+
+    verbs       the verbs of all other endpoints
+    default     the client behind `rawchat.chat` and the other functions
 """
 
 import logging
@@ -13,31 +16,26 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 
-from . import endpoints, images, reply
-from .backoff import CallBounds, Runtime, next_delay, should_fall_back
-from .compat import unsupported
-from .compat.error_responses import error_from_response
-from .config import Timeout, load_config
-from .config.checks import check_types
-from .config.misnamed import SdkResource, check_params, no_such_attribute
-from .endpoints import Messages
-from .errors import APIError, DeadlineExceededError, RawchatError
-from .keys import ApiKey, authorize
-from .keys.credentials import refuse_credentials, refuse_unencrypted
-from .keys.pool import KeyPool
-from .keys.redaction import redact_error, request_secrets
-from .reply import Reply
-from .stream import Stream
-from .urls import join_url, origin
-from .wire import Headers, Request, Response, Transport
+from .. import endpoints, reply
+from ..backoff import CallBounds, Runtime, next_delay, should_fall_back
+from ..compat import unsupported
+from ..compat.error_responses import error_from_response
+from ..config import Timeout, load_config
+from ..config.checks import check_types
+from ..config.misnamed import SdkResource, check_params, no_such_attribute
+from ..endpoints import Messages
+from ..errors import APIError, DeadlineExceededError, RawchatError
+from ..keys import ApiKey, authorize
+from ..keys.credentials import refuse_credentials, refuse_unencrypted
+from ..keys.pool import KeyPool
+from ..keys.redaction import redact_error, request_secrets
+from ..reply import Reply
+from ..stream import Stream
+from ..urls import join_url, origin
+from ..wire import Headers, Request, Response, Transport
+from .verbs import Answer, AnyReply, Verbs
+from .verbs import Instance as Instance
 
-if TYPE_CHECKING:
-    from .resources import ByteStream
-    from .resources.embeddings import Embeddings
-
-Answer = TypeVar("Answer")
-Instance = TypeVar("Instance")
-AnyReply = TypeVar("AnyReply", bound=Reply)
 Self = TypeVar("Self", bound="Client")
 
 DEFAULT_RUNTIME = Runtime()
@@ -45,7 +43,7 @@ DEFAULT_RUNTIME = Runtime()
 log = logging.getLogger("rawchat")
 
 
-class Client:
+class Client(Verbs):
     """A connection to one API: settings (see `__init__`), and a verb for each endpoint.  Threads may share it.
 
     Every verb passes its further arguments into the JSON body, except for `extra_headers`, `extra_query`,
@@ -156,13 +154,11 @@ class Client:
         with self._lock:
             if self._transport is None:
                 # Imported here: requests takes longer to import than all of rawchat.
-                from .transport import over_http
+                from ..transport import over_http
 
+                config = self.config
                 self._transport = over_http(
-                    self.config.base_url,
-                    self.config.ca_bundle,
-                    self.config.network,
-                    self.config.proxy,
+                    config.base_url, config.ca_bundle, config.network, config.proxy
                 )
             return self._transport
 
@@ -199,7 +195,7 @@ class Client:
     if not TYPE_CHECKING:  # or a type checker would accept every name
         __getattr__ = no_such_attribute
 
-    # ---- a verb for each endpoint
+    # ---- the verbs of a chat
 
     def chat(self, messages: Messages, **params: Any) -> Reply:
         """Send `messages`, a text or any iterable of messages, and return the whole Reply."""
@@ -214,97 +210,7 @@ class Client:
         The request is sent at once: an error response is raised here.
         """
         request = endpoints.chat(self.config, messages, params, stream=True)
-        return self.send(request, self._open_stream)
-
-    @overload
-    def parse(self, messages: Messages, into: type[Instance], **params: Any) -> Instance: ...
-    @overload
-    def parse(self, messages: Messages, into: Any, **params: Any) -> Any: ...
-    def parse(self, messages: Messages, into: Any, **params: Any) -> Any:
-        """Send `messages` and return the reply as an instance of `into`.
-
-        `into` is a dataclass, TypedDict, Enum, Literal, Optional, list, or pydantic model.  Raises TypeError for a
-        type that has no JSON schema, and what `schema.build.parse_reply` raises.
-        """
-        # Imported here: they load `inspect`, an eighth of the time to import rawchat.
-        from . import schema
-        from .schema import build
-
-        params = {"response_format": schema.response_format(into), **params}
-        return build.parse_reply(self.chat(messages, **params), into)
-
-    def complete(self, prompt: Union[str, list[Any]], **params: Any) -> Reply:
-        """Continue a text with the legacy completions endpoint, and return the whole Reply."""
-        request = endpoints.completion(self.config, prompt, params)
-        return self.report(self.send(request, self.read_reply))
-
-    def stream_complete(self, prompt: Union[str, list[Any]], **params: Any) -> Stream:
-        """Continue a text, and return what is added as a Stream, to be read while it is generated."""
-        request = endpoints.completion(self.config, prompt, params, stream=True)
-        return self.send(request, self._open_stream)
-
-    def moderate(self, input: Union[str, list[Any]], **params: Any) -> Reply:
-        """Classify a text as harmful or not: see `.flagged` and `.categories` of the Reply, details in "results"."""
-        request = endpoints.moderation(self.config, input, params)
-        return self.report(self.send(request, self.read_reply))
-
-    def image(self, prompt: str, **params: Any) -> images.Pictures:
-        """Generate pictures; they are in reply["data"] as URLs or base64, and `.save(path)` writes them."""
-        request = endpoints.image(self.config, prompt, params)
-        answer = self.send(request, self.read_reply)
-        return self.report(images.as_pictures(answer, self.config))
-
-    def models(self, **params: Any) -> Reply:
-        """List the models of the server, in reply["data"]."""
-        return self.report(self.send(endpoints.models(self.config, params), self.read_reply))
-
-    def model(self, id: str, **params: Any) -> Reply:
-        """Return what the server knows about one model."""
-        return self.report(self.send(endpoints.model(self.config, id, params), self.read_reply))
-
-    # ---- any endpoint; parameters, results and errors are those of the functions of `resources`, loaded when used
-
-    def post(self, path: str, body: Any = None, **params: Any) -> Any:
-        """Send a dict (which may hold files), a list or bytes to any path; return a Reply, other JSON, or Content."""
-        from . import resources
-
-        return resources.call(self, "POST", path, body, params)
-
-    def get(self, path: str, **params: Any) -> Any:
-        """Get any path, with `params` in its query; return what `post` does."""
-        from . import resources
-
-        return resources.call(self, "GET", path, None, params)
-
-    def delete(self, path: str, **params: Any) -> Any:
-        """Delete any path, with `params` in its query; return what `post` does."""
-        from . import resources
-
-        return resources.call(self, "DELETE", path, None, params)
-
-    def stream(self, path: str, body: Any = None, **params: Any) -> Any:
-        """Send a body to any path, or get it; return an EventStream or a ByteStream, read while it arrives."""
-        from . import resources
-
-        return resources.stream(self, path, body, params)
-
-    def embed(self, input: Any, **params: Any) -> "Embeddings":
-        """Return the vectors of one or more texts, in `.embeddings`."""
-        from .resources.embeddings import embed
-
-        return embed(self, input, **params)
-
-    def transcribe(self, file: Any, **params: Any) -> Any:
-        """Return what is said in a recording as a Reply, or with stream=True as an EventStream."""
-        from .resources.audio import transcribe
-
-        return transcribe(self, file, **params)
-
-    def speak(self, text: str, **params: Any) -> "ByteStream":
-        """Return the sound of a text as a ByteStream, to be iterated over, saved or read while it arrives."""
-        from .resources.audio import speak
-
-        return speak(self, text, **params)
+        return self.send(request, self.open_stream)
 
     # ---- the life of a call
 
@@ -400,23 +306,6 @@ class Client:
             self._on_reply(finished)
         return finished
 
-    def _open_stream(self, response: Response) -> Stream:
+    def open_stream(self, response: Response) -> Stream:
+        """Return a 2xx `response` as a Stream, for `send`."""
         return Stream(response, self.config.max_bytes, on_reply=self.report)
-
-
-# ---- the default client
-
-_client: Optional[Client] = None
-_client_lock = threading.Lock()  # so that two threads do not make two
-
-
-def default_client() -> Client:
-    """Return the client of `rawchat.chat` and the other functions, made at the first call from the environment.
-
-    Raises ConfigError.
-    """
-    global _client
-    with _client_lock:
-        if _client is None:
-            _client = Client()
-    return _client
