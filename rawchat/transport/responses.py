@@ -50,9 +50,13 @@ class LastLineReader:
         for _ in range(MAX_JUNK_LINES + 1):
             line = bytes(self.file.readline(*size))
             self.last = line
-            if not self._in_headers or not line.strip(b"\r\n"):
-                self._in_headers = not self._in_headers and bool(line)
+            if not self._in_headers:
+                self._in_headers = bool(line)
                 return line
+            if not line.strip(b"\r\n"):
+                self._in_headers = False
+                # With another CR in it, http.client would go on to read the body for headers.
+                return b"\r\n" if line.endswith(b"\n") else line
             if dropped and line[:1] in b" \t":
                 continue  # this line continues one that was dropped
             header = clean_header_line(line)
@@ -68,13 +72,14 @@ class LastLineReader:
 def clean_header_line(line: bytes) -> bytes:
     """Return a header line in the form that http.client's parser reads; b"" for a line that is not a header.
 
-    A lone CR becomes a blank (RFC 9112, 2.2), and blanks before the colon are removed (RFC 9112, 5.1).
+    A lone CR becomes a blank (RFC 9112, 2.2) or ends the line with the LF behind it; http.client's parser would take it
+    for a line end of its own, and drop what follows.  Blanks before the colon are removed (RFC 9112, 5.1).
 
     >>> clean_header_line(b"Content-Length : 5\\r\\n"), clean_header_line(b"no header\\r\\n")
     (b'Content-Length: 5\\r\\n', b'')
     """
     text = line.rstrip(b"\r\n")
-    line_end = line[len(text) :]
+    line_end = b"\r\n" if line.endswith(b"\n") else b""
     text = text.replace(b"\r", b" ")
     if text[:1] in (b" ", b"\t"):
         return text + line_end  # continues the line before it (RFC 9112, 5.2)

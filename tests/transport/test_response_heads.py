@@ -1,11 +1,14 @@
 """A Content-Length that is no number would leave the end of a body to the connection, which may stay open."""
 
+import io
 import json
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
 
 import rawchat
+from rawchat.transport.fast_responses import FastHTTPResponse
+from rawchat.transport.responses import StrictHTTPResponse
 
 from ..server import completion, serving
 
@@ -76,3 +79,23 @@ def test_endless_interim_responses_are_an_error(flood: bytes, problem: str) -> N
         client = rawchat.Client(base_url=server.url, environ={}, max_retries=0)
         with pytest.raises(rawchat.APIConnectionError, match=problem):
             client.chat("1")
+
+
+@pytest.mark.parametrize("response_class", [StrictHTTPResponse, FastHTTPResponse])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r\r\n"])
+def test_each_line_end_gives_the_same_headers(response_class: Any, line_end: bytes) -> None:
+    """Some servers write their lines with CRLF to a file that makes CRLF of each LF."""
+
+    class Sock:
+        def makefile(self, mode: str) -> io.BufferedReader:
+            return io.BufferedReader(io.BytesIO(head + b"\r\n\r\n{}"))  # type: ignore[arg-type]
+
+    lines = [b"HTTP/1.1 200 OK", b"X-A: 1", b" 2", b"Content-Length: 6", b"", b""]
+    head = line_end.join(lines)
+    response = response_class(Sock(), method="POST")
+    response.begin()
+    assert [(name, value.split()) for name, value in response.headers.items()] == [
+        ("X-A", ["1", "2"]),
+        ("Content-Length", ["6"]),
+    ]
+    assert response.read() == b"\r\n\r\n{}"
