@@ -10,7 +10,6 @@ a thread that waits.
 """
 
 import socket
-import ssl
 import time
 from collections.abc import Iterator
 from typing import Any, Optional
@@ -19,7 +18,13 @@ from ..wire import NOTHING_YET
 from .responses import READ_SIZE
 
 #: What a socket raises that has nothing to read, TLS's in the middle of a record.
-NOT_READY = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+NOT_READY: tuple[type[OSError], ...] = (BlockingIOError,)
+try:
+    import ssl
+except ImportError:
+    pass  # a Python without TLS has plain sockets only
+else:
+    NOT_READY += (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class SocketBody:
