@@ -14,12 +14,7 @@ from .compat.error_responses import (
     not_json_error,
     unrequested_encoding,
 )
-from .errors import (
-    APIConnectionError,
-    APIError,
-    APIResponseValidationError,
-    StreamInterruptedError,
-)
+from .errors import APIConnectionError, APIError, APIResponseValidationError, StreamInterruptedError
 from .keys.redaction import redact_error, request_secrets
 from .merge import MessageAccumulator
 from .reply import Chunk as Chunk

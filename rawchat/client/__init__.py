@@ -14,7 +14,7 @@ import random as chance
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
+from typing import Any, Callable, Optional, TypeVar, Union, overload
 
 from .. import endpoints, reply
 from ..backoff import CallBounds, Runtime, next_delay, should_fall_back
@@ -22,7 +22,7 @@ from ..compat import unsupported
 from ..compat.error_responses import error_from_response
 from ..config import Timeout, load_config
 from ..config.checks import check_types
-from ..config.misnamed import SdkResource, check_params, no_such_attribute
+from ..config.misnamed import SdkResource, check_params
 from ..endpoints import Messages
 from ..errors import APIError, DeadlineExceededError, RawchatError
 from ..keys import ApiKey, authorize
@@ -37,8 +37,6 @@ from .verbs import Answer, AnyReply, Verbs
 from .verbs import Instance as Instance
 
 Self = TypeVar("Self", bound="Client")
-
-DEFAULT_RUNTIME = Runtime()
 
 log = logging.getLogger("rawchat")
 
@@ -106,8 +104,8 @@ class Client(Verbs):
         Raises ConfigError; TypeError for a parameter whose name is close to a setting's, or whose value looks like a
         key or a URL.
         """
-        # The settings of `load_config`, and the collaborators, which are objects and not configuration.
-        settings: dict[str, Any] = {
+        # The settings that `load_config` reads, and the collaborators, which are objects and not configuration.
+        arguments: dict[str, Any] = {
             "api_key": api_key,
             "base_url": base_url,
             "model": model,
@@ -123,8 +121,6 @@ class Client(Verbs):
             "default_query": default_query,
             "proxy": proxy,
             "ca_bundle": ca_bundle,
-        }
-        collaborators: dict[str, Any] = {
             "transport": transport,
             "on_reply": on_reply,
             "sleep": sleep,
@@ -133,9 +129,9 @@ class Client(Verbs):
             "clock": clock,
             "environ": environ,
         }
-        check_types({**settings, **collaborators})
+        check_types(arguments)
         check_params(params)
-        self._arguments = {**settings, **collaborators, **params}
+        self._arguments = {**arguments, **params}
         self._transport = transport
         self._on_reply = on_reply
         self._runtime = Runtime(sleep, random or chance.random, now, clock)
@@ -143,9 +139,9 @@ class Client(Verbs):
         self._lock = threading.Lock()
         self._closed = False
         if base_url is None:
-            settings["base_url"] = getattr(transport, "base_url", None)
-        settings["params"] = params
-        self.config = load_config(settings, os.environ if environ is None else environ)
+            arguments["base_url"] = getattr(transport, "base_url", None)
+        arguments["params"] = params
+        self.config = load_config(arguments, os.environ if environ is None else environ)
         self._keys = KeyPool(self.config.keys, clock, now, self.config.rotate_after)
 
     @property
@@ -184,16 +180,14 @@ class Client(Verbs):
     def __getstate__(self) -> dict[str, Any]:
         """Return the arguments as they were given: no connection is pickled, and no key from the environment."""
         state = {}
+        defaults = Runtime()
         for name, value in self._arguments.items():
-            if value is not None and value is not getattr(DEFAULT_RUNTIME, name, None):
+            if value is not None and value is not getattr(defaults, name, None):
                 state[name] = value
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Client.__init__(self, **state)
-
-    if not TYPE_CHECKING:  # or a type checker would accept every name
-        __getattr__ = no_such_attribute
 
     # ---- the verbs of a chat
 

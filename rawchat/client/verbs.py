@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union, overload
 
 from ..config import Config
+from ..config.misnamed import no_such_attribute
 from ..endpoints import Messages, others
 from ..reply import Reply
 from ..stream import Stream
@@ -29,6 +30,8 @@ class Verbs:
         def read_reply(self, response: Response) -> Reply: ...
         def open_stream(self, response: Response) -> Stream: ...
         def report(self, finished: AnyReply) -> AnyReply: ...
+    else:  # or a type checker would accept every name
+        __getattr__ = no_such_attribute
 
     @overload
     def parse(self, messages: Messages, into: type[Instance], **params: Any) -> Instance: ...

@@ -5,9 +5,11 @@ from typing import Any
 from urllib.parse import quote
 
 from ..config import DEFAULT_COMPLETION_MODEL, Config
-from ..urls import SEGMENT_SAFE
 from ..wire import Request
 from . import build_request
+
+# What a path segment may hold as it is, beside letters, digits and -._~ (RFC 3986, 3.3).
+SEGMENT_SAFE = "!$&'()*+,;=:@"
 
 
 def completion(

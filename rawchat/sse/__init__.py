@@ -1,8 +1,8 @@
 """Parse server-sent events from bytes that arrive in pieces of any size (WHATWG HTML, 9.2).
 
-The bytes pass three steps: line ends become LF, the stream is split at its blank lines, and `sseclient` parses the
-fields of the events.  sseclient is given whole events only: given the pieces as they arrive, it splits or merges events
-where a piece ends between CR and LF, and takes quadratic time over an event in many pieces.
+The bytes pass three steps: line ends become LF (`pieces`), the stream is split at its blank lines, and `sseclient` parses
+the fields of the events.  sseclient is given whole events only: given the pieces as they arrive, it splits or merges
+events where a piece ends between CR and LF, and takes quadratic time over an event in many pieces.
 
 >>> list(split_events([b"\\xef\\xbb\\xbfdata: on", b"e\\r", b"\\n\\r\\ndata: two\\n\\ndata: half"]))
 [(b'data: one\\n\\ndata: two', True), (b'data: half', False)]
@@ -17,15 +17,13 @@ from sseclient import SSEClient
 from ..errors import APIError
 from ..wire import MAX_BYTES, NOTHING_YET
 from .joined_events import is_whole
+from .pieces import drop_bom, normalize_newlines
 
 if not hasattr(SSEClient, "events"):  # the package `sseclient` installs a module of the same name
     raise ImportError(
         "the installed `sseclient` is not sseclient-py: pip uninstall -y sseclient && "
         "pip install --force-reinstall sseclient-py"
     )
-
-#: The byte order mark; one at the start of a stream is dropped (WHATWG, 9.2.5).
-BOM = b"\xef\xbb\xbf"
 
 #: llama.cpp's line for an error in a stream.  The standard has no such field, so sseclient would skip it.
 ERROR_FIELD = re.compile(rb"(?m)^error:")
@@ -92,40 +90,6 @@ def split_events(pieces: Iterable[bytes], limit: int = MAX_BYTES) -> Iterator[tu
             yield batch.strip(b"\n"), True
         check_size(size, limit)
     yield b"".join(held).strip(b"\n"), False
-
-
-def drop_bom(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces without the byte order mark at the start, which may be cut."""
-    iterator = iter(pieces)
-    start = b""
-    for piece in iterator:
-        if piece is NOTHING_YET:
-            yield piece
-            continue
-        start += piece
-        if len(start) >= len(BOM) or not BOM.startswith(start):
-            break
-    yield start.removeprefix(BOM)
-    yield from iterator
-
-
-def normalize_newlines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the pieces with LF for every line end (CR, LF or CRLF); none is empty."""
-    after_cr = False
-    for piece in pieces:
-        if not piece:
-            if piece is NOTHING_YET:
-                yield piece
-            continue
-        if after_cr and piece.startswith(b"\n"):
-            # This LF belongs to the CR that ended the piece before, which was a line end already.
-            piece = piece[1:]
-        after_cr = False
-        if b"\r" in piece:
-            after_cr = piece.endswith(b"\r")
-            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        if piece:
-            yield piece
 
 
 def check_size(size: int, limit: int) -> None:

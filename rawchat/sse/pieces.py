@@ -1,4 +1,4 @@
-"""The pieces of a body before they are parsed: what it begins with, and when to stop waiting for its end.
+"""The pieces of a body before they are parsed: what it begins with, their line ends, and when to stop waiting for more.
 
 Some servers keep a stream open after the last finish_reason, without [DONE]: in silence (musistudio/claude-code-router#1271),
 or with comments for ever, which no timeout of a read ends (maximhq/bifrost#6784).
@@ -11,7 +11,9 @@ from itertools import chain
 from typing import Callable
 
 from ..wire import NOTHING_YET, Response
-from . import BOM
+
+#: The byte order mark; one at the start of a stream is dropped (WHATWG, 9.2.5).
+BOM = b"\xef\xbb\xbf"
 
 #: Seconds that a stream is read on after its last finish_reason and its last chunk, for the usage and [DONE].
 AFTER_FINISH = 10.0
@@ -30,6 +32,40 @@ def peek(pieces: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
             first = piece.lstrip(BOM + b" \t\r\n")[:1]
             return first, chain([piece], iterator)
     return b"", ()
+
+
+def drop_bom(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces without the byte order mark at the start, which may be cut."""
+    iterator = iter(pieces)
+    start = b""
+    for piece in iterator:
+        if piece is NOTHING_YET:
+            yield piece
+            continue
+        start += piece
+        if len(start) >= len(BOM) or not BOM.startswith(start):
+            break
+    yield start.removeprefix(BOM)
+    yield from iterator
+
+
+def normalize_newlines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces with LF for every line end (CR, LF or CRLF); none is empty."""
+    after_cr = False
+    for piece in pieces:
+        if not piece:
+            if piece is NOTHING_YET:
+                yield piece
+            continue
+        if after_cr and piece.startswith(b"\n"):
+            # This LF belongs to the CR that ended the piece before, which was a line end already.
+            piece = piece[1:]
+        after_cr = False
+        if b"\r" in piece:
+            after_cr = piece.endswith(b"\r")
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if piece:
+            yield piece
 
 
 def read_until_over(response: Response, finished_chunks: Callable[[], int]) -> Iterator[bytes]:

@@ -18,9 +18,6 @@ from .origins import strip_userinfo as strip_userinfo
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
-# What a path segment may hold as it is, beside letters, digits and -._~ (RFC 3986, 3.3).
-SEGMENT_SAFE = "!$&'()*+,;=:@"
-
 # A base URL that may be shown in a message.  Anything else may be a key in the wrong place.
 SHOWABLE_URL = re.compile(r"(?!sk-)[\w./:-]{,60}")
 

@@ -155,15 +155,7 @@ class Response(ReplaceablePieces):
         """Watch the body on its way to the reader; return this response.
 
         `on_piece(piece)` is called with every piece before the reader receives it.  `on_end(ending)` is called once,
-        after `close` or `release`, or where the body breaks, whichever comes first.  A transport wrapper is a few lines:
-
-        >>> def counted(request):
-        ...     sizes = []
-        ...     response = Response(200, {}, [b"Hello, ", b"world"])
-        ...     return response.tap(lambda piece: sizes.append(len(piece)), lambda ending: print(sum(sizes), ending))
-        >>> counted(Request("GET", "http://localhost")).read()
-        12 Ending(error=None, exhausted=True, released=False)
-        b'Hello, world'
+        after `close` or `release`, or where the body breaks, whichever comes first.  `wire.tap` shows a wrapper.
         """
         tap = Tap(self, on_piece, on_end)
         self._pieces = tap.pieces()  # it passes NOTHING_YET on

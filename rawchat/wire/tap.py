@@ -1,4 +1,16 @@
-"""Watch the body of a response on its way to the reader: what `Response.tap` puts in the place of its methods."""
+"""Watch the body of a response on its way to the reader: what `Response.tap` puts in the place of its methods.
+
+With it, a wrapper of a transport is a few lines:
+
+>>> from rawchat.wire import Request, Response
+>>> def counted(request):
+...     sizes = []
+...     response = Response(200, {}, [b"Hello, ", b"world"])
+...     return response.tap(lambda piece: sizes.append(len(piece)), lambda ending: print(sum(sizes), ending))
+>>> counted(Request("GET", "http://localhost")).read()
+12 Ending(error=None, exhausted=True, released=False)
+b'Hello, world'
+"""
 
 import threading
 from collections.abc import Iterator
