@@ -16,6 +16,7 @@ byte through a socket for each: 65 µs a job in place of 20, which matters where
 import asyncio
 import collections
 import contextlib
+import os
 import threading
 import time
 import weakref
@@ -52,15 +53,22 @@ class Job(NamedTuple):
 class WorkerPool:
     """Threads, started as they are needed, of which at most `max_calls` make calls at the same time.
 
-    They end when they are idle for long, with `close`, or when the pool is no longer referenced.
+    They end when they are idle for long, with `close`, or when the pool is no longer referenced.  After a fork, the child
+    starts threads of its own.
     """
 
     def __init__(self, max_calls: int):
         """Raise ValueError if `max_calls` is less than 1."""
         if max_calls < 1:
             raise ValueError(f"max_concurrency must be at least 1, got {max_calls}")
-        self._threads = WorkerThreads(max_calls)
+        self._max_calls = max_calls
+        self._open()
+
+    def _open(self) -> None:
+        """Begin without threads."""
+        self._threads = WorkerThreads(self._max_calls)
         self._results: Optional[ResultQueue] = None
+        self._process = os.getpid()
         self.close = weakref.finalize(self, self._threads.stop)
 
     def submit(
@@ -81,6 +89,8 @@ class WorkerPool:
     def _submit(self, is_call: bool, function: Callable[[], Any]) -> "asyncio.Future[Any]":
         if not self.close.alive:
             raise RawchatError("this client is closed; make a new one")
+        if self._process != os.getpid():
+            self._open()
         loop = asyncio.get_running_loop()
         if not self._results or self._results.loop is not loop:
             self._results = ResultQueue(loop)
@@ -102,11 +112,8 @@ class WorkerThreads:
         self._free_calls = collections.deque([None] * max_calls)
         self._alive = collections.deque[None]()
         self._idle = collections.deque[None]()
-        self._missing = collections.deque[
-            None
-        ]()  # threads that were not, or not yet, started for a job
+        self._delayed = collections.deque[Job]()  # jobs that wait for a thread
         self._n_finished = 0
-        self._growing: Optional[asyncio.AbstractEventLoop] = None  # the loop that calls `_grow`
         self._stopped = False
 
     def add(self, job: Job) -> None:
@@ -132,8 +139,8 @@ class WorkerThreads:
     def finish(self, job: Job) -> None:
         """Take note that the current thread has done `job`, and is free for another one."""
         self._n_finished += 1
-        if not take(self._missing):
-            self._idle.append(None)
+        self._idle.append(None)
+        self._take_up_delayed()
         if job.is_call:
             self._free_calls.append(None)
             self._begin_calls()
@@ -159,64 +166,76 @@ class WorkerThreads:
 
     def _assign(self, job: Job) -> None:
         """Give a job to an idle thread, or to a new one, now or when it is of use."""
-        self._jobs.put(job)
         if take(self._idle):
-            return
-        if job.is_call and len(self._alive) >= FIRST_THREADS:
-            self._missing.append(None)
-            self._watch_growth(job.results.loop)
+            self._jobs.put(job)
+        elif job.is_call and len(self._alive) >= FIRST_THREADS:
+            self._delay(job)
+            self._watch_growth(job.results)
         else:
             self._start_thread(job)
 
-    def _watch_growth(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let `loop` call `_grow` soon, unless it will do so anyway."""
-        if self._growing is not loop:
-            self._growing = loop
+    def _delay(self, job: Job) -> None:
+        """Let a job wait until a thread is idle or is started for it.  It is in no other job's way."""
+        self._delayed.append(job)
+        self._take_up_delayed()
+
+    def _take_up_delayed(self) -> None:
+        """Give delayed jobs to idle threads, as many as there are."""
+        while self._delayed and take(self._idle):
+            try:
+                job = self._delayed.popleft()
+            except IndexError:
+                self._idle.append(None)
+            else:
+                self._jobs.put(job)
+
+    def _watch_growth(self, results: "ResultQueue") -> None:
+        """Let the loop of a delayed job call `_grow` soon, unless it will do so anyway.
+
+        Each loop does so for itself, as another one may end or be busy.
+        """
+        if not results.grows_threads:
+            results.grows_threads = True
             # Closed: nothing waits for the job any more.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._schedule_growth, loop)
+                results.loop.call_soon_threadsafe(self._schedule_growth, results)
 
-    def _schedule_growth(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.call_later(
+    def _schedule_growth(self, results: "ResultQueue") -> None:
+        results.loop.call_later(
             GROWTH_SECONDS,
             self._grow,
-            loop,
+            results,
             time.monotonic(),
             time.process_time(),
             self._n_finished,
         )
 
-    def _grow(
-        self, loop: asyncio.AbstractEventLoop, since: float, cpu: float, n_finished: int
-    ) -> None:
-        """Double the threads if calls wait for one, and the process has used less than a core `since` then."""
-        if self._growing is not loop:
-            return
-        self._growing = None
-        if not self._missing:
+    def _grow(self, results: "ResultQueue", since: float, cpu: float, n_finished: int) -> None:
+        """Double the threads if jobs wait for one, and the process has used less than a core `since` then."""
+        results.grows_threads = False
+        if not self._delayed:
             return
         share = (time.process_time() - cpu) / (time.monotonic() - since)
         if share < SATURATED or self._n_finished == n_finished:
-            for _ in range(len(self._alive)):
-                if take(self._missing):
-                    self._start_thread()
-        if self._missing:
-            self._growing = loop
-            self._schedule_growth(loop)
+            with contextlib.suppress(IndexError):  # no more are delayed
+                for _ in range(max(1, len(self._alive))):
+                    self._start_thread(self._delayed.popleft())
+        if self._delayed:
+            self._watch_growth(results)
 
-    def _start_thread(self, job: Optional[Job] = None) -> None:
-        """Start a thread; raise RuntimeError if there is none at all for `job`."""
+    def _start_thread(self, job: Job) -> None:
+        """Start a thread for `job`; raise RuntimeError if it cannot be started and there is no other one."""
         try:
             threading.Thread(target=run_worker, args=[self], daemon=True).start()
         except RuntimeError:
             # A limit on threads or on memory: the job waits for one of those that there are.
-            if job and not self._alive:
-                self._jobs.get()
+            if not self._alive:
                 self._free_calls.extend([None] * job.is_call)
                 raise
-            self._missing.append(None)
+            self._delay(job)
         else:
             self._alive.append(None)
+            self._jobs.put(job)
 
 
 def take(tokens: "collections.deque[None]") -> bool:
@@ -235,6 +254,7 @@ class ResultQueue:
         self.loop = loop
         self._waiting: collections.deque[tuple[Any, ...]] = collections.deque()
         self._woken = False
+        self.grows_threads = False  #: True while the loop is about to start threads
 
     def put(self, future: "asyncio.Future[Any]", *outcome: Any) -> None:
         """Give a future its result, or its exception, in the thread of the loop; any thread may call this."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import collections
+import contextlib
 import gc
 import inspect
+import os
 import socket
 import sys
 import threading
@@ -444,6 +446,68 @@ def test_calls_get_threads_while_the_process_uses_less_than_a_core(
     assert count_threads(0.95, True, monkeypatch) == workers_module.FIRST_THREADS
     # A core is in use, but by something else, as no call ends.
     assert count_threads(0.95, False, monkeypatch) == 100
+
+
+def test_a_read_does_not_wait_for_the_calls_that_wait_for_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workers_module, "GROWTH_SECONDS", 3600.0)
+    free = threading.Event()
+
+    async def use() -> None:
+        workers = WorkerPool(1000)
+        calls = [workers.submit(free.wait, PATIENCE) for _ in range(100)]
+        assert await workers.submit_read(int) == 0
+        assert not any(call.done() for call in calls)
+        free.set()
+        await asyncio.gather(*calls)
+        workers.close()
+
+    asyncio.run(asyncio.wait_for(use(), PATIENCE))
+
+
+def test_a_loop_that_ends_takes_no_threads_from_another_one() -> None:
+    """Both have calls that wait for a thread, and the one that asked last is closed before any is started."""
+    workers = WorkerPool(1000)
+    free = threading.Event()
+
+    async def submit(count: int) -> "list[asyncio.Future[bool]]":
+        return [workers.submit(free.wait, PATIENCE) for _ in range(count)]
+
+    async def call() -> int:
+        number: int = await asyncio.wait_for(workers.submit(int), PATIENCE / 2)
+        return number
+
+    with contextlib.closing(asyncio.new_event_loop()) as first:
+        waiting = first.run_until_complete(submit(workers_module.FIRST_THREADS))
+        calling = first.create_task(call())
+        first.run_until_complete(asyncio.sleep(0))
+        with contextlib.closing(asyncio.new_event_loop()) as second:
+            second.run_until_complete(submit(1))
+        assert first.run_until_complete(calling) == 0
+        free.set()
+        first.run_until_complete(asyncio.wait(waiting))
+        workers.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_has_threads_of_its_own() -> None:
+    workers = WorkerPool(1000)
+
+    async def call() -> int:
+        pid: int = await asyncio.wait_for(workers.submit(os.getpid), PATIENCE / 2)
+        return pid
+
+    assert asyncio.run(call()) == os.getpid()
+    child = os.fork()
+    if not child:
+        status = 1
+        with contextlib.suppress(BaseException):
+            status = asyncio.run(call()) != os.getpid()
+        os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    workers.close()
 
 
 def test_where_no_thread_can_be_started_jobs_wait_for_those_that_there_are(
