@@ -257,13 +257,16 @@ class ResponseEnd:
     def release(self) -> None:
         """Read on for a moment, so that the connection can be used again; then close.
 
-        Where the caller may not wait, a thread does.
+        Where the caller may not wait, a thread does; where none can be started, the connection is closed.
         """
-        if self._nonblocking and not self._has_arrived():
-            self._is_releasing = True
-            threading.Thread(target=self._finish, daemon=True).start()
+        if not self._nonblocking or self._has_arrived():
+            self._finish()
             return
-        self._finish()
+        self._is_releasing = True
+        try:
+            threading.Thread(target=self._finish, daemon=True).start()
+        except RuntimeError:
+            self._close()
 
     def _has_arrived(self) -> bool:
         """Read what has arrived of the body; return True if no more is to come."""

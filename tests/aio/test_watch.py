@@ -516,3 +516,23 @@ def test_a_stream_can_be_closed_after_its_loop() -> None:
         assert hung_up.wait(PATIENCE)
         client.client.close()
         reading._log_destroy_pending = False
+
+
+def test_a_stream_ends_well_where_no_thread_can_be_started_to_read_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A limit on threads or on memory; the body's end has not come with [DONE]."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def use(client: AsyncClient) -> str:
+        stream = await client.stream_chat("Hi")
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            return (await stream.reply()).text
+
+    held = threading.Event()
+    with serving(streamed([*HELLO, held])) as server:
+        assert play(use, server) == "Hello"
+        held.set()
