@@ -1,4 +1,4 @@
-"""Where a request, and the key in it, may go: the origin of its URL, redirects, and the network's settings."""
+"""Decide where a request, and the key in it, may go: the origin of its URL, redirects, and the network's settings."""
 
 import functools
 import ipaddress
