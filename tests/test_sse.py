@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from rawchat.errors import APIError
+from rawchat.sse import NO_EVENT
 from rawchat.sse.joined_events import split_joined
 from rawchat.stream import events
+from rawchat.wire import NOTHING_YET
 
 row = pytest.mark.row
 
@@ -125,6 +127,22 @@ def test_time_is_linear_in_the_size_of_an_event(line: bytes) -> None:
         pytest.skip("the first rounds of its compiler are slower than the later ones")
     small = 50_000 if len(line) < 20 else 1_000_000
     assert seconds(8 * small) < 24 * seconds(small) + 0.05
+
+
+def test_while_nothing_has_arrived_the_events_say_so() -> None:
+    """Before the first byte, within a byte order mark and a line end, and between events."""
+    pieces = [
+        NOTHING_YET,
+        b"\xef",
+        NOTHING_YET,
+        b"\xbb\xbfdata: a\r",
+        NOTHING_YET,
+        b"\n\r\n",
+        NOTHING_YET,
+    ]
+    found = list(events(pieces))
+    assert [event.data for event in found if event is not NO_EVENT] == ["a"]
+    assert found.count(NO_EVENT) == 4
 
 
 @row("8.2")

@@ -160,81 +160,121 @@ def test_silence_is_bounded_by_the_timeout_of_a_read() -> None:
     assert caught.value.partial.text == "Hel"
 
 
+class StubTimer:
+    """A timer at a moment of the clock below."""
+
+    def __init__(self, when: float):
+        self._when = when
+
+    def when(self) -> float:
+        return self._when
+
+    def cancel(self) -> None:
+        pass
+
+
+class StubLoop:
+    """What a watch needs of a loop, with a clock of its own."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[Any] = []
+        self.readers: list[Callable[[], None]] = []
+
+    def is_closed(self) -> bool:
+        return False
+
+    def time(self) -> float:
+        return self.now
+
+    def create_future(self) -> "asyncio.Future[None]":
+        return asyncio.get_running_loop().create_future()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> StubTimer:
+        self.timers.append((when, callback))
+        return StubTimer(when)
+
+    def add_reader(self, descriptor: int, callback: Callable[[], None]) -> None:
+        self.readers.append(callback)
+
+    def remove_reader(self, descriptor: int) -> None:
+        self.readers.pop()
+
+
+class StubBody:
+    """A body that has something to read whenever it is asked, unless `is_unread`."""
+
+    timeout = 10.0
+    timed_out = False
+    is_unread = False
+
+    def fileno(self) -> int:
+        return 3
+
+    def receive(self) -> bool:
+        return not self.is_unread
+
+    def time_out(self) -> None:
+        self.timed_out = True
+
+
 def test_the_timeout_counts_from_the_last_chunk() -> None:
-    class Loop:
-        """What a watch needs of a loop, with a clock of its own."""
-
-        now = 0.0
-        timers: list[Any]
-
-        def __init__(self) -> None:
-            self.timers = []
-
-        def is_closed(self) -> bool:
-            return False
-
-        def time(self) -> float:
-            return self.now
-
-        def create_future(self) -> "asyncio.Future[None]":
-            return asyncio.get_running_loop().create_future()
-
-        def call_at(self, when: float, callback: Callable[[], None]) -> Any:
-            self.timers.append((when, callback))
-            return Timer(when)
-
-        def add_reader(self, descriptor: int, callback: Callable[[], None]) -> None:
-            self.on_readable = callback
-
-        def remove_reader(self, descriptor: int) -> None:
-            del self.on_readable
-
-    class Body:
-        given_up = 0
-        timeout = 10.0
-
-        def fileno(self) -> int:
-            return 3
-
-        def receive(self) -> bool:
-            return True
-
-        def time_out(self) -> None:
-            self.given_up += 1
-
-    class Timer:
-        """A timer at a moment of that clock."""
-
-        def __init__(self, when: float):
-            self._when = when
-
-        def when(self) -> float:
-            return self._when
-
-        def cancel(self) -> None:
-            pass
-
     async def use() -> None:
-        loop, body = Loop(), Body()
+        loop, body = StubLoop(), StubBody()
         watch = BodyWatch(body, loop)  # type: ignore[arg-type]
         first = asyncio.ensure_future(watch.wait())
         await asyncio.sleep(0)
         loop.now = 9.0
-        loop.on_readable()
+        loop.readers[0]()
         await first
         second = asyncio.ensure_future(watch.wait())
         await asyncio.sleep(0)
-        (when, check) = loop.timers.pop()
+        when, check = loop.timers.pop()
         assert when == 10.0
         loop.now = 10.0
         check()
-        assert body.given_up == 0
-        (when, check) = loop.timers.pop()
+        assert not body.timed_out
+        when, check = loop.timers.pop()
         assert when == 19.0
         loop.now = 19.0
         check()
         await second
-        assert body.given_up == 1
+        assert body.timed_out
+
+    asyncio.run(use())
+
+
+def test_a_timeout_that_becomes_shorter_counts_at_once() -> None:
+    async def use() -> None:
+        loop, body = StubLoop(), StubBody()
+        watch = BodyWatch(body, loop)  # type: ignore[arg-type]
+        first = asyncio.ensure_future(watch.wait())
+        await asyncio.sleep(0)
+        loop.readers[0]()
+        await first
+        body.timeout = 2.0
+        second = asyncio.ensure_future(watch.wait())
+        await asyncio.sleep(0)
+        assert [when for when, _ in loop.timers] == [10.0, 2.0]
+        watch.close()
+        await second
+
+    asyncio.run(use())
+
+
+def test_a_socket_is_not_watched_while_its_last_piece_is_unread() -> None:
+    async def use() -> None:
+        loop, body = StubLoop(), StubBody()
+        watch = BodyWatch(body, loop)  # type: ignore[arg-type]
+        for _ in range(2):
+            waiting = asyncio.ensure_future(watch.wait())
+            await asyncio.sleep(0)
+            loop.readers[0]()
+            await waiting
+            body.is_unread = True
+            loop.readers[0]()
+            assert loop.readers == []
+            body.is_unread = False
         watch.close()
 
     asyncio.run(use())
@@ -260,10 +300,13 @@ def test_a_read_that_is_cancelled_leaves_the_loop_nothing_to_watch() -> None:
         while not (stream._watch and stream._watch._is_watching):
             await asyncio.sleep(0)
         descriptor = stream._watch._descriptor
+        timer = stream._watch._timer
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
         assert not asyncio.get_running_loop().remove_reader(descriptor)
+        assert timer
+        assert timer.cancelled()
         assert (await client.chat("Hi")).text == "Hello"
 
     with serving_silence(answer(completion())) as server:

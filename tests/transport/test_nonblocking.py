@@ -196,10 +196,12 @@ def test_a_stream_that_is_complete_leaves_its_connection_open() -> None:
 @pytest.mark.parametrize("trailer", [END, b"0\r\nX-Sum: 1\r\n\r\n"])
 def test_an_end_that_comes_after_done_is_waited_for_by_a_thread(trailer: bytes) -> None:
     ended = threading.Event()
+    readers: list[threading.Thread] = []
     with connected() as peer:
         read_to_end = peer.below.read_to_end
 
         def read(*args: Any) -> None:
+            readers.append(threading.current_thread())
             peer.sock.sendall(trailer[4:])
             read_to_end(*args)
             ended.set()
@@ -208,6 +210,7 @@ def test_an_end_that_comes_after_done_is_waited_for_by_a_thread(trailer: bytes) 
         _, stream = read_all(peer, chunked(b"".join(HELLO))[:-5] + trailer[:4], 2**16)
         assert stream.reply.text == "Hello"  # at once
         assert ended.wait(PATIENCE)
+        assert readers != [threading.current_thread()]
         peer.client_sock.settimeout(PATIENCE)
         peer.client_sock.sendall(b"next")
         assert peer.sock.recv(4) == b"next"
