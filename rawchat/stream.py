@@ -23,7 +23,7 @@ from .reply.other_form import NOT_A_STREAM, chunk_from_reply, collect, events_of
 from .sse import NO_EVENT
 from .sse import events as events
 from .sse.joined_events import is_done, split_joined
-from .sse.pieces import peek, read_until_over
+from .sse.pieces import peek, read_until_over, wait_for_end
 from .wire import MAX_BYTES, NOTHING_YET, Response
 from .wire.json_text import mend
 
@@ -171,6 +171,7 @@ class Stream:
                     )
                 if not self._merge.choices:
                     raise no_choice_error(data, response)
+                yield from wait_for_end(response, NO_CHUNK)
                 response.release()
                 return
             chunk = decode_event(event, response)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
     from ..stream import Stream
-    from ..wire import NonblockingBody
+    from ..wire.nonblocking import NonblockingBody
 
 
 class BodyWatch:

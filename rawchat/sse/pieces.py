@@ -8,15 +8,18 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Callable
+from typing import Callable, TypeVar
 
 from ..wire import NOTHING_YET, Response
+from ..wire.nonblocking import AFTER_DONE
 
 #: The byte order mark; one at the start of a stream is dropped (WHATWG, 9.2.5).
 BOM = b"\xef\xbb\xbf"
 
 #: Seconds that a stream is read on after its last finish_reason and its last chunk, for the usage and [DONE].
 AFTER_FINISH = 10.0
+
+Item = TypeVar("Item")
 
 
 def peek(pieces: Iterable[bytes]) -> tuple[bytes, Iterable[bytes]]:
@@ -95,3 +98,17 @@ def read_until_over(response: Response, finished_chunks: Callable[[], int]) -> I
                 timeout = min(timeout, AFTER_FINISH)
                 end = time.monotonic() + AFTER_FINISH
             response.set_read_timeout(timeout)
+
+
+def wait_for_end(response: Response, waiting: Item) -> Iterator[Item]:
+    """Yield `waiting` for a moment, while a body that is read without waiting has not ended.
+
+    With its end the connection can be used again.  For any other body `Response.release` waits.
+    """
+    end = time.monotonic() + AFTER_DONE
+    while not response.has_arrived():
+        remaining = end - time.monotonic()
+        if remaining <= 0:
+            return
+        response.set_read_timeout(remaining)
+        yield waiting

@@ -175,6 +175,7 @@ class Http:
         response.connection_reused = exchange.reused
         response.set_read_timeout = end.set_read_timeout
         response.set_nonblocking = end.set_nonblocking
+        response.has_arrived = end.has_arrived
         # A header block that the deadline has cut off passes for that of an empty 200.
         if deadline.has_expired():
             response.close()

@@ -11,7 +11,6 @@ import base64
 import contextlib
 import queue
 import socket
-import threading
 import weakref
 from collections.abc import Iterator
 from contextvars import ContextVar, Token
@@ -24,13 +23,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..deadline import Deadline, shutdown_socket
 from ..wire import NOTHING_YET
+from ..wire.nonblocking import AFTER_DONE
 from .responses import StrictHTTPResponse
 
 if TYPE_CHECKING:
     from .nonblocking import SocketBody
-
-#: Seconds to read on after `[DONE]`, so that the connection can be used again.
-AFTER_DONE = 0.1
 
 
 # ---- the exchange
@@ -225,7 +222,6 @@ class ResponseEnd:
         self._sock = exchange.sock
         self._read_timeout = exchange.read_timeout
         self._nonblocking: Optional[SocketBody] = None
-        self._is_releasing = False
 
     def set_nonblocking(self) -> "Optional[SocketBody]":
         """Read the body without waiting; return None where that is not possible."""
@@ -236,10 +232,6 @@ class ResponseEnd:
 
     def close(self) -> None:
         """Close the response, even while another thread reads from it."""
-        if not self._is_releasing:
-            self._close()
-
-    def _close(self) -> None:
         self._deadline.disarm()
         if self._sock and not self._raw.closed:
             shutdown_socket(self._sock)  # else a thread that is reading would hold this one up
@@ -254,34 +246,27 @@ class ResponseEnd:
             if self._sock:
                 self._sock.settimeout(seconds)
 
-    def release(self) -> None:
-        """Read on for a moment, so that the connection can be used again; then close.
+    def has_arrived(self) -> bool:
+        """Read what has arrived of a body that is read without waiting; return True if no more of it is to come.
 
-        Where the caller may not wait, a thread does; where none can be started, the connection is closed.
+        True for any other body, too: `release` waits for its end.
         """
-        if not self._nonblocking or self._has_arrived():
-            self._finish()
-            return
-        self._is_releasing = True
-        try:
-            threading.Thread(target=self._finish, daemon=True).start()
-        except RuntimeError:
-            self._close()
-
-    def _has_arrived(self) -> bool:
-        """Read what has arrived of the body; return True if no more is to come."""
+        if not self._nonblocking:
+            return True
+        self._nonblocking.receive()
+        # The response is complete already, so no failure matters.
         with contextlib.suppress(Exception):
             return all(piece is not NOTHING_YET for piece in self._body)
         return True
 
-    def _finish(self) -> None:
-        """Read the rest of the body, and close."""
+    def release(self) -> None:
+        """Read on for a moment, so that the connection can be used again; then close."""
         # A body that ends with its connection leaves no connection to be used again, and no socket.
-        if self._sock:
+        if self._sock and not self._nonblocking:
             # The response is complete already, so no failure matters.
             with contextlib.suppress(Exception):
                 self._raw._original_response.read_to_end(self._body, self._sock, AFTER_DONE)
-        self._close()
+        self.close()
 
 
 Adapter = StrictAdapter

@@ -191,9 +191,6 @@ class FastHTTPResponse(StrictHTTPResponse):
 
     def read_to_end(self, body: Iterator[bytes], sock: Any, seconds: float) -> None:
         """Read what is left of `body`; raise TimeoutError after `seconds`."""
-        if self._nonblocking:
-            self._nonblocking.read_to_end(body, seconds)
-            return
         self._read_until = time.monotonic() + seconds
         self._sock = sock
         for _ in body:

@@ -10,7 +10,6 @@ a thread that waits.
 """
 
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any, Optional
 
@@ -30,7 +29,7 @@ else:
 class SocketBody:
     """The bytes of a body that arrive on `sock`, which only this object reads from here on.
 
-    Neither `receive` nor `pieces` ever waits; `read_to_end` does.
+    Neither `receive` nor `pieces` ever waits.
     """
 
     def __init__(self, file: Any, sock: socket.socket, timeout: float):
@@ -89,15 +88,3 @@ class SocketBody:
                 self.receive()  # TLS has decrypted more than was taken, which no selector sees
             else:
                 yield NOTHING_YET
-
-    def read_to_end(self, body: Iterator[bytes], seconds: float) -> None:
-        """Read what is left of `body`, which is made of these pieces; raise TimeoutError after `seconds`."""
-        end = time.monotonic() + seconds
-        for piece in body:
-            if piece is not NOTHING_YET:
-                continue
-            remaining = end - time.monotonic()
-            if remaining <= 0:
-                raise TimeoutError("no time left for the rest of the body")
-            self._sock.settimeout(remaining)
-            self._received = self._sock.recv(READ_SIZE)

@@ -18,7 +18,6 @@ from ..errors import APIError, APIResponseValidationError, one_line
 from ..urls import strip_userinfo
 from .headers import Headers as Headers
 from .nonblocking import NOTHING_YET as NOTHING_YET
-from .nonblocking import NonblockingBody as NonblockingBody
 from .nonblocking import ReplaceablePieces
 from .tap import Ending as Ending
 from .tap import Tap

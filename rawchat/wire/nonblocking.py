@@ -13,6 +13,9 @@ class NothingYet(bytes):
 #: The piece of a body that says that nothing has arrived.  It is known by its identity.
 NOTHING_YET = NothingYet()
 
+#: Seconds to read on after `[DONE]`, so that the connection can be used again.
+AFTER_DONE = 0.1
+
 
 class NonblockingBody(Protocol):
     """What an event loop needs to know of a body: when to read from its socket, and how to end in time."""
@@ -40,6 +43,8 @@ class ReplaceablePieces:
     _pieces: Iterable[bytes]
     #: Begins to read the body without waiting, or returns None.  The transport sets it, if it can do so.
     set_nonblocking: Callable[[], Optional[NonblockingBody]]
+    #: Reads what has arrived of the body, if it is read without waiting; returns False if more is to come.
+    has_arrived: Callable[[], bool]
 
     @property
     def pieces(self) -> Iterable[bytes]:
@@ -50,7 +55,13 @@ class ReplaceablePieces:
     def pieces(self, pieces: Iterable[bytes]) -> None:
         self._pieces = pieces
         self.set_nonblocking = cannot_but_wait
+        self.has_arrived = need_not_wait
 
 
 def cannot_but_wait() -> None:
     """Return None, which says that a body cannot be read without waiting."""
+
+
+def need_not_wait() -> bool:
+    """Return True, which says that there is nothing to wait for before a body is released."""
+    return True

@@ -561,21 +561,43 @@ def test_a_stream_can_be_closed_after_its_loop() -> None:
         reading._log_destroy_pending = False
 
 
-def test_a_stream_ends_well_where_no_thread_can_be_started_to_read_on(
+def test_the_end_of_the_body_is_waited_for_so_that_the_connection_serves_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A limit on threads or on memory; the body's end has not come with [DONE]."""
-
-    def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+    """Many servers send the last, empty chunk some time after [DONE]; no thread is needed to wait for it."""
+    monkeypatch.setattr("rawchat.sse.pieces.AFTER_DONE", PATIENCE)
+    go_on = threading.Event()
 
     async def use(client: AsyncClient) -> str:
         stream = await client.stream_chat("Hi")
-        with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", refuse)
-            return (await stream.reply()).text
+        before = threading.active_count()
+        reading = asyncio.ensure_future(stream.reply())
+        while not (stream._watch and stream._watch._is_watching and stream._stream._count == 4):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        assert threading.active_count() == before
+        go_on.set()
+        await reading
+        return (await client.chat("Hi")).text
 
-    held = threading.Event()
-    with serving(streamed([*HELLO, held])) as server:
+    steps = [*streamed(end=False), go_on, b"0\r\n\r\n"]
+    with serving(steps, answer(completion("plain"))) as server:
+        assert play(use, server) == "plain"
+        assert server.connections == 1
+
+
+def test_an_end_of_the_body_that_does_not_come_closes_the_connection() -> None:
+    hung_up = threading.Event()
+
+    def wait_for_the_end(connection: socket.socket) -> None:
+        connection.settimeout(PATIENCE)
+        if not connection.recv(1):
+            hung_up.set()
+
+    async def use(client: AsyncClient) -> str:
+        text = await read(client)
+        assert await asyncio.get_running_loop().run_in_executor(None, hung_up.wait, PATIENCE)
+        return text
+
+    with serving([*streamed(end=False), wait_for_the_end, CLOSE]) as server:
         assert play(use, server) == "Hello"
-        held.set()

@@ -2,8 +2,8 @@
 
 import contextlib
 import json
+import math
 import socket
-import threading
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,8 @@ from rawchat.errors import APIConnectionError, APIResponseValidationError, APITi
 from rawchat.stream import NO_CHUNK, Stream
 from rawchat.transport.connection import ResponseEnd
 from rawchat.transport.fast_responses import FastHTTPResponse
-from rawchat.wire import NOTHING_YET, NonblockingBody, Request, Response
+from rawchat.wire import NOTHING_YET, Request, Response
+from rawchat.wire.nonblocking import AFTER_DONE, NonblockingBody
 
 from ..server import HELLO, PATIENCE, completion, event, head
 from ..test_recorded import PAIRS, played, recorded
@@ -49,6 +50,8 @@ class Peer:
         self.end = ResponseEnd(raw, pieces, exchange)
         self.response = Response(200, headers, pieces, self.end.close, self.end.release)
         self.response.request = REQUEST
+        self.response.set_read_timeout = self.end.set_read_timeout
+        self.response.has_arrived = self.end.has_arrived
         self.client_sock = ours
         body = self.end.set_nonblocking()
         assert body
@@ -194,31 +197,29 @@ def test_a_stream_that_is_complete_leaves_its_connection_open() -> None:
 
 
 @pytest.mark.parametrize("trailer", [END, b"0\r\nX-Sum: 1\r\n\r\n"])
-def test_an_end_that_comes_after_done_is_waited_for_by_a_thread(trailer: bytes) -> None:
-    ended = threading.Event()
-    readers: list[threading.Thread] = []
+def test_an_end_that_comes_after_done_is_waited_for(trailer: bytes) -> None:
     with connected() as peer:
-        read_to_end = peer.below.read_to_end
-
-        def read(*args: Any) -> None:
-            readers.append(threading.current_thread())
-            peer.sock.sendall(trailer[4:])
-            read_to_end(*args)
-            ended.set()
-
-        peer.below.read_to_end = read  # type: ignore[method-assign]
         _, stream = read_all(peer, chunked(b"".join(HELLO))[:-5] + trailer[:4], 2**16)
-        assert stream.reply.text == "Hello"  # at once
-        assert ended.wait(PATIENCE)
-        assert readers != [threading.current_thread()]
+        assert take(stream) == []
+        assert not stream._closed
+        assert 0 < peer.body.timeout <= AFTER_DONE
+        peer.sock.sendall(trailer[4:])
+        assert take(stream) == []
+        assert stream.reply.text == "Hello"
         peer.client_sock.settimeout(PATIENCE)
         peer.client_sock.sendall(b"next")
         assert peer.sock.recv(4) == b"next"
 
 
-def test_an_end_that_does_not_come_closes_the_connection() -> None:
+def test_an_end_that_does_not_come_in_time_closes_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with connected() as peer:
         _, stream = read_all(peer, chunked(b"".join(HELLO))[:-5], 2**16)
+        assert not stream._closed
+        monkeypatch.setattr("rawchat.sse.pieces.time.monotonic", lambda: math.inf)
+        peer.send(chunked(b": more")[:-5])
+        assert take(stream) == []
         assert stream.reply.text == "Hello"
         peer.sock.settimeout(PATIENCE)
         assert peer.sock.recv(1) == b""
