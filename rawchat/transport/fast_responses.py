@@ -12,7 +12,7 @@ from ..wire import NOTHING_YET
 from .nonblocking import SocketBody
 from .responses import MAX_HEADER_LINE, MAX_SHOWN, READ_SIZE, StrictHTTPResponse
 
-#: Headers of a response; http.client allows as many.
+#: Lines of a response's headers, with the empty one behind them; http.client allows as many.
 MAX_HEADERS = 100
 
 #: Statuses of a response without a body (RFC 9112, 6.3).
@@ -37,7 +37,7 @@ def read_headers(file: Any) -> HTTPMessage:
     Raises HTTPException for a line that is too long, or too many lines.
     """
     fields: list[tuple[str, str]] = []
-    for _ in range(MAX_HEADERS + 1):
+    for _ in range(MAX_HEADERS):
         line = file.readline(MAX_HEADER_LINE + 1)
         if len(line) > MAX_HEADER_LINE:
             raise LineTooLong("header line")
@@ -60,10 +60,9 @@ def read_headers(file: Any) -> HTTPMessage:
 def parse_length(value: Optional[str]) -> Optional[int]:
     """Return the value of a Content-Length; None if there is no value, or no number."""
     try:
-        length = int(value or "")
+        return int(value or "")  # one below 0 is refused by `_check_length`
     except ValueError:
         return None
-    return length if length >= 0 else None
 
 
 # ---- chunked transfer coding (RFC 9112, 7.1)

@@ -1,6 +1,7 @@
 """A Content-Length that is no number would leave the end of a body to the connection, which may stay open."""
 
 import io
+import itertools
 import json
 from typing import Any, Optional
 
@@ -99,3 +100,58 @@ def test_each_line_end_gives_the_same_headers(response_class: Any, line_end: byt
         ("Content-Length", ["6"]),
     ]
     assert response.read() == b"\r\n\r\n{}"
+
+
+LENGTHS = ["", "Content-Length: 6", "Content-Length: 0", "Content-Length: -1", "Content-Length: x"]
+CODINGS = [
+    "",
+    "Transfer-Encoding: chunked",
+    "transfer-encoding: CHUNKED",
+    "Transfer-Encoding: gzip",
+]
+CONNECTIONS = ["", "Connection: close", "Connection: Keep-Alive", "Keep-Alive: timeout=5"]
+
+
+def read_head(response_class: Any, head: str, method: str) -> Any:
+    """Return all that a class reads of a head, or the exception that it raises, as a text."""
+
+    class Sock:
+        def makefile(self, mode: str) -> io.BufferedReader:
+            return io.BufferedReader(io.BytesIO(head.encode("latin-1") + b"\r\n\r\n{}    "))  # type: ignore[arg-type]
+
+    response = response_class(Sock(), method=method)
+    try:
+        response.begin()
+    except Exception as error:
+        return repr(error)
+    fields = ("status", "reason", "version", "chunked", "length", "will_close")
+    return [*(getattr(response, name) for name in fields), response.headers.items()]
+
+
+@pytest.mark.parametrize("method", ["POST", "HEAD"])
+@pytest.mark.parametrize(
+    "status_line",
+    [
+        "HTTP/1.1 200 OK",
+        "HTTP/1.0 200 OK",
+        "HTTP/1.1 204",
+        "HTTP/1.1 304 Not Modified",
+        "HTTP/2.0 200 OK",
+        "HTTP/0.9 200 OK",
+        "HTTP/1.1 500  Two blanks ",
+    ],
+)
+def test_a_head_is_read_as_by_http_client(status_line: str, method: str) -> None:
+    """Whatever its fields: `fast_responses` has a reader of its own."""
+    for fields in itertools.product(LENGTHS, CODINGS, CONNECTIONS):
+        head = "\r\n".join([status_line, "X: \xe9  ", *filter(None, fields), "Y:", "Z: 1", " 2"])
+        expected = read_head(StrictHTTPResponse, head, method)
+        assert read_head(FastHTTPResponse, head, method) == expected, head
+
+
+@pytest.mark.parametrize("count", [99, 100])
+def test_as_many_headers_are_read_as_by_http_client(count: int) -> None:
+    head = "\r\n".join(["HTTP/1.1 200 OK", *[f"X-{number}: 1" for number in range(count)]])
+    expected = read_head(StrictHTTPResponse, head, "POST")
+    assert read_head(FastHTTPResponse, head, "POST") == expected
+    assert isinstance(expected, str) is (count > 99)
