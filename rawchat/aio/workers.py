@@ -92,10 +92,13 @@ class WorkerPool:
         if self._process != os.getpid():
             self._open()
         loop = asyncio.get_running_loop()
-        if not self._results or self._results.loop is not loop:
-            self._results = ResultQueue(loop)
+        # A loop in another thread may replace the attribute at any moment.
+        results = self._results
+        if not results or results.loop is not loop:
+            results = ResultQueue(loop)
+            self._results = results
         future = loop.create_future()
-        self._threads.add(Job(future, function, self._results, is_call))
+        self._threads.add(Job(future, function, results, is_call))
         return future
 
 

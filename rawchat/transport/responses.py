@@ -179,17 +179,27 @@ def iter_available(raw: Any) -> Iterator[bytes]:
     """
     body = getattr(getattr(raw, "_original_response", None), "nonblocking_body", None)
     if body:
-        return iter_nonblocking(raw, body)
+        return end_as_urllib3(raw, body)
     if hasattr(raw, "read1"):
         return iter(partial(raw.read1, READ_SIZE, decode_content=True), b"")
-    return iter_available_urllib3_v1(raw)
+    return end_as_urllib3(raw, iter_available_urllib3_v1(raw))
 
 
-def iter_nonblocking(raw: Any, body: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield `body`, which is read in the place of urllib3's response `raw`, and end that as urllib3 would."""
-    # Gives the connection back at the end, and closes it after anything else.
-    with raw._error_catcher():
+def end_as_urllib3(raw: Any, body: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield `body`, which is read in the place of urllib3's response `raw`, and end that as urllib3 would.
+
+    A body that is left unread is `raw.close`'s to end.  Where it is left to the garbage collector, that may run while the
+    same thread holds the lock of urllib3's pool, and to give the connection back would wait for that lock for ever.
+    """
+    failure: Optional[Exception] = None
+    try:
         yield from body
+    except Exception as error:
+        failure = error
+    # Gives the connection back at the end, and closes it after a failure, which it translates.
+    with raw._error_catcher():
+        if failure:
+            raise failure
         raw._fp.close()
 
 
@@ -200,18 +210,15 @@ def iter_available_urllib3_v1(raw: Any) -> Iterator[bytes]:
     """
     remaining = raw.length_remaining  # None: the length is not known beforehand
     raw._init_decoder()
-    # Gives the connection back at the end, and closes it after anything else.
-    with raw._error_catcher():
-        while remaining != 0:
-            data = raw._fp.read1(READ_SIZE)
-            if remaining is not None:
-                if not data:
-                    raise IncompleteRead(b"", remaining)
-                remaining -= len(data)
-            at_end = not data or remaining == 0
-            piece = raw._decode(data, decode_content=True, flush_decoder=at_end)
-            if piece:  # b"": the compressed data has only begun
-                yield piece
+    while remaining != 0:
+        data = raw._fp.read1(READ_SIZE)
+        if remaining is not None:
             if not data:
-                break
-        raw._fp.close()
+                raise IncompleteRead(b"", remaining)
+            remaining -= len(data)
+        at_end = not data or remaining == 0
+        piece = raw._decode(data, decode_content=True, flush_decoder=at_end)
+        if piece:  # b"": the compressed data has only begun
+            yield piece
+        if not data:
+            return

@@ -490,6 +490,33 @@ def test_a_loop_that_ends_takes_no_threads_from_another_one() -> None:
         workers.close()
 
 
+def test_an_outcome_goes_to_the_loop_of_its_call_though_another_one_calls_at_the_same_moment() -> (
+    None
+):
+    workers = WorkerPool(1000)
+
+    async def call() -> int:
+        number: int = await workers.submit(int)
+        return number
+
+    async def interrupted_call() -> int:
+        loop = asyncio.get_running_loop()
+        create_future = loop.create_future
+
+        def let_another_loop_call() -> Any:
+            loop.create_future = create_future  # type: ignore[method-assign]
+            other = threading.Thread(target=lambda: asyncio.run(call()))
+            other.start()
+            other.join()
+            return create_future()
+
+        loop.create_future = let_another_loop_call  # type: ignore[method-assign]
+        return await asyncio.wait_for(workers.submit(int), PATIENCE / 2)
+
+    assert asyncio.run(interrupted_call()) == 0
+    workers.close()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_has_threads_of_its_own() -> None:

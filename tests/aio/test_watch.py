@@ -601,3 +601,33 @@ def test_an_end_of_the_body_that_does_not_come_closes_the_connection() -> None:
 
     with serving([*streamed(end=False), wait_for_the_end, CLOSE]) as server:
         assert play(use, server) == "Hello"
+
+
+def test_a_stream_that_is_left_to_the_garbage_collector_waits_for_no_lock() -> None:
+    """The collector may run in a thread that holds the lock of urllib3's pool, where a second `put` never returns."""
+
+    async def use(client: AsyncClient) -> None:
+        await read(client)
+        (pool,) = client.client.transport._adapter.poolmanager.pools._container.values()
+        stream = await client.stream_chat("Hi")
+        chunk = asyncio.ensure_future(stream.__aiter__().__anext__())
+        await chunk
+        body = stream._stream.response.pieces
+        puts: list[Any] = []
+        pool.pool.put = lambda *args, **options: puts.append(args)
+        body.close()  # what the collector does
+        assert puts == []
+        stream.close()
+
+    with serving_silence_after_hello() as server:
+        play(use, server)
+
+
+@contextlib.contextmanager
+def serving_silence_after_hello() -> Iterator[Server]:
+    over = threading.Event()
+    with serving(streamed(), streamed([*HELLO[:2], over, *HELLO[2:]])) as server:
+        try:
+            yield server
+        finally:
+            over.set()
