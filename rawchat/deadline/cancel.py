@@ -15,24 +15,28 @@ class CancelToken:
     """Cancels, from any thread, the exchanges that are made under it: the present one and every later one."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        #: True once `cancel` was called.
+        self.cancelled = False
+        self._event: Optional[threading.Event] = None  # made when it is waited for
         self._sock: Optional[socket.socket] = None
-
-    @property
-    def cancelled(self) -> bool:
-        """True once `cancel` was called."""
-        return self._event.is_set()
 
     def cancel(self) -> None:
         """End the present exchange now, and allow no other one."""
-        self._event.set()
+        self.cancelled = True
+        event = self._event
+        if event:
+            event.set()
         sock = self._sock
         if sock:
             shutdown_socket(sock)
 
     def wait(self, seconds: float) -> None:
         """Sleep for `seconds`, or until `cancel` is called."""
-        self._event.wait(seconds)
+        event = threading.Event()
+        self._event = event
+        # Asked afterwards: `cancel` may not have seen the event.
+        if not self.cancelled:
+            event.wait(seconds)
 
     def attach(self, sock: socket.socket) -> None:
         """Let `cancel` shut `sock` down; do it now if it was called already."""

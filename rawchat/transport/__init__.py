@@ -229,15 +229,15 @@ def prepare(request: Request) -> requests.PreparedRequest:
     prepared = requests.PreparedRequest()
     prepared.method = request.method
     prepared.url = request.url
-    headers = Headers(SKIPPED_HEADERS, request.headers)
+    length = {}
     body = request.body
     if isinstance(body, bytes):
         prepared.body = body
-        headers = Headers(headers, {"Content-Length": str(len(body))})
+        length = {"Content-Length": str(len(body))}
     elif body is not None:
         prepared.body = body.open()  # type: ignore[assignment]  # it takes iterators, too
-        headers = Headers(headers, {"Content-Length": str(body.length)})
-    prepared.headers = headers  # type: ignore[assignment]
+        length = {"Content-Length": str(body.length)}
+    prepared.headers = Headers(SKIPPED_HEADERS, request.headers, length)  # type: ignore[assignment]
     return prepared
 
 

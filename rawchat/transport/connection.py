@@ -222,6 +222,7 @@ class ResponseEnd:
         self._sock = exchange.sock
         self._read_timeout = exchange.read_timeout
         self._nonblocking: Optional[SocketBody] = None
+        self._is_closed = False
 
     def set_nonblocking(self) -> "Optional[SocketBody]":
         """Read the body without waiting; return None where that is not possible."""
@@ -232,6 +233,9 @@ class ResponseEnd:
 
     def close(self) -> None:
         """Close the response, even while another thread reads from it."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._deadline.disarm()
         if self._sock and not self._raw.closed:
             shutdown_socket(self._sock)  # else a thread that is reading would hold this one up
