@@ -18,7 +18,7 @@ if __name__ == "__main__":
     rows = [{"custom_id": f"square-{n}", "prompt": f"What is {n} squared?"} for n in range(40)]
     with (
         distributed.LocalCluster(
-            n_workers=AT_WORK, threads_per_worker=1, dashboard_address=None
+            n_workers=AT_WORK, threads_per_worker=1, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster),
     ):
