@@ -44,7 +44,8 @@ def leave(code: int) -> None:
 
 
 try:
-    gc.set_threshold(GC_THRESHOLD)
+    if hasattr(gc, "set_threshold"):  # PyPy has another kind of collector
+        gc.set_threshold(GC_THRESHOLD)
     from .cli import main
 
     leave(main())
