@@ -1,4 +1,7 @@
-"""Streams for `async for`: each item is read in a thread when it is asked for, so a slow reader slows the server down."""
+"""Streams for `async for`: each item is read when it is asked for, so a slow reader slows the server down.
+
+A thread waits for it; for the chunks of an `AsyncStream`, the event loop does where it can (see `watch`).
+"""
 
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Generator
@@ -80,10 +83,7 @@ class AsyncTextReader(AsyncReader[Item]):
 
 
 class AsyncStream(AsyncTextReader[Chunk]):
-    """A `Stream` for `async for`.
-
-    The event loop waits for its bytes where it can: see `watch`.
-    """
+    """A `Stream` for `async for`."""
 
     _watch: Optional[BodyWatch] = None
 

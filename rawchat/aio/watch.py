@@ -1,7 +1,7 @@
 """Wait in the event loop for the body of a response, with no thread for it.
 
-The loop calls `on_readable` when the socket has something to read; it takes that and wakes the coroutine that waits.
-While the reader is busy with an earlier piece, the socket is not watched, and a server that is faster has to wait.
+The loop calls `on_readable` when the socket has something to read; it receives that and wakes the coroutine that waits.
+While an earlier piece is unread, the socket is not watched, so a slow reader slows the server down.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class BodyWatch:
         return self._body.is_over
 
     async def wait(self) -> None:
-        """Return when something has arrived, or the time is over: the next question to the body shows which."""
+        """Return when something has arrived or the time is over; the next read of the body shows which."""
         self._give_up_at = self._loop.time() + self._body.timeout
         if not self._is_watching:
             self._descriptor = self._body.fileno()
@@ -50,16 +50,16 @@ class BodyWatch:
             self._waiters.remove(waiter)
 
     def on_readable(self) -> None:
-        """Take what has arrived."""
+        """Receive what has arrived."""
         if self._body.receive():
             self._wake()
         else:
             self._ignore()
 
     def close(self) -> None:
-        """Leave the socket alone, as another request may use it; a coroutine that waits waits no longer."""
+        """Stop watching the socket, which another request may use, and wake the coroutines that wait."""
         if self._loop.is_closed():
-            return  # it watches nothing any more, and would raise RuntimeError
+            return  # a closed loop watches nothing, and raises RuntimeError
         self._ignore()
         self._wake()
         if self._timer:
@@ -67,7 +67,7 @@ class BodyWatch:
             self._timer = None
 
     def _check_time(self) -> None:
-        """Give up, or set the timer anew: one timer serves many waits, as most of them are short."""
+        """Give up, or set the timer again: one timer serves many waits, as most of them are short."""
         self._timer = None
         if not self._waiters:
             return
@@ -94,7 +94,7 @@ class BodyWatch:
 
 
 def watch_body(stream: "Stream") -> Optional[BodyWatch]:
-    """Return what waits for the body of `stream`, which has not been read; None if only a thread can wait for it."""
+    """Return the watch of the body of `stream`, which is unread; None if only a thread can wait for it."""
     loop = asyncio.get_running_loop()
     # Windows' default loop has no readers, and its other one fails when there are more than 512.
     has_readers = type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader

@@ -4,13 +4,13 @@ A thread ends when it has been idle for a while.  Calls are bounded in number an
 arrival.  Reads of a stream that is open, where the event loop cannot wait for it, are not bounded: a silent server holds
 up no other call.
 
-A few threads are started as calls come, and more when they are of use: while calls wait for a thread, the pool looks
+A few threads are started as calls come, and more when they are of use: while calls wait for a thread, the pool checks
 every few milliseconds whether the process uses a whole core.  If it does, a further thread would only wait for the
-interpreter's lock, and a thousand of them wake each other all the time, which takes a quarter of the time of 4,000
-streams.  If it does not, the threads wait for servers, and their number is doubled.
+interpreter's lock; a thousand of them wake each other all the time, which is a quarter of the CPU time of 4,000 streams.
+If it does not, the threads wait for servers, and their number is doubled.
 
-`concurrent.futures` does the same with a condition and two semaphores for each job, and asyncio wakes its loop with a
-byte through a socket for each: 65 µs a job in place of 20, which matters where each of 128 calls at once takes 500.
+`concurrent.futures` does the same with a condition and two semaphores for each job, and wakes the loop for each outcome
+(see `jobs`): 65 µs a job in place of 20, which matters where each of 128 calls at once takes 500.
 """
 
 import asyncio
@@ -22,9 +22,10 @@ import time
 import weakref
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Optional
 
 from ..errors import RawchatError
+from .jobs import Job, Outcome, ResultQueue, call
 
 #: Seconds after which an idle thread ends.
 IDLE_SECONDS = 10.0
@@ -37,17 +38,6 @@ GROWTH_SECONDS = 0.005
 
 #: The part of a core from which on more threads are of no use.
 SATURATED = 0.8
-
-Outcome = tuple[Any, Optional[BaseException]]
-
-
-class Job(NamedTuple):
-    """A function to call in a thread, and where its outcome goes."""
-
-    future: "asyncio.Future[Any]"
-    function: Callable[[], Any]
-    results: "ResultQueue"
-    is_call: bool  #: True if it counts for the bound on calls
 
 
 class WorkerPool:
@@ -178,7 +168,7 @@ class WorkerThreads:
             self._start_thread(job)
 
     def _delay(self, job: Job) -> None:
-        """Let a job wait until a thread is idle or is started for it.  It is in no other job's way."""
+        """Let a job wait until a thread is idle or is started for it; it holds up no other job."""
         self._delayed.append(job)
         self._take_up_delayed()
 
@@ -192,7 +182,7 @@ class WorkerThreads:
             else:
                 self._jobs.put(job)
 
-    def _watch_growth(self, results: "ResultQueue") -> None:
+    def _watch_growth(self, results: ResultQueue) -> None:
         """Let the loop of a delayed job call `_grow` soon, unless it will do so anyway.
 
         Each loop does so for itself, as another one may end or be busy.
@@ -203,7 +193,7 @@ class WorkerThreads:
             with contextlib.suppress(RuntimeError):
                 results.loop.call_soon_threadsafe(self._schedule_growth, results)
 
-    def _schedule_growth(self, results: "ResultQueue") -> None:
+    def _schedule_growth(self, results: ResultQueue) -> None:
         results.loop.call_later(
             GROWTH_SECONDS,
             self._grow,
@@ -213,7 +203,7 @@ class WorkerThreads:
             self._n_finished,
         )
 
-    def _grow(self, results: "ResultQueue", since: float, cpu: float, n_finished: int) -> None:
+    def _grow(self, results: ResultQueue, since: float, cpu: float, n_finished: int) -> None:
         """Double the threads if jobs wait for one, and the process has used less than a core `since` then."""
         results.grows_threads = False
         if not self._delayed:
@@ -250,45 +240,6 @@ def take(tokens: "collections.deque[None]") -> bool:
     return True
 
 
-class ResultQueue:
-    """The outcomes that wait for their event loop, which is woken once for all that have arrived by then."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop):
-        self.loop = loop
-        self._waiting: collections.deque[tuple[Any, ...]] = collections.deque()
-        self._woken = False
-        self.grows_threads = False  #: True while the loop is about to start threads
-
-    def put(self, future: "asyncio.Future[Any]", *outcome: Any) -> None:
-        """Give a future its result, or its exception, in the thread of the loop; any thread may call this."""
-        self._waiting.append((future, *outcome))
-        if self._woken:
-            return  # `_settle_all` has not begun, and will find this one too
-        self._woken = True
-        try:
-            self.loop.call_soon_threadsafe(self._settle_all)
-        except RuntimeError:
-            # The loop is closed, so nothing waits any more, and the outcomes must not be kept alive.  The flag comes
-            # first: a thread that puts something from here on clears it away itself.
-            self._woken = False
-            self._waiting.clear()
-
-    def _settle_all(self) -> None:
-        self._woken = False
-        while self._waiting:
-            settle(*self._waiting.popleft())
-
-
-def settle(future: "asyncio.Future[Any]", result: Any, error: Optional[BaseException]) -> None:
-    """Give an outcome to its future, unless that was cancelled."""
-    if future.cancelled():
-        return
-    if error:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
-
-
 # ---- in a worker's thread
 
 
@@ -313,14 +264,3 @@ def run_one_job(threads: WorkerThreads) -> bool:
     threads.finish(job)
     job.results.put(job.future, *outcome)
     return True
-
-
-def call(function: Callable[[], Any]) -> Outcome:
-    """Return the result of `function` and None, or None and its exception."""
-    try:
-        return function(), None
-    except StopIteration as error:
-        # No future can carry a StopIteration: it would end the coroutine that awaits it (PEP 479).
-        return None, RuntimeError(f"a job raised {error!r}")
-    except BaseException as error:
-        return None, error

@@ -26,9 +26,9 @@ def normalise(message: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of `message`, the message of a reply, that can be read, stored, and sent back.
 
     `role` is a text ("assistant" where it is missing), `content` is a text, a list of objects, or None, `refusal` is
-    a text or None, and `tool_calls` is a list of objects, each with an id and a type.  What should be a text and is another JSON value becomes
-    the JSON text of that value: some servers send arguments as an object, or ids as numbers.  Empty stubs of calls are
-    dropped.  What JSON cannot carry is mended (see `mend`).  A message that is in order is equal to its copy.
+    a text or None, and `tool_calls` is a list of objects, each with an id and a type.  What should be a text and is
+    another JSON value becomes the JSON text of that value: some servers send arguments as an object, or ids as numbers.
+    Empty stubs of calls are dropped.  What JSON cannot carry is mended (see `mend`).  A message that is in order is equal to its copy.
     """
     result: dict[str, Any] = mend(message)
     if not isinstance(result.get("role"), str) or not result["role"]:

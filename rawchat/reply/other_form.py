@@ -79,7 +79,7 @@ def events_of_lines(body: bytes) -> Optional[bytes]:
 def collect(
     pieces: Iterable[bytes], limit: int, waiting: Chunk
 ) -> Generator[Chunk, None, list[bytes]]:
-    """Return the pieces of a plain body, up to more than `limit` bytes; yield `waiting` for each NOTHING_YET."""
+    """Return the pieces of a plain body, or those that first exceed `limit` bytes; yield `waiting` for each NOTHING_YET."""
     collected = []
     size = 0
     for piece in pieces:

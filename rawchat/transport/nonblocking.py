@@ -3,7 +3,7 @@
 An event loop knows which sockets have something to read.  `Response.set_nonblocking` puts a `SocketBody` in the
 place of the file that http.client reads from: the loop calls `receive` when the socket has something to read, and the
 body's pieces are made of what was received.  While nothing has arrived, the next piece is NOTHING_YET, which passes
-through all that reads the body (see `wire.tap`) and says: ask again later.
+through all that reads the body and says: read again later.
 
 Only a chunked body without compression is read so.  That is what servers send for a stream; everything else is read by
 a thread that waits.
@@ -53,7 +53,7 @@ class SocketBody:
         return self._sock.fileno()
 
     def receive(self) -> bool:
-        """Take what has arrived; return False if the reader has not asked for the piece before, so nothing is taken."""
+        """Receive what has arrived; return False, and receive nothing, while the last piece is unread."""
         if self._received is not None or self._failure:
             return False
         try:
@@ -65,9 +65,9 @@ class SocketBody:
         return True
 
     def time_out(self) -> None:
-        """Let the reader's next question raise a timeout, unless something has arrived.
+        """Make the next read of the pieces raise a timeout, unless something has arrived.
 
-        A loop that was busy with other things for long may call this before it looks at its sockets.
+        A loop that was busy with something else may call this before it looks at its sockets.
         """
         if self.receive() and self._received is None and not self._failure:
             self._failure = socket.timeout("timed out")
@@ -85,6 +85,6 @@ class SocketBody:
             elif piece is not None:
                 return
             elif pending is not None and pending():
-                self.receive()  # TLS has decrypted more than was taken, which no selector sees
+                self.receive()  # TLS has decrypted more than was received, which no selector sees
             else:
                 yield NOTHING_YET

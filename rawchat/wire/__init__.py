@@ -66,7 +66,7 @@ class Request(NamedTuple):
 
 
 def do_nothing(*_: object) -> None:
-    """Close a response that holds no connection, or bound its reads."""
+    """Stand in for a method of a response that holds no connection."""
 
 
 class Response(ReplaceablePieces):

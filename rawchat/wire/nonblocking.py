@@ -27,21 +27,21 @@ class NonblockingBody(Protocol):
         """Return the descriptor of the socket, for a selector."""
 
     def receive(self) -> bool:
-        """Take what has arrived; return False, and take nothing, while the last piece has not been read."""
+        """Receive what has arrived; return False, and receive nothing, while the last piece is unread."""
 
     def time_out(self) -> None:
-        """Let the next question for a piece raise a timeout, unless something has arrived."""
+        """Make the next read of the body raise a timeout, unless something has arrived."""
 
 
 class ReplaceablePieces:
     """The body of a `Response`: its pieces as they arrive, and the way to read them without waiting.
 
-    A wrapper of a transport may put other pieces in their place.  It may have read some of the body for that, and does
-    not know NOTHING_YET, so from then on the body can be read only by a thread that waits.
+    A wrapper of a transport may replace the pieces.  It may have read some of the body for that, and does not know
+    NOTHING_YET, so from then on only a thread that waits can read the body.
     """
 
     _pieces: Iterable[bytes]
-    #: Begins to read the body without waiting, or returns None.  The transport sets it, if it can do so.
+    #: Begins to read the body without waiting, or returns None.  The transport sets it if it can do so.
     set_nonblocking: Callable[[], Optional[NonblockingBody]]
     #: Reads what has arrived of the body, if it is read without waiting; returns False if more is to come.
     has_arrived: Callable[[], bool]
@@ -54,14 +54,14 @@ class ReplaceablePieces:
     @pieces.setter
     def pieces(self, pieces: Iterable[bytes]) -> None:
         self._pieces = pieces
-        self.set_nonblocking = cannot_but_wait
-        self.has_arrived = need_not_wait
+        self.set_nonblocking = decline_nonblocking
+        self.has_arrived = report_arrived
 
 
-def cannot_but_wait() -> None:
-    """Return None, which says that a body cannot be read without waiting."""
+def decline_nonblocking() -> None:
+    """Return None: only a thread that waits can read the body."""
 
 
-def need_not_wait() -> bool:
-    """Return True, which says that there is nothing to wait for before a body is released."""
+def report_arrived() -> bool:
+    """Return True: nothing has to be waited for before the body is released."""
     return True

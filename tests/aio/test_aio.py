@@ -19,7 +19,8 @@ import pytest
 import rawchat
 from rawchat.aio import AsyncClient, AsyncHistory
 from rawchat.aio import workers as workers_module
-from rawchat.aio.workers import ResultQueue, WorkerPool
+from rawchat.aio.jobs import ResultQueue
+from rawchat.aio.workers import WorkerPool
 from rawchat.history import History
 
 from ..server import HELLO, PATIENCE, Server, answer, completion, serving, streamed

@@ -11,7 +11,7 @@ import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
@@ -36,18 +36,9 @@ from ..server import (
     serving,
     streamed,
 )
+from .test_aio import play
 
 TLS = pathlib.Path(__file__).parent.parent / "tls"
-
-
-def play(use: Callable[[AsyncClient], Awaitable[Any]], server: Server, **settings: Any) -> Any:
-    """Return what `use` returns with a client of `server`."""
-
-    async def whole() -> Any:
-        async with AsyncClient(base_url=server.url, environ={}, **settings) as client:
-            return await use(client)
-
-    return asyncio.run(whole())
 
 
 async def read(client: AsyncClient, **params: Any) -> str:

@@ -59,7 +59,7 @@ def test_a_thread_is_waited_for(tmp_path: pathlib.Path) -> None:
         "import threading\n"
         "def late():\n"
         "    threading.main_thread().join()\n"  # it outlives the command on any machine
-        "    print('the thread is done')\n"
+        "    print('the thread is done', flush=True)\n"
         "threading.Thread(target=late).start()\n"
     )
     done = run(*DRY_RUN, folder=tmp_path, start=start)
